@@ -1,0 +1,1 @@
+"""The centre: issuing, intake of events, ledger of visits, overstay monitor, alerts and web pages."""

@@ -1,0 +1,1 @@
+"""Hardware at the gate: serial ports, relay boards, input modules, and the installer's command line."""

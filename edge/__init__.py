@@ -1,0 +1,1 @@
+"""The gate daemon: cameras, reader, lanes, journal, uplink and the kiosk page."""

@@ -1,0 +1,1 @@
+"""What every daemon and tool stands on: clock, settings, logs, supervision and the page kit."""

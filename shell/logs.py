@@ -1,0 +1,60 @@
+"""Structured logs on stderr: one line an event, personal data masked before it can be written."""
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any, Final
+
+import structlog
+
+_PHONE: Final = re.compile(r"(?<!\d)(\+?\d{1,3}[- ]?)?(1\d{2})\d{4}(\d{4})(?!\d)")
+_PASS_TEXT: Final = re.compile(r"GP1:[0-9A-Z $%*+\-./:]{12,}")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+def mask(text: str) -> str:
+    """Hide phone numbers and pass texts, and make control characters harmless on one line."""
+    text = _PASS_TEXT.sub("GP1:…", text)
+    text = _PHONE.sub(r"\2****\3", text)
+    return _CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", text)
+
+
+def _mask_event(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    return {key: mask(value) if isinstance(value, str) else value for key, value in event.items()}
+
+
+def set_up_logs(program: str, *, json: bool = False, level: int = logging.INFO) -> None:
+    """Configure logs for one process.
+
+    Args:
+        program: Name put on every line, for example ``postern-edge``.
+        json: One JSON object a line (for journald) instead of readable text.
+        level: Lowest level that is written, as in ``logging``.
+    """
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer(ensure_ascii=False)
+        if json
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=32)
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            _mask_event,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    structlog.contextvars.bind_contextvars(program=program)
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(name)s: %(message)s")
+
+
+def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:
+    """A logger whose lines carry ``part=name``."""
+    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(part=name)
+    return logger

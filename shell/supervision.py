@@ -1,0 +1,81 @@
+"""Child processes and stopping: children die with their parent, signals become one event to wait on."""
+
+import ctypes
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+_PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
+STOP_WITHIN_S: Final = 5.0
+
+
+def stop_event() -> threading.Event:
+    """An event that SIGINT and SIGTERM set; call from the main thread, once."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def die_with_parent() -> None:
+    """Ask the kernel to send this process SIGTERM when the thread that started it ends (Linux only)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+
+
+class Child:
+    """One child process in its own session, so that a terminal's Ctrl-C reaches only the parent.
+
+    Start it from a thread that lives as long as the child should: the kernel ties the child to that thread.
+
+    Args:
+        argv: Program and arguments; never a shell line.
+        log_path: File that gets the child's stdout and stderr, or None to share the parent's.
+        env: Whole environment of the child, or None for the parent's.
+    """
+
+    def __init__(
+        self, argv: Sequence[str], *, log_path: Path | None = None, env: Mapping[str, str] | None = None
+    ) -> None:
+        self.argv = list(argv)
+        sink = log_path.open("ab") if log_path else None
+        try:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "shell.exec_child", *self.argv],
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=sink,
+                env=None if env is None else dict(env),
+                start_new_session=True,
+            )
+        finally:
+            if sink:
+                sink.close()
+
+    @property
+    def pid(self) -> int:
+        """Process id of the child."""
+        return self.process.pid
+
+    def running(self) -> bool:
+        """Whether the child still runs."""
+        return self.process.poll() is None
+
+    def stop(self, within_s: float = STOP_WITHIN_S) -> int:
+        """Ask the child to stop, kill it when it does not; returns its exit status."""
+        if self.running():
+            self.process.terminate()
+            try:
+                self.process.wait(within_s)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+        return self.process.wait()
+
+    def kill(self) -> int:
+        """Kill the child at once (SIGKILL), as a power cut would; returns its exit status."""
+        self.process.kill()
+        return self.process.wait()

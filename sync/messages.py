@@ -1,0 +1,221 @@
+"""The wire contract between gate and centre: versioned pydantic models at the border.
+
+Readers ignore fields they do not know, so an old gate survives a new centre. The names and the acknowledgement
+rule follow the measured protocol: an event is (gate, epoch, seq), and only the centre's own ``Ack`` moves a cursor.
+"""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+from passes.vocabulary import ClockTrust, Direction
+
+WIRE_VERSION: Final = 1
+EVENT_BYTES_MAX: Final = 8 * 1024  # one event as JSON text
+BATCH_EVENTS_MAX: Final = 500
+BATCH_BYTES_MAX: Final = 128 * 1024
+MESSAGE_BYTES_MAX: Final = 256 * 1024  # anything larger on any topic goes to the dead-letter shelf unread
+
+GateId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+Hex16 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
+Hex64 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+Line = Annotated[str, StringConstraints(max_length=200)]
+Seq = Annotated[int, Field(ge=1, le=2**53)]
+
+
+class WireModel(BaseModel):
+    """Base of everything that travels: unknown fields are ignored, values do not change."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class Kind(StrEnum):
+    """Event kinds that this version writes. A reader keeps events of unknown kinds as they are."""
+
+    DECISION = "decision"
+    PASSAGE = "passage"
+    NO_SHOW = "no_show"
+    FORCED = "forced"
+    HELD_OPEN = "held_open"
+    OVERRIDE = "override"
+    SETTLEMENT = "settlement"
+    DEVICE = "device"
+    CLOCK = "clock"
+    BOOT = "boot"
+    GAP = "gap"
+
+
+class Outcome(StrEnum):
+    """What the gate answered to one scan."""
+
+    GRANT = "grant"
+    REFER = "refer"
+    DENY = "deny"
+
+
+class Event(WireModel):
+    """One journal row. ``hash`` covers the row and, through ``prev``, every row before it."""
+
+    v: int = WIRE_VERSION
+    seq: Seq
+    id: Hex16
+    kind: Word
+    at: AwareDatetime
+    trust: ClockTrust
+    mono_ms: Annotated[int, Field(ge=0)]
+    boot: Hex16
+    prev: Hex64
+    hash: Hex64
+    data: dict[str, Any]
+
+
+class Subject(WireModel):
+    """Whom an event is about, as the pass says; all None when nothing was identified."""
+
+    pass_id: Hex16 | None = None
+    person: Hex16 | None = None
+    category: Word | None = None
+    unit: Annotated[int, Field(ge=0, lt=65_536)] | None = None
+    purpose: Annotated[int, Field(ge=0, lt=65_536)] | None = None
+
+
+class DecisionData(Subject):
+    """``decision``: one scan and its answer. ``stay_id`` names the stay that an entry grant would begin."""
+
+    outcome: Outcome
+    reason: Word | None = None
+    lane: Word
+    direction: Direction
+    stay_id: Hex16 | None = None
+    shown_at: int | None = None  # the code's own time, Unix seconds, rotating codes only
+    notes: list[Word] = []
+
+
+class PassageData(Subject):
+    """``passage``: somebody went through. ``due_at`` is the end of the stay that an entry begins."""
+
+    lane: Word
+    direction: Direction
+    stay_id: Hex16 | None = None
+    entered_at: AwareDatetime | None = None
+    due_at: AwareDatetime | None = None
+    assumed: bool = False  # no contact confirmed it: crash, silent sensor, or a lane without one
+
+
+class NoShowData(Subject):
+    """``no_show``: granted, but nobody went through; the entry is not used up."""
+
+    lane: Word
+    direction: Direction
+    stay_id: Hex16 | None = None
+
+
+class LaneData(WireModel):
+    """``forced`` and ``held_open``: what a lane's contact reported without a grant, or for too long."""
+
+    lane: Word
+
+
+class DeviceData(WireModel):
+    """``device``: a camera, board or input module went or came back."""
+
+    device: Line
+    state: Literal["fault", "recovered"]
+    detail: Line = ""
+
+
+class BootData(WireModel):
+    """``boot``: the gate daemon started."""
+
+    software: Line
+    config_sha256: Hex64
+
+
+class GapData(WireModel):
+    """``gap``: rows ``first`` to ``last`` of this epoch are gone for good; the cursor may pass them."""
+
+    first: Seq
+    last: Seq
+
+
+class Batch(WireModel):
+    """``up/<site>/<gate>/ev``. Events stay raw here: each is parsed by itself, so one bad one stops nothing."""
+
+    v: int = WIRE_VERSION
+    gate: GateId
+    site: int
+    epoch: Hex16
+    first: Seq
+    last: Seq
+    events: Annotated[list[Any], Field(max_length=BATCH_EVENTS_MAX)]
+
+
+class Hello(WireModel):
+    """``up/<site>/<gate>/hello``: sent on every connect, and when no progress was made."""
+
+    v: int = WIRE_VERSION
+    gate: GateId
+    site: int
+    epoch: Hex16
+    acked: Annotated[int, Field(ge=0)]
+    last: Annotated[int, Field(ge=0)]
+    pruned_to: Annotated[int, Field(ge=0)] = 0
+    boot: Hex16
+    software: Line
+    now: AwareDatetime
+    trust: ClockTrust
+
+
+class Ack(WireModel):
+    """``dn/<site>/<gate>/ack``: everything up to ``upto`` of ``epoch`` is committed at the centre."""
+
+    v: int = WIRE_VERSION
+    epoch: Hex16
+    upto: Annotated[int, Field(ge=0)]
+    now: AwareDatetime
+
+
+class GateState(WireModel):
+    """``up/<site>/<gate>/state``, retained, also the will. A ``lost`` with an old birth counter is ignored."""
+
+    v: int = WIRE_VERSION
+    state: Literal["online", "stopping", "lost"]
+    birth: int
+
+
+class LaneHealth(WireModel):
+    """How one lane is, as its gate sees it."""
+
+    name: Word
+    direction: Direction
+    state: Word
+    camera: Literal["ok", "fault"]
+    board: Literal["ok", "fault"]
+
+
+class Health(WireModel):
+    """``up/<site>/<gate>/health``, QoS 0, every 30 s and at once when a lane changes."""
+
+    v: int = WIRE_VERSION
+    now: AwareDatetime
+    trust: ClockTrust
+    software: Line
+    outbox_depth: int
+    lanes: list[LaneHealth]
+
+
+class CentreState(WireModel):
+    """``dn/all/state``, retained, also the will."""
+
+    v: int = WIRE_VERSION
+    online: bool
+    birth: int
+    now: AwareDatetime
+
+
+def utc_text(moment: datetime) -> str:
+    """One spelling of a moment: ISO 8601 in UTC with milliseconds and ``Z``."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
