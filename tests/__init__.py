@@ -1,0 +1,1 @@
+"""The test suite: promises of the product, held on real parts."""

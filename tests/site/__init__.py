@@ -1,0 +1,1 @@
+"""See STYLE section 11 for what belongs here."""
