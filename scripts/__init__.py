@@ -1,0 +1,1 @@
+"""Tools of the house: installing, locks and the checks that no other tool makes."""
