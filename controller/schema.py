@@ -1,0 +1,261 @@
+"""The centre's tables, for SQLite today and PostgreSQL later; ``controller.migrations`` creates them.
+
+Moments are text in one spelling (UTC, milliseconds, ``Z``), which sorts as time in every database and reads well
+in any tool. No default and no index asks the database what time it is: time is always an argument.
+"""
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.types import TypeDecorator
+
+from sync.messages import utc_text
+
+NAMING: Final = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+DEAD_LETTER_BYTES_MAX: Final = 16 * 1024  # of one refused payload; the rest is cut and the length kept
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware datetime, stored as 24 characters: ``2026-11-22T09:30:00.000Z``."""
+
+    impl = String(24)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> str | None:  # noqa: ARG002
+        """To the one spelling; a naive datetime is a programming error."""
+        if value is None:
+            return None
+        assert value.tzinfo is not None, "a moment needs a zone"
+        return utc_text(value)
+
+    def process_result_value(self, value: str | None, dialect: Any) -> datetime | None:  # noqa: ARG002
+        """Back to an aware UTC datetime."""
+        return None if value is None else datetime.fromisoformat(value).astimezone(UTC)
+
+
+def _where(condition: str) -> dict[str, Any]:
+    """A partial index, in both databases."""
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+
+
+metadata = MetaData(naming_convention=NAMING)
+
+event = Table(
+    "event",
+    metadata,
+    Column("site", Integer, primary_key=True),
+    Column("gate", String(32), primary_key=True),
+    Column("epoch", String(16), primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("id", String(16), nullable=False),
+    Column("kind", String(40), nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("received_at", Moment, nullable=False),
+    Column("person", String(16)),
+    Column("pass_id", String(16)),
+    Column("stay_id", String(16)),
+    Column("raw", Text, nullable=False),
+    # Only passages are folded into visits, so only they are looked up by whom they concern.
+    Index("ix_event_passage_person", "site", "person", **_where("kind = 'passage'")),
+    Index("ix_event_passage_pass", "site", "pass_id", **_where("kind = 'passage'")),
+    Index("ix_event_passage_stay", "site", "stay_id", **_where("kind = 'passage'")),
+    sqlite_with_rowid=False,
+)
+
+cursor = Table(
+    "cursor",
+    metadata,
+    Column("site", Integer, primary_key=True),
+    Column("gate", String(32), primary_key=True),
+    Column("epoch", String(16), primary_key=True),
+    Column("upto", BigInteger, nullable=False),
+)
+
+gap = Table(  # rows that a gate declared lost for good: the cursor may pass them
+    "gap",
+    metadata,
+    Column("site", Integer, primary_key=True),
+    Column("gate", String(32), primary_key=True),
+    Column("epoch", String(16), primary_key=True),
+    Column("first", BigInteger, primary_key=True, autoincrement=False),
+    Column("last", BigInteger, nullable=False),
+)
+
+dead_letter = Table(
+    "dead_letter",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("topic", String(200), nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("payload_bytes", Integer, nullable=False),
+    Column("why", String(300), nullable=False),
+    Column("at", Moment, nullable=False),
+    # Set when the refused thing is one row of a gate's journal: it counts as applied, and is kept once.
+    Column("site", Integer),
+    Column("gate", String(32)),
+    Column("epoch", String(16)),
+    Column("seq", BigInteger),
+    UniqueConstraint("site", "gate", "epoch", "seq"),
+)
+
+conflict = Table(  # one event key with two event ids: both kept, neither overwrites the other
+    "conflict",
+    metadata,
+    Column("site", Integer, primary_key=True),
+    Column("gate", String(32), primary_key=True),
+    Column("epoch", String(16), primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("id", String(16), primary_key=True),
+    Column("raw", Text, nullable=False),
+    Column("at", Moment, nullable=False),
+)
+
+gate = Table(
+    "gate",
+    metadata,
+    Column("site", Integer, primary_key=True),
+    Column("gate", String(32), primary_key=True),
+    Column("state", String(10)),
+    Column("birth", BigInteger, nullable=False, default=-1),
+    Column("last_heard", Moment),
+    Column("epoch", String(16)),
+    Column("health", Text),
+    Column("hello", Text),
+)
+
+person = Table(
+    "person",
+    metadata,
+    Column("site", Integer, primary_key=True),
+    Column("person", String(16), primary_key=True),
+    Column("shown_name", String(20), nullable=False),  # masked already: 张*
+    Column("since", Moment, nullable=False),
+)
+
+phone = Table(  # apart from the rest, so that a query for names never meets a number
+    "phone",
+    metadata,
+    Column("site", Integer, primary_key=True),
+    Column("person", String(16), primary_key=True),
+    Column("phone", String(16), nullable=False),
+)
+
+pass_issued = Table(
+    "pass_issued",
+    metadata,
+    Column("site", Integer, primary_key=True),
+    Column("pass_id", String(16), primary_key=True),
+    Column("person", String(16), nullable=False),
+    Column("category", String(20), nullable=False),
+    Column("unit", Integer, nullable=False),
+    Column("purpose", Integer, nullable=False),
+    Column("gates", Integer, nullable=False),
+    Column("stay", Integer, nullable=False),
+    Column("status_index", Integer, nullable=False),
+    Column("key_id", String(8), nullable=False),
+    Column("holder_key", String(66)),
+    Column("issued_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    # Not unique: an index is free again once its pass is over. Issuing looks and writes in one transaction.
+    Index("ix_pass_issued_status", "site", "status_index"),
+    Index("ix_pass_issued_person", "site", "person"),
+)
+
+incident = Table(
+    "incident",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("site", Integer, nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("stay_id", String(16), nullable=False),
+    Column("person", String(16)),
+    Column("state", String(12), nullable=False),
+    Column("raised_at", Moment, nullable=False),
+    Column("due_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+    Column("cites", String(80)),  # the exit event that ended or withdrew it: gate/epoch/seq
+    UniqueConstraint("site", "kind", "stay_id"),
+    CheckConstraint("state in ('open', 'left_late', 'warned', 'withdrawn', 'settled')", name="state"),
+    Index("ix_incident_person", "site", "person"),
+    sqlite_autoincrement=True,  # a number that was texted to somebody is never given again
+)
+
+visit = Table(
+    "visit",
+    metadata,
+    Column("site", Integer, primary_key=True),
+    Column("stay_id", String(16), primary_key=True),
+    Column("person", String(16)),
+    Column("pass_id", String(16)),
+    Column("category", String(40)),
+    Column("unit", Integer),
+    Column("state", String(10), nullable=False),
+    Column("entry_gate", String(32), nullable=False),
+    Column("entered_at", Moment, nullable=False),
+    Column("entry_assumed", Boolean, nullable=False),
+    Column("due_at", Moment),
+    Column("clock_doubted", Boolean, nullable=False),
+    Column("exit_gate", String(32)),
+    Column("left_at", Moment),
+    Column("exit_assumed", Boolean, nullable=False),
+    Column("exit_doubted", Boolean, nullable=False),
+    Column("exit_event", String(80)),
+    Column("incident_id", Integer, ForeignKey("incident.id")),
+    CheckConstraint("state in ('inside', 'left', 'replaced')", name="state"),
+    # The overstay monitor reads this index alone: who is due, inside, and not yet told about.
+    Index(
+        "ix_visit_due",
+        "due_at",
+        **_where("state = 'inside' and incident_id is null and due_at is not null"),
+    ),
+    Index("ix_visit_inside", "site", "entered_at", **_where("state = 'inside'")),
+    Index("ix_visit_person", "site", "person"),
+)
+
+alert = Table(  # the SMS outbox; later steps of an escalation are further rows of the same incident
+    "alert",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("incident_id", Integer, ForeignKey("incident.id"), nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("recipient", String(16), nullable=False),
+    Column("key", String(32), nullable=False, unique=True),
+    Column("text", String(70), nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column(
+        "resumed", Boolean, nullable=False, default=False
+    ),  # its send was killed once: it may repeat itself
+    Column("created_at", Moment, nullable=False),
+    Column("next_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+    Column("gateway_id", String(80)),
+    Column("detail", String(200)),
+    UniqueConstraint("incident_id", "step", "recipient"),
+    CheckConstraint(
+        "state in ('queued', 'sending', 'accepted', 'failed', 'unknown', 'cancelled')", name="state"
+    ),
+    Index("ix_alert_due", "next_at", **_where("state = 'queued'")),
+)
