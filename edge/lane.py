@@ -1,0 +1,161 @@
+"""One lane as a pure state machine, without clock, port or journal: events in, effects out.
+
+A grant puts a token into the lane. People walk in the order in which they were let in, so a passage takes the oldest
+token, and tokens that are left when the wait is over are no-shows. Whether an event may be granted at all is decided
+before: an entry lane takes one token at a time, an exit lane takes each.
+"""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final, assert_never
+
+MAX_TOKENS: Final = 4
+
+
+class State(StrEnum):
+    """Where the lane is."""
+
+    READY = "ready"  # nobody is let in; reader live
+    GRANTED = "granted"  # opened; waiting for somebody to walk
+    PASSING = "passing"  # somebody is in the lane
+    HELD = "held"  # ... and stays there for too long
+    FORCED = "forced"  # somebody is in the lane without a grant
+
+
+class Event(StrEnum):
+    """What grants, boards and timers report."""
+
+    GRANTED = "granted"
+    PULSE_DONE = "pulse_done"
+    PULSE_NOT_DONE = "pulse_not_done"  # surely not executed
+    PULSE_DOUBTFUL = "pulse_doubtful"  # perhaps executed; never repeated
+    CONTACT_ACTIVE = "contact_active"
+    CONTACT_CLEAR = "contact_clear"
+    DEADLINE = "deadline"
+
+
+class Effect(StrEnum):
+    """What the shell carries out. Those that speak of one grant come with its token."""
+
+    PULSE = "pulse"
+    RECORD_PASSAGE = "record_passage"
+    RECORD_ASSUMED = "record_assumed"
+    RECORD_NO_SHOW = "record_no_show"
+    RAISE_FORCED = "raise_forced"
+    RAISE_HELD = "raise_held"
+    CLEAR_ALARM = "clear_alarm"
+
+
+Effects = tuple[tuple[Effect, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """How a lane waits, in seconds, and whether a contact reports passages."""
+
+    passage_wait_s: float = 5.0
+    held_open_after_s: float = 30.0
+    has_contact: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lane:
+    """The lane between two events. ``blind`` means that its passage contact does not answer."""
+
+    state: State = State.READY
+    tokens: tuple[str, ...] = ()
+    deadline_s: float | None = None
+    blind: bool = False
+
+
+def step(lane: Lane, event: Event, now_s: float, timing: Timing, token: str = "") -> tuple[Lane, Effects]:
+    """Advance one lane by one event.
+
+    Args:
+        lane: The lane before the event.
+        event: What happened.
+        now_s: Monotonic time of the event, in seconds.
+        timing: How this lane waits.
+        token: The stay or scan that a grant, or the end of a pulse, is about.
+
+    Returns:
+        The lane after the event and the effects to carry out, in order. Boards can report anything at any time: what
+        does not fit changes nothing and never raises.
+    """
+    match event:
+        case Event.GRANTED:
+            return _granted(lane, now_s, timing, token)
+        case Event.PULSE_DONE | Event.PULSE_DOUBTFUL:
+            if timing.has_contact or token not in lane.tokens:
+                return lane, ()
+            return _without(lane, token), ((Effect.RECORD_ASSUMED, token),)
+        case Event.PULSE_NOT_DONE:
+            if token not in lane.tokens:
+                return lane, ()
+            return _without(lane, token), ((Effect.RECORD_NO_SHOW, token),)
+        case Event.CONTACT_ACTIVE:
+            return _contact_active(lane, now_s, timing)
+        case Event.CONTACT_CLEAR:
+            return _contact_clear(lane, now_s, timing)
+        case Event.DEADLINE:
+            return _deadline(lane, now_s)
+        case _:
+            assert_never(event)
+
+
+def with_contact(lane: Lane, *, answers: bool) -> Lane:
+    """The lane after its passage contact's module went or came back."""
+    return replace(lane, blind=not answers)
+
+
+def _granted(lane: Lane, now_s: float, timing: Timing, token: str) -> tuple[Lane, Effects]:
+    dropped: Effects = ()
+    tokens = lane.tokens
+    if len(tokens) >= MAX_TOKENS:
+        dropped, tokens = ((Effect.RECORD_ASSUMED, tokens[0]),), tokens[1:]
+    occupied = lane.state in {State.PASSING, State.HELD}
+    after = replace(
+        lane,
+        state=lane.state if occupied else State.GRANTED,
+        tokens=(*tokens, token),
+        deadline_s=lane.deadline_s if occupied else now_s + timing.passage_wait_s,
+    )
+    return after, (*dropped, (Effect.PULSE, token))
+
+
+def _without(lane: Lane, token: str) -> Lane:
+    tokens = tuple(other for other in lane.tokens if other != token)
+    if tokens or lane.state is not State.GRANTED:
+        return replace(lane, tokens=tokens)
+    return replace(lane, state=State.READY, tokens=(), deadline_s=None)
+
+
+def _contact_active(lane: Lane, now_s: float, timing: Timing) -> tuple[Lane, Effects]:
+    if lane.state in {State.PASSING, State.HELD, State.FORCED}:
+        return lane, ()
+    deadline_s = now_s + timing.held_open_after_s
+    if not lane.tokens:
+        return replace(lane, state=State.FORCED, deadline_s=deadline_s), ((Effect.RAISE_FORCED, ""),)
+    passage: Effects = ((Effect.RECORD_PASSAGE, lane.tokens[0]),)
+    return replace(lane, state=State.PASSING, tokens=lane.tokens[1:], deadline_s=deadline_s), passage
+
+
+def _contact_clear(lane: Lane, now_s: float, timing: Timing) -> tuple[Lane, Effects]:
+    if lane.state not in {State.PASSING, State.HELD, State.FORCED}:
+        return lane, ()
+    cleared: Effects = ((Effect.CLEAR_ALARM, ""),) if lane.state is State.HELD else ()
+    if lane.tokens:
+        return replace(lane, state=State.GRANTED, deadline_s=now_s + timing.passage_wait_s), cleared
+    return replace(lane, state=State.READY, deadline_s=None), cleared
+
+
+def _deadline(lane: Lane, now_s: float) -> tuple[Lane, Effects]:
+    if lane.deadline_s is None or now_s < lane.deadline_s:
+        return lane, ()
+    if lane.state is State.GRANTED:
+        outcome = Effect.RECORD_ASSUMED if lane.blind else Effect.RECORD_NO_SHOW
+        over = tuple((outcome, token) for token in lane.tokens)
+        return replace(lane, state=State.READY, tokens=(), deadline_s=None), over
+    if lane.state in {State.PASSING, State.FORCED}:
+        return replace(lane, state=State.HELD, deadline_s=None), ((Effect.RAISE_HELD, ""),)
+    return replace(lane, deadline_s=None), ()

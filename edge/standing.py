@@ -1,0 +1,336 @@
+"""What this gate knows of passes and people: who is inside, which codes were shown, whose stay is RED.
+
+Each change is made in the transaction of the event that causes it (``Journal.append``), so a crash leaves both or
+neither. Times in the tables are milliseconds since 1970 in UTC, always handed in.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import apsw
+
+from edge.journal import Journal, Recorded
+from passes.claims import Claims
+from passes.decide import Deny as Denied
+from passes.decide import Grant, Presence, Refer, Standing
+from passes.stay import StayFacts, due_at, is_red, rule_of_claim
+from passes.vocabulary import Category, Colour, Direction
+from sync.messages import DecisionData, Kind, NoShowData, Outcome, PassageData
+
+_STAY_COLUMNS: Final = (
+    "stay_id, pass_id, person, category, unit, purpose, stay_claim, pass_end_ms, state, entered_ms, due_ms"
+)
+
+
+class AlreadyGrantedError(Exception):
+    """The compare-and-set found the pass pending or inside after all; nothing was recorded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stay:
+    """One stay as the gate stores it; ``entered_at`` is None while it is pending."""
+
+    stay_id: str
+    pass_id: str
+    person: str
+    category: Category
+    unit: int
+    purpose: int
+    stay_claim: int
+    pass_end: datetime
+    state: str
+    entered_at: datetime | None
+    due_at: datetime | None
+
+
+class Standings:
+    """Reads and changes the gate's knowledge of people. One deciding thread changes it.
+
+    Args:
+        journal: Where events and tables are.
+        zone: The site's zone, for stays that end at a local time.
+    """
+
+    def __init__(self, journal: Journal, zone: ZoneInfo) -> None:
+        self._journal, self._zone = journal, zone
+
+    def of(self, claims: Claims, now: datetime) -> Standing:
+        """What is known about this pass and its person at ``now``; raises ``JournalError``."""
+        stays = self._journal.read(
+            "select pass_id, state, due_ms, exited_ms, settled from stay where (person = ? or pass_id = ?)"
+            " and (state in ('pending', 'inside') or (settled = 0 and due_ms is not null and exited_ms > due_ms))",
+            (claims.person, claims.pass_id),
+        )
+        own = {state for pass_id, state, *_ in stays if pass_id == claims.pass_id}
+        used = self._journal.read(
+            "select last_shown_at, entries_used from pass_state where pass_id = ?", (claims.pass_id,)
+        )
+        last_shown_at, entries_used = used[0] if used else (None, 0)
+        return Standing(
+            presence=(
+                Presence.PENDING
+                if "pending" in own
+                else Presence.INSIDE
+                if "inside" in own
+                else Presence.OUTSIDE
+            ),
+            person_inside=any(
+                pass_id != claims.pass_id and state in {"pending", "inside"} for pass_id, state, *_ in stays
+            ),
+            red=any(
+                is_red(StayFacts(due_at=_moment(due), exited_at=_moment(exited), settled=bool(settled)), now)
+                for _, _, due, exited, settled in stays
+            ),
+            last_shown_at=last_shown_at,
+            entries_used=entries_used,
+        )
+
+    def record_entry_grant(self, grant: Grant, lane: str, shown_at: int | None) -> Recorded:
+        """Record that a pass may enter; its stay is pending until somebody walks. The event's id is the stay's.
+
+        Raises:
+            AlreadyGrantedError: The pass became pending or inside since ``of`` was asked.
+            JournalError: Nothing is durable; do not open.
+        """
+        claims = grant.claims
+        assert claims is not None
+        data = DecisionData(
+            **_subject(claims),
+            outcome=Outcome.GRANT,
+            lane=lane,
+            direction=Direction.ENTRY,
+            shown_at=shown_at,
+            notes=[note.value for note in grant.notes],
+        )
+        hard = claims.category.colour is Colour.BLUE
+
+        def change(db: apsw.Connection, recorded: Recorded) -> None:
+            _remember_code(db, claims.pass_id, shown_at)
+            db.execute(
+                "insert into stay (stay_id, pass_id, person, category, unit, purpose, stay_claim, pass_end_ms, lane,"
+                " state, granted_ms) select ?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending', ? where not exists (select 1 from"
+                " stay where pass_id = ? and (state = 'pending' or (state = 'inside' and ?)))",
+                (
+                    recorded.id,
+                    claims.pass_id,
+                    claims.person,
+                    claims.category.code,
+                    claims.unit,
+                    claims.purpose,
+                    claims.stay,
+                    claims.expires_at * 1000,
+                    lane,
+                    _ms(recorded.at),
+                    claims.pass_id,
+                    hard,
+                ),
+            )
+            if db.changes() != 1:
+                raise AlreadyGrantedError(claims.pass_id)
+
+        return self._journal.append(Kind.DECISION, data, change)
+
+    def record_exit_grant(self, grant: Grant, lane: str, shown_at: int | None) -> Recorded:
+        """Record that an exit opened, and for whose stay if it is known; raises ``JournalError``."""
+        claims = grant.claims
+        stay = self.open_stay(claims) if claims else None
+        data = DecisionData(
+            **(_subject(claims) if claims else {}),
+            outcome=Outcome.GRANT,
+            lane=lane,
+            direction=Direction.EXIT,
+            stay_id=stay.stay_id if stay else None,
+            shown_at=shown_at,
+            notes=[note.value for note in grant.notes],
+        )
+
+        def change(db: apsw.Connection, _: Recorded) -> None:
+            if claims is not None:
+                _remember_code(db, claims.pass_id, shown_at)
+
+        return self._journal.append(Kind.DECISION, data, change)
+
+    def record_refusal(
+        self, answer: Denied | Refer, lane: str, direction: Direction, shown_at: int | None
+    ) -> Recorded:
+        """Record a scan that was not let in; raises ``JournalError``."""
+        data = DecisionData(
+            **(_subject(answer.claims) if answer.claims else {}),
+            outcome=Outcome.REFER if isinstance(answer, Refer) else Outcome.DENY,
+            reason=answer.reason.value,
+            lane=lane,
+            direction=direction,
+            shown_at=shown_at,
+        )
+        return self._journal.append(Kind.DECISION, data)
+
+    def record_entry(
+        self, stay_id: str, lane: str, *, at: datetime, assumed: bool
+    ) -> tuple[Recorded, Stay | None]:
+        """Record the passage that begins a pending stay; returns the stay as it is now."""
+        stay = self.stay(stay_id)
+        if stay is None:
+            return self._journal.append(
+                Kind.PASSAGE, PassageData(lane=lane, direction=Direction.ENTRY, assumed=assumed)
+            ), None
+        visitor = stay.category.colour is Colour.BLUE
+        end = due_at(
+            rule_of_claim(stay.stay_claim),
+            entered_at=at,
+            zone=self._zone,
+            pass_end=stay.pass_end if visitor else None,
+        )
+        data = PassageData(
+            **_stay_subject(stay),
+            lane=lane,
+            direction=Direction.ENTRY,
+            stay_id=stay_id,
+            entered_at=at,
+            due_at=end,
+            assumed=assumed,
+        )
+
+        def change(db: apsw.Connection, _: Recorded) -> None:
+            db.execute(
+                "update stay set state = 'superseded' where pass_id = ? and state = 'inside' and stay_id != ?",
+                (stay.pass_id, stay_id),
+            )
+            db.execute(
+                "update stay set state = 'inside', entered_ms = ?, due_ms = ?, assumed = ? where stay_id = ?",
+                (_ms(at), _ms(end) if end else None, assumed, stay_id),
+            )
+            db.execute(
+                "insert into pass_state (pass_id, entries_used) values (?, 1)"
+                " on conflict (pass_id) do update set entries_used = entries_used + 1",
+                (stay.pass_id,),
+            )
+
+        recorded = self._journal.append(Kind.PASSAGE, data, change)
+        return recorded, self.stay(stay_id)
+
+    def record_exit(
+        self, claims: Claims | None, stay_id: str | None, lane: str, *, at: datetime, assumed: bool
+    ) -> Recorded:
+        """Record that somebody went out, and close the stay if it is known."""
+        stay = self.stay(stay_id) if stay_id else None
+        subject = _stay_subject(stay) if stay else _subject(claims) if claims else {}
+        data = PassageData(
+            **subject,
+            lane=lane,
+            direction=Direction.EXIT,
+            stay_id=stay_id,
+            entered_at=stay.entered_at if stay else None,
+            due_at=stay.due_at if stay else None,
+            assumed=assumed,
+        )
+
+        def change(db: apsw.Connection, _: Recorded) -> None:
+            db.execute(
+                "update stay set state = 'left', exited_ms = ? where stay_id = ? and state in ('pending', 'inside')",
+                (_ms(at), stay_id),
+            )
+
+        return self._journal.append(Kind.PASSAGE, data, change)
+
+    def record_no_show(self, stay_id: str | None, lane: str, direction: Direction) -> Recorded:
+        """Record that nobody walked after a grant; a pending stay is given back, an open one stays open."""
+        stay = self.stay(stay_id) if stay_id else None
+        data = NoShowData(
+            **(_stay_subject(stay) if stay else {}), lane=lane, direction=direction, stay_id=stay_id
+        )
+
+        def change(db: apsw.Connection, _: Recorded) -> None:
+            db.execute(
+                "update stay set state = 'no_show' where stay_id = ? and state = 'pending'", (stay_id,)
+            )
+
+        return self._journal.append(Kind.NO_SHOW, data, change)
+
+    def stay(self, stay_id: str) -> Stay | None:
+        """One stay by its id."""
+        rows = self._journal.read(f"select {_STAY_COLUMNS} from stay where stay_id = ?", (stay_id,))  # noqa: S608  # a constant
+        return _stay(rows[0]) if rows else None
+
+    def open_stay(self, claims: Claims) -> Stay | None:
+        """The stay that an exit with this pass would end: its own, else the person's."""
+        rows = self._journal.read(
+            f"select {_STAY_COLUMNS} from stay where (pass_id = ? or person = ?) and state in ('inside', 'pending')"  # noqa: S608
+            " order by pass_id = ? desc, granted_ms desc limit 1",
+            (claims.pass_id, claims.person, claims.pass_id),
+        )
+        return _stay(rows[0]) if rows else None
+
+    def pending(self) -> list[tuple[str, str]]:
+        """Stays left pending by an earlier run, with their lanes."""
+        return [
+            (row[0], row[1])
+            for row in self._journal.read("select stay_id, lane from stay where state = 'pending'")
+        ]
+
+    def inside(self, limit: int = 500) -> list[Stay]:
+        """Who is inside, the first to be due first."""
+        rows = self._journal.read(
+            f"select {_STAY_COLUMNS} from stay where state = 'inside'"  # noqa: S608  # a constant
+            " order by due_ms is null, due_ms, entered_ms limit ?",
+            (limit,),
+        )
+        return [_stay(row) for row in rows]
+
+
+def _subject(claims: Claims) -> dict[str, Any]:
+    return {
+        "pass_id": claims.pass_id,
+        "person": claims.person,
+        "category": claims.category.code,
+        "unit": claims.unit,
+        "purpose": claims.purpose,
+    }
+
+
+def _stay_subject(stay: Stay) -> dict[str, Any]:
+    return {
+        "pass_id": stay.pass_id,
+        "person": stay.person,
+        "category": stay.category.code,
+        "unit": stay.unit,
+        "purpose": stay.purpose,
+    }
+
+
+def _stay(row: tuple[Any, ...]) -> Stay:
+    stay_id, pass_id, person, category, unit, purpose, stay_claim, end_ms, state, entered_ms, due_ms = row
+    pass_end = _moment(end_ms)
+    assert pass_end is not None
+    return Stay(
+        stay_id=stay_id,
+        pass_id=pass_id,
+        person=person,
+        category=Category.from_code(category),
+        unit=unit,
+        purpose=purpose,
+        stay_claim=stay_claim,
+        pass_end=pass_end,
+        state=state,
+        entered_at=_moment(entered_ms),
+        due_at=_moment(due_ms),
+    )
+
+
+def _remember_code(db: apsw.Connection, pass_id: str, shown_at: int | None) -> None:
+    if shown_at is None:
+        return
+    db.execute(
+        "insert into pass_state (pass_id, last_shown_at) values (?, ?) on conflict (pass_id)"
+        " do update set last_shown_at = max(coalesce(last_shown_at, 0), excluded.last_shown_at)",
+        (pass_id, shown_at),
+    )
+
+
+def _ms(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
+
+
+def _moment(ms: int | None) -> datetime | None:
+    return None if ms is None else datetime.fromtimestamp(ms / 1000, UTC)
