@@ -1,6 +1,7 @@
 """The checks of the house can fail: each is given a tree with one breach, and one without."""
 
 import hashlib
+import json
 import shutil
 import subprocess
 import sys
@@ -157,3 +158,20 @@ def test_an_import_that_points_up_or_sideways_breaks_its_contract(
         check=False,
     )
     assert contract in ran.stdout
+
+
+def test_benchmarks_print_a_ratio_for_each_figure_and_write_it_down(tmp_path: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "passes", "--seconds", "0.02"],
+        cwd=tmp_path,
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    report = json.loads((tmp_path / "build" / "bench.json").read_text("utf-8"))
+    assert [one["name"] for one in report["results"]][0] == "check of a static pass"
+    for one in report["results"]:
+        assert one["ratio"] == one["value"] / one["baseline_value"]
+        assert one["name"] in ran.stdout
+    assert ran.stdout.endswith("4 figures, 0 skipped\n")

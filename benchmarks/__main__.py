@@ -1,0 +1,106 @@
+"""Run every benchmark module, or the named ones; print one table and write ``build/bench.json``.
+
+A benchmark is a module of this package with ``run(options: Options) -> list[Outcome]``.
+"""
+
+import argparse
+import importlib
+import json
+import pkgutil
+import platform
+import sqlite3
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import benchmarks
+from benchmarks.result import Options, Outcome, Result, Skipped
+
+REPORT: Final = Path("build/bench.json")
+
+
+def module_names() -> list[str]:
+    """The modules of this package that are benchmarks: those with a ``run``."""
+    names = [module.name for module in pkgutil.iter_modules(benchmarks.__path__) if module.name != "__main__"]
+    return [name for name in names if hasattr(importlib.import_module(f"benchmarks.{name}"), "run")]
+
+
+def table(outcomes: list[Outcome]) -> str:
+    """The outcomes as text, skips last and counted."""
+    results = [one for one in outcomes if isinstance(one, Result)]
+    skips = [one for one in outcomes if isinstance(one, Skipped)]
+    rows = [("", "ours", "baseline", "ratio", "against")]
+    rows += [
+        (
+            one.name,
+            f"{one.value:,.1f} {one.unit}",
+            f"{one.baseline_value:,.1f}",
+            f"{one.ratio:.2f}",
+            one.baseline,
+        )
+        for one in results
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    lines = [
+        f"{row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]:>{widths[3]}}  {row[4]}"
+        for row in rows
+    ]
+    lines += [f"skipped: {one.name}: {one.why}" for one in skips]
+    return "\n".join([*lines, f"{len(results)} figures, {len(skips)} skipped"])
+
+
+def report(outcomes: list[Outcome]) -> dict[str, object]:
+    """The outcomes with what they were measured on, for ``build/bench.json``."""
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], check=False, capture_output=True, text=True
+    ).stdout.strip()
+    return {
+        "v": 1,
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": commit or None,
+        "python": platform.python_version(),
+        "machine": f"{platform.machine()} {platform.system()} {platform.release()}",
+        "stdlib_sqlite": sqlite3.sqlite_version,
+        "results": [
+            {
+                "name": one.name,
+                "value": one.value,
+                "unit": one.unit,
+                "baseline": one.baseline,
+                "baseline_value": one.baseline_value,
+                "ratio": one.ratio,
+            }
+            for one in outcomes
+            if isinstance(one, Result)
+        ],
+        "skipped": [{"name": one.name, "why": one.why} for one in outcomes if isinstance(one, Skipped)],
+    }
+
+
+def main() -> int:
+    """Parse the command line, run, print and write."""
+    names = module_names()
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("module", nargs="*", help=f"which ones (default: all): {', '.join(names)}")
+    parser.add_argument("--qr-real", type=Path, help="folder of photographs with truth.json")
+    parser.add_argument("--seconds", type=float, default=2.0, help="time for one comparison (default: 2)")
+    arguments = parser.parse_args()
+    unknown = sorted(set(arguments.module) - set(names))
+    if unknown:
+        parser.error(f"no benchmark named {', '.join(unknown)}; there are: {', '.join(names)}")
+    options = Options(qr_real=arguments.qr_real, seconds=arguments.seconds)
+    outcomes: list[Outcome] = []
+    for name in arguments.module or names:
+        print(f"-- {name}", file=sys.stderr, flush=True)
+        outcomes += importlib.import_module(f"benchmarks.{name}").run(options)
+    print(table(outcomes))
+    REPORT.parent.mkdir(exist_ok=True)
+    REPORT.write_text(json.dumps(report(outcomes), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    print(f"written: {REPORT}", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,52 @@
+"""What a benchmark module hands back: one line of the table each."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the command line asked for.
+
+    Args:
+        qr_real: Folder of photographs with ``truth.json``, or None when none was named.
+        seconds: Roughly how long one comparison may measure.
+    """
+
+    qr_real: Path | None = None
+    seconds: float = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """One figure beside the same figure of a baseline.
+
+    Args:
+        name: What was measured, for example ``check of a static pass``.
+        value: Our figure, in ``unit``.
+        unit: For example ``us`` or ``% read``.
+        baseline: What it is compared with, by name.
+        baseline_value: Its figure, in the same unit, from the same run.
+    """
+
+    name: str
+    value: float
+    unit: str
+    baseline: str
+    baseline_value: float
+
+    @property
+    def ratio(self) -> float:
+        """Ours over the baseline's."""
+        return self.value / self.baseline_value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped:
+    """A benchmark that did not run, and what it would need."""
+
+    name: str
+    why: str
+
+
+Outcome = Result | Skipped
