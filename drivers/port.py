@@ -1,0 +1,195 @@
+"""A serial port that opens exclusively, sets everything once, and fails in one family of errors.
+
+pyserial reports one unplugged cable as SerialException, OSError or termios.error, depending on the call. Here::
+
+    PortError               the port cannot be used
+    ├── PortMissingError    there is no such device now; it may come (back)
+    ├── PortDeniedError     this user may not open it
+    ├── PortBusyError       another program holds it
+    └── PortLostError       it was open, and went away
+"""
+
+import errno
+import os
+import termios
+from pathlib import Path
+from typing import Final, Protocol
+
+import serial
+
+from drivers.holders import holder_of
+from drivers.model import LineSettings
+
+WRITE_WITHIN_S: Final = 0.2  # forty times what the longest burst of commands takes at 9600 baud
+_READ_MAX: Final = 4096
+_GONE: Final = (errno.ENOENT, errno.ENXIO, errno.ENODEV, errno.EIO)
+_DENIED: Final = (errno.EACCES, errno.EPERM)
+_HELD: Final = (errno.EAGAIN, errno.EBUSY)
+_PYSERIAL_ERRORS: Final = (OSError, termios.error)  # SerialException is an OSError, termios.error is not
+
+
+class PortError(Exception):
+    """The port cannot be used; ``port`` is its path."""
+
+    def __init__(self, port: str, message: str) -> None:
+        super().__init__(message)
+        self.port = port
+
+
+class PortMissingError(PortError):
+    """There is no such device now."""
+
+    def __init__(self, port: str) -> None:
+        super().__init__(
+            port, f"Port {port} is not there. Plug the board in, or list the ports: postern-driver ports"
+        )
+
+
+class PortDeniedError(PortError):
+    """The device is there, and this user may not open it."""
+
+    def __init__(self, port: str) -> None:
+        super().__init__(
+            port,
+            f"Port {port} may not be opened by this user. Add the user to the port's group "
+            "(see: postern-driver ports) and log in again",
+        )
+
+
+class PortBusyError(PortError):
+    """Another program holds the device; ``holder`` says which, when that can be seen."""
+
+    def __init__(self, port: str, holder: str | None) -> None:
+        super().__init__(
+            port,
+            f"Port {port} is in use by {holder or 'another program'}. "
+            "Stop that program (a running gate holds its boards), or name another port",
+        )
+        self.holder = holder
+
+
+class PortLostError(PortError):
+    """The device was open and went away, or takes no more bytes."""
+
+    def __init__(self, port: str, why: str) -> None:
+        super().__init__(port, f"Port {port} was lost ({why}). Check the board's cable and power")
+        self.why = why
+
+
+class Port(Protocol):
+    """What a bus needs of a port."""
+
+    @property
+    def path(self) -> str:
+        """Path of the device, for messages."""
+
+    def open(self) -> None:
+        """Open it; raises a ``PortError``."""
+
+    def fileno(self) -> int:
+        """Descriptor that becomes readable when bytes come or the device goes."""
+
+    def read(self) -> bytes:
+        """What has arrived, perhaps nothing, without waiting; raises ``PortLostError``."""
+
+    def write(self, data: bytes) -> None:
+        """Hand all bytes to the device; raises ``PortLostError``."""
+
+    def close(self) -> None:
+        """Close it, whatever its state."""
+
+
+class SerialPort:
+    """One serial device: 8N1, exclusive, no flow control.
+
+    Args:
+        path: Device file or a link to it. Prefer ``/dev/serial/by-path/…``: a name that stays with the socket.
+        line: Speed.
+    """
+
+    def __init__(self, path: str | Path, line: LineSettings) -> None:
+        self._path = str(path)
+        self._line = line
+        self._serial: serial.Serial | None = None
+
+    @property
+    def path(self) -> str:
+        """Path as configured."""
+        return self._path
+
+    def open(self) -> None:
+        """Open and set up the device.
+
+        Raises:
+            PortMissingError: There is no such device.
+            PortDeniedError: This user may not open it.
+            PortBusyError: Another program holds it.
+            PortError: It is something else than a serial device.
+        """
+        assert self._serial is None, f"port {self._path} is already open"
+        try:
+            # Nothing is set later: a second set-up fails on some devices.
+            self._serial = serial.Serial(
+                self._path,
+                baudrate=self._line.baud,
+                timeout=0,
+                write_timeout=WRITE_WITHIN_S,
+                exclusive=True,
+            )
+        except _PYSERIAL_ERRORS as error:
+            raise self._open_error(error) from error
+
+    def fileno(self) -> int:
+        """Descriptor of the open device."""
+        assert self._serial is not None, f"port {self._path} is not open"
+        number: int = self._serial.fileno()
+        return number
+
+    def read(self) -> bytes:
+        """What has arrived, perhaps nothing."""
+        assert self._serial is not None, f"port {self._path} is not open"
+        try:
+            data: bytes = self._serial.read(min(self._serial.in_waiting or 1, _READ_MAX))
+        except _PYSERIAL_ERRORS as error:
+            raise PortLostError(self._path, _words(error)) from error
+        return data
+
+    def write(self, data: bytes) -> None:
+        """Hand all bytes to the device."""
+        assert self._serial is not None, f"port {self._path} is not open"
+        try:
+            self._serial.write(data)
+        except _PYSERIAL_ERRORS as error:
+            raise PortLostError(self._path, _words(error)) from error
+
+    def close(self) -> None:
+        """Close the device; a second call does nothing."""
+        port, self._serial = self._serial, None
+        if port is None:
+            return
+        try:
+            port.close()
+        except _PYSERIAL_ERRORS as error:
+            raise PortLostError(self._path, _words(error)) from error
+
+    def _open_error(self, error: Exception) -> PortError:
+        number = getattr(error, "errno", None)
+        if number in _HELD:
+            return PortBusyError(self._path, holder_of(self._path))
+        if number in _DENIED:
+            return PortDeniedError(self._path)
+        if number in _GONE or not Path(self._path).exists():
+            return PortMissingError(self._path)
+        return PortError(
+            self._path,
+            f"{self._path} cannot be used as a serial port ({_words(error)}). "
+            "List the ports: postern-driver ports",
+        )
+
+
+def _words(error: Exception) -> str:
+    """The operating system's words for an error, or the library's."""
+    number = getattr(error, "errno", None)
+    if isinstance(number, int):
+        return os.strerror(number)
+    return str(error)
