@@ -10,5 +10,5 @@ apt_install() {
     [ "$(id -u)" -eq 0 ] || sudo -n true >/dev/null 2>&1 || return 1
     printf 'Installing Debian packages: %s\n' "$*" >&2
     apt_as_root env DEBIAN_FRONTEND=noninteractive sh -c \
-        'apt-get update -qq && apt-get install -y -qq --no-install-recommends "$@"' apt "$@" </dev/null >/dev/null
+        'apt-get update -qq && apt-get install -y -qq -o Dpkg::Use-Pty=0 --no-install-recommends "$@"' apt "$@" </dev/null >/dev/null
 }

@@ -170,8 +170,30 @@ def test_benchmarks_print_a_ratio_for_each_figure_and_write_it_down(tmp_path: Pa
         check=True,
     )
     report = json.loads((tmp_path / "build" / "bench.json").read_text("utf-8"))
-    assert [one["name"] for one in report["results"]][0] == "check of a static pass"
+    assert report["results"][0]["name"] == "check of a static pass"
     for one in report["results"]:
         assert one["ratio"] == one["value"] / one["baseline_value"]
         assert one["name"] in ran.stdout
     assert ran.stdout.endswith("4 figures, 0 skipped\n")
+
+
+@pytest.mark.real
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+@pytest.mark.parametrize("unit", ["postern-edge", "postern-controller"])
+def test_a_unit_file_is_valid_and_confines_its_daemon(tmp_path: Path, unit: str) -> None:
+    installed = f"/opt/postern/.venv/bin/{unit}"
+    text = (ROOT / "deploy" / f"{unit}.service").read_text("utf-8")
+    assert f"ExecStart={installed} run --config /etc/postern/" in text
+    path = put(tmp_path, f"{unit}.service", text.replace(installed, "/bin/true"))
+    verified = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", path], capture_output=True, text=True, check=False
+    )
+    assert (verified.returncode, verified.stderr) == (0, "")
+    # The threshold is in tenths: an exposure of 2.0 at most.
+    scored = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--threshold=20", "--no-pager", path],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert scored.returncode == 0, scored.stdout[-200:]
