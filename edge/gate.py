@@ -1,0 +1,453 @@
+"""The gate decides: one thread owns this object, and everything that happens reaches it as one input after another.
+
+A scan is checked and decided by ``passes``; the answer is in the journal before a relay is told to move; the lane
+machine says what boards and contacts mean. At an entry every failure keeps the lane shut; at an exit it opens.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import partial
+from typing import Final, assert_never
+
+from drivers.model import Done, Fault, Garbage, InputEdge, Line, Pulse, Refused, TimedOut
+from drivers.model import Event as BoardEvent
+from edge import lane as machine
+from edge.config import GateConfig, LaneSection
+from edge.journal import Journal, JournalError, Recorded
+from edge.kiosk.view import Verdict
+from edge.lane import Effect, Event, Lane, State, Timing
+from edge.screen import TAIL, Screen
+from edge.standing import AlreadyGrantedError, Standings
+from passes.check import Checked, Foreign, Rejected, Verified, check
+from passes.claims import Claims
+from passes.decide import Decision, Deny, Grant, Ignore, LaneFacts, Policy, Refer, Standing, decide
+from passes.keys import KeyTable
+from passes.stay import due_at, rule_of_claim
+from passes.vocabulary import ClockTrust, Colour, Direction, Reason
+from shell.clock import Clock
+from shell.logs import get_logger
+from sync.messages import DeviceData, Kind, LaneData, Outcome
+
+log = get_logger("gate")
+
+SCAN_AGE_MAX_S: Final = 2.0  # what was seen longer ago never opens anything
+SAME_PERSON_S: Final = 6.0  # a phone still held up after its grant is not a second visitor
+OWED_MAX: Final = 1000
+_LANE_WORDS: Final = {
+    State.READY: "ready",
+    State.GRANTED: "opening",
+    State.PASSING: "open",
+    State.HELD: "held",
+    State.FORCED: "forced",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanSeen:
+    """A lane's reader has a new presentation: the texts in view, and when the frame was taken."""
+
+    lane: str
+    texts: tuple[str, ...]
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoardReported:
+    """A board's bus has an event."""
+
+    board: str
+    event: BoardEvent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CameraChanged:
+    """A lane's camera went or came back."""
+
+    lane: str
+    ok: bool
+    detail: str
+
+
+Input = ScanSeen | BoardReported | CameraChanged
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Let:
+    """Somebody was let through a lane and has not walked yet."""
+
+    lane: str
+    direction: Direction
+    stay_id: str | None
+    claims: Claims | None
+
+
+@dataclass(slots=True)
+class _LaneState:
+    """One lane's running state beside the machine: who used it last, who waits, what its devices do."""
+
+    section: LaneSection
+    timing: Timing
+    lane: Lane = field(default_factory=Lane)
+    camera_ok: bool | None = None  # None: not heard of yet
+    detail: str = ""
+    last_pass: str | None = None
+    last_pass_s: float = 0.0
+    waiting: ScanSeen | None = None
+
+
+class Gate:
+    """One access point with its lanes. Not thread-safe: the deciding thread owns it.
+
+    Args:
+        config: The gate and its lanes.
+        keys: The issuer keys of the site.
+        journal: Where events go first.
+        standings: What is known of passes and people.
+        screen: What people see.
+        clock: Time.
+        submit: Hands a pulse to a board's bus; False when it was not taken.
+        recorded: Called after rows were recorded, to wake the uplink.
+    """
+
+    def __init__(
+        self,
+        config: GateConfig,
+        *,
+        keys: KeyTable,
+        journal: Journal,
+        standings: Standings,
+        screen: Screen,
+        clock: Clock,
+        submit: Callable[[str, Pulse], bool],
+        recorded: Callable[[], None],
+    ) -> None:
+        self._config, self._keys, self._clock = config, keys, clock
+        self._journal, self._standings, self._screen = journal, standings, screen
+        self._submit, self._recorded = submit, recorded
+        self._policy: Policy = config.to_policy()
+        self._lanes = {section.name: _LaneState(section, _timing(section)) for section in config.lane}
+        self._boards_ok: dict[str, bool | None] = {board.name: None for board in config.board}
+        self._let: dict[str, _Let] = {}
+        self._owed: list[Callable[[], Recorded]] = []
+
+    def resume(self) -> None:
+        """Settle what an earlier run left open: a grant without an end counts as an entry, and says so."""
+        now = self._clock.now()
+        for stay_id, lane in self._standings.pending():
+            self._write(partial(self._assume_entry, stay_id, lane, now))
+
+    def _assume_entry(self, stay_id: str, lane: str, at: datetime) -> Recorded:
+        return self._standings.record_entry(stay_id, lane, at=at, assumed=True)[0]
+
+    def handle(self, item: Input) -> None:
+        """Take one input and carry out what follows from it."""
+        match item:
+            case ScanSeen():
+                self._scan(item)
+            case BoardReported():
+                self._board(item.board, item.event)
+            case CameraChanged():
+                self._camera(item)
+            case _:
+                assert_never(item)
+
+    def tick(self) -> None:
+        """Do what is due by time: lane deadlines, rows that the journal owes."""
+        now_s = self._clock.monotonic_s()
+        for state in self._lanes.values():
+            if state.lane.deadline_s is not None and now_s >= state.lane.deadline_s:
+                self._advance(state, Event.DEADLINE)
+            self._serve_waiting(state)
+        self._pay_owed()
+
+    def next_deadline_s(self) -> float | None:
+        """Monotonic second of the next lane deadline."""
+        return min(
+            (state.lane.deadline_s for state in self._lanes.values() if state.lane.deadline_s is not None),
+            default=None,
+        )
+
+    # -- scans
+
+    def _scan(self, scan: ScanSeen) -> None:
+        state = self._lanes[scan.lane]
+        now_s = self._clock.monotonic_s()
+        if now_s - scan.at_s > SCAN_AGE_MAX_S:
+            self._screen.count("late_scans")
+            return
+        now, trust = self._clock.now(), self._clock.trust()
+        checked = _one_of([check(text, self._keys, now=now, trust=trust) for text in scan.texts])
+        claims = checked.claims if isinstance(checked, Verified) else None
+        if claims is not None and self._still_here(state, claims, now_s):
+            return
+        entry = state.section.direction is Direction.ENTRY
+        if entry and state.lane.state is not State.READY and not isinstance(checked, Foreign):
+            state.waiting = scan  # decided as soon as the lane is free, if that is soon enough
+            return
+        answer = self._decide(checked, claims, state, now, trust)
+        if isinstance(answer, Ignore):
+            self._screen.count("foreign_codes")
+            return
+        self._carry_out(answer, state, checked, now)
+
+    def _still_here(self, state: _LaneState, claims: Claims, now_s: float) -> bool:
+        """Whether this is the person who was just let through, with the phone still up."""
+        if any(self._let[token].claims == claims for token in state.lane.tokens if token in self._let):
+            return True
+        return state.last_pass == claims.pass_id and now_s - state.last_pass_s < SAME_PERSON_S
+
+    def _decide(
+        self, checked: Checked, claims: Claims | None, state: _LaneState, now: datetime, trust: ClockTrust
+    ) -> Decision:
+        facts = LaneFacts(
+            site=self._config.gate.site, gate=self._config.gate.number, direction=state.section.direction
+        )
+        try:
+            standing = self._standings.of(claims, now) if claims else Standing()
+        except JournalError as error:
+            log.error("standing cannot be read", error=str(error))
+            if state.section.direction is Direction.ENTRY:
+                return Deny(Reason.INTERNAL_ERROR, claims)
+            standing = Standing()
+        answer = decide(checked, standing, facts, self._policy, now=now, trust=trust)
+        if isinstance(answer, Grant) and not self._boards_ok[state.section.board]:
+            return Refer(Reason.LANE_FAULT, answer.claims)
+        return answer
+
+    def _carry_out(
+        self, answer: Grant | Refer | Deny, state: _LaneState, checked: Checked, now: datetime
+    ) -> None:
+        section = state.section
+        shown_at = checked.shown_at if isinstance(checked, Verified) else None
+        if isinstance(answer, Grant):
+            token, answer = self._record_grant(answer, section, shown_at)
+            if token is not None:
+                assert isinstance(answer, Grant)
+                self._show(answer, section, now)
+                state.last_pass = answer.claims.pass_id if answer.claims else None
+                state.last_pass_s = self._clock.monotonic_s()
+                self._advance(state, Event.GRANTED, token)
+                return
+        assert not isinstance(answer, Grant)
+        refusal = answer
+        self._write(
+            lambda: self._standings.record_refusal(refusal, section.name, section.direction, shown_at)
+        )
+        self._show(refusal, section, now)
+
+    def _record_grant(
+        self, grant: Grant, section: LaneSection, shown_at: int | None
+    ) -> tuple[str, Grant] | tuple[None, Deny]:
+        """Make the grant durable; returns its token, or what the visitor is told instead."""
+        stay_id: str | None = None
+        try:
+            if section.direction is Direction.ENTRY:
+                recorded = self._standings.record_entry_grant(grant, section.name, shown_at)
+                stay_id = recorded.id
+            else:
+                stay = self._standings.open_stay(grant.claims) if grant.claims else None
+                recorded = self._standings.record_exit_grant(grant, section.name, shown_at)
+                stay_id = stay.stay_id if stay else None
+            token = recorded.id
+        except AlreadyGrantedError:
+            return None, Deny(Reason.ALREADY_INSIDE, grant.claims)
+        except JournalError as error:
+            log.error("grant was not recorded", lane=section.name, error=str(error))
+            if section.direction is Direction.ENTRY:
+                return None, Deny(Reason.INTERNAL_ERROR, grant.claims)
+            token = os.urandom(8).hex()  # exits open without a row; nobody is held inside by a full disk
+        self._recorded()
+        self._let[token] = _Let(
+            lane=section.name, direction=section.direction, stay_id=stay_id, claims=grant.claims
+        )
+        return token, grant
+
+    # -- boards and cameras
+
+    def _board(self, board: str, event: BoardEvent) -> None:
+        match event:
+            case Done():
+                self._pulse_ended(event.id, Event.PULSE_DONE)
+            case TimedOut():
+                self._pulse_ended(
+                    event.id, Event.PULSE_DOUBTFUL if event.maybe_executed else Event.PULSE_NOT_DONE
+                )
+            case Refused():
+                log.error("pulse refused", board=board, why=event.why.value)
+                self._pulse_ended(event.id, Event.PULSE_NOT_DONE)
+            case InputEdge():
+                for state in self._lanes.values():
+                    contact = state.section.contact
+                    if contact and (contact.board, contact.channel) == (board, event.channel):
+                        self._advance(state, Event.CONTACT_ACTIVE if event.active else Event.CONTACT_CLEAR)
+            case Garbage():
+                self._screen.count("garbage_bytes")
+            case Line():
+                self._board_health(board, ok=event.up, detail=event.why)
+            case Fault():
+                self._board_health(board, ok=not event.active, detail=event.why)
+            case _:
+                assert_never(event)
+
+    def _pulse_ended(self, token: str, event: Event) -> None:
+        let = self._let.get(token)
+        if let is not None:
+            self._advance(self._lanes[let.lane], event, token)
+
+    def _board_health(self, board: str, *, ok: bool, detail: str) -> None:
+        if self._boards_ok[board] == ok:
+            return
+        first, self._boards_ok[board] = self._boards_ok[board] is None, ok
+        if not (first and ok):
+            self._device(board, ok=ok, detail=detail)
+        for state in self._lanes.values():
+            if state.section.contact and state.section.contact.board == board:
+                state.lane = machine.with_contact(state.lane, answers=ok)
+            self._show_lane(state, detail if not ok else "")
+
+    def _camera(self, change: CameraChanged) -> None:
+        state = self._lanes[change.lane]
+        if state.camera_ok == change.ok:
+            return
+        first, state.camera_ok = state.camera_ok is None, change.ok
+        if not (first and change.ok):
+            self._device(f"camera {change.lane}", ok=change.ok, detail=change.detail)
+        self._show_lane(state, "" if change.ok else change.detail)
+
+    def _device(self, device: str, *, ok: bool, detail: str) -> None:
+        data = DeviceData(device=device, state="recovered" if ok else "fault", detail=detail[:200])
+        self._write(lambda: self._journal.append(Kind.DEVICE, data))
+
+    # -- the lane machine's effects
+
+    def _advance(self, state: _LaneState, event: Event, token: str = "") -> None:
+        now_s = self._clock.monotonic_s()
+        state.lane, effects = machine.step(state.lane, event, now_s, state.timing, token)
+        for effect, about in effects:
+            self._effect(effect, about, state, now_s)
+        self._show_lane(state, state.detail)
+        self._serve_waiting(state)
+
+    def _effect(self, effect: Effect, token: str, state: _LaneState, now_s: float) -> None:
+        section = state.section
+        match effect:
+            case Effect.PULSE:
+                pulse = Pulse(channel=section.channel, ms=section.pulse_ms, id=token, issued_s=now_s)
+                if not self._submit(section.board, pulse):
+                    log.error("pulse not taken", lane=section.name)
+                    self._advance(state, Event.PULSE_NOT_DONE, token)
+            case Effect.RECORD_PASSAGE | Effect.RECORD_ASSUMED:
+                self._passage(self._let.pop(token, None), assumed=effect is Effect.RECORD_ASSUMED)
+                state.last_pass_s = now_s
+            case Effect.RECORD_NO_SHOW:
+                let = self._let.pop(token, None)
+                if let is not None:
+                    self._write(lambda: self._standings.record_no_show(let.stay_id, let.lane, let.direction))
+                    self._screen.count("no_shows")
+                state.last_pass = None
+            case Effect.RAISE_FORCED:
+                self._write(lambda: self._journal.append(Kind.FORCED, LaneData(lane=section.name)))
+            case Effect.RAISE_HELD:
+                self._write(lambda: self._journal.append(Kind.HELD_OPEN, LaneData(lane=section.name)))
+            case Effect.CLEAR_ALARM:
+                log.info("lane is clear again", lane=section.name)
+            case _:
+                assert_never(effect)
+
+    def _passage(self, let: _Let | None, *, assumed: bool) -> None:
+        if let is None:
+            return
+        at = self._clock.now()
+        stay_id = let.stay_id
+        if let.direction is Direction.ENTRY and stay_id is not None:
+            self._write(lambda: self._standings.record_entry(stay_id, let.lane, at=at, assumed=assumed)[0])
+        else:
+            self._write(
+                lambda: self._standings.record_exit(let.claims, stay_id, let.lane, at=at, assumed=assumed)
+            )
+        self._screen.count("passages")
+        self._screen.refresh()
+
+    def _serve_waiting(self, state: _LaneState) -> None:
+        if state.waiting is not None and state.lane.state is State.READY:
+            scan, state.waiting = state.waiting, None
+            self._scan(scan)
+
+    # -- recording and showing
+
+    def _write(self, record: Callable[[], Recorded]) -> None:
+        """Record something that has happened; what the journal cannot take now is owed and tried again."""
+        try:
+            record()
+        except JournalError as error:
+            log.error("event is owed to the journal", error=str(error), owed=len(self._owed) + 1)
+            if len(self._owed) < OWED_MAX:
+                self._owed.append(record)
+        else:
+            self._recorded()
+
+    def _pay_owed(self) -> None:
+        while self._owed:
+            try:
+                self._owed[0]()
+            except JournalError:
+                return
+            self._owed.pop(0)
+            self._recorded()
+
+    def _show(self, answer: Grant | Refer | Deny, section: LaneSection, now: datetime) -> None:
+        claims = answer.claims
+        outcome = Outcome.GRANT
+        if not isinstance(answer, Grant):
+            outcome = Outcome.REFER if isinstance(answer, Refer) else Outcome.DENY
+        rule = rule_of_claim(claims.stay) if claims else None
+        starts = claims is not None and outcome is Outcome.GRANT and section.direction is Direction.ENTRY
+        end = None
+        if starts and rule is not None and claims is not None and claims.category.colour is Colour.BLUE:
+            pass_end = datetime.fromtimestamp(claims.expires_at, now.tzinfo)
+            end = due_at(rule, entered_at=now, zone=self._policy.zone, pass_end=pass_end)
+        self._screen.show(
+            Verdict(
+                seq=self._journal.last_seq(),
+                at=now,
+                lane=section.name,
+                direction=section.direction,
+                outcome=outcome,
+                colour=claims.category.colour if claims else None,
+                reason=None if isinstance(answer, Grant) else answer.reason.value,
+                category=claims.category.code if claims else None,
+                room=self._screen.room(claims.unit) if claims else None,
+                due_at=end,
+                stay_minutes=rule.minutes if starts and rule else None,
+                pass_tail=claims.pass_id[-TAIL:] if claims else None,
+            )
+        )
+
+    def _show_lane(self, state: _LaneState, detail: str) -> None:
+        section = state.section
+        boards = {section.board} | ({section.contact.board} if section.contact else set())
+        board_ok = all(self._boards_ok[board] is True for board in boards)
+        state.detail = "" if board_ok and state.camera_ok else detail
+        word = _LANE_WORDS[state.lane.state] if board_ok else "fault"
+        view = self._screen.lane(section.name)
+        self._screen.lane_now(
+            replace(
+                view, state=word, camera_ok=state.camera_ok is True, board_ok=board_ok, detail=state.detail
+            )
+        )
+
+
+def _timing(section: LaneSection) -> Timing:
+    return Timing(passage_wait_s=section.passage_wait_s, has_contact=section.passage == "contact")
+
+
+def _one_of(checked: list[Checked]) -> Checked:
+    """What several texts in one view come to: one verified pass, a refusal of several, or the first that is ours."""
+    verified = [one for one in checked if isinstance(one, Verified)]
+    if len({one.claims.pass_id for one in verified}) > 1:
+        return Rejected(Reason.SEVERAL_CODES, f"{len(verified)} passes in view")
+    if verified:
+        return max(verified, key=lambda one: one.shown_at or 0)
+    return next((one for one in checked if isinstance(one, Rejected)), Foreign())
