@@ -1,0 +1,38 @@
+"""When a code that is held up counts as shown once, and when as shown again: pure, without clock or camera."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+GONE_AFTER_S: Final = (
+    1.5  # a code unread for this long was taken away; shorter gaps are glare or a shaking hand
+)
+
+
+@dataclass(frozen=True, slots=True)
+class InView:
+    """The codes that are held up now.
+
+    Attributes:
+        last_seen_s: Text -> monotonic time of the newest frame that it was read in.
+    """
+
+    last_seen_s: Mapping[str, float] = field(default_factory=dict)
+
+
+def look(view: InView, texts: Iterable[str], now_s: float) -> tuple[InView, tuple[str, ...]]:
+    """Take what one frame showed into account.
+
+    Args:
+        view: The codes held up before this frame.
+        texts: The texts read in this frame, perhaps none.
+        now_s: Monotonic time of the frame; frames come in order.
+
+    Returns:
+        The codes held up now, and those texts of the frame that begin a presentation, sorted. A text that
+        stays in view begins none; one that was away for 1.5 s begins another.
+    """
+    shown = frozenset(texts)
+    held = {text: seen_s for text, seen_s in view.last_seen_s.items() if now_s - seen_s < GONE_AFTER_S}
+    new = tuple(sorted(shown - held.keys()))
+    return InView(held | dict.fromkeys(shown, now_s)), new
