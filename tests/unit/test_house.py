@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -197,3 +198,28 @@ def test_a_unit_file_is_valid_and_confines_its_daemon(tmp_path: Path, unit: str)
         check=False,
     )
     assert scored.returncode == 0, scored.stdout[-200:]
+
+
+def test_every_link_between_the_papers_leads_somewhere() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "*.md"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split("\0")
+    papers = [ROOT / name for name in listed if name and (ROOT / name).is_file()]
+    assert ROOT / "docs" / "README.md" in papers
+    dead = [
+        f"{paper.relative_to(ROOT)}: {link}"
+        for paper in papers
+        for link in re.findall(r"\]\((?!https?://|mailto:|#)([^)#\s]+)", paper.read_text("utf-8"))
+        if not (paper.parent / link).exists()
+    ]
+    assert dead == []
+
+
+def test_every_decision_note_has_its_parts_and_stands_in_the_index() -> None:
+    index = (ROOT / "docs" / "README.md").read_text("utf-8")
+    notes = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+    assert [note.name for note in notes if f"(decisions/{note.name})" not in index] == []
+    for note in notes:
+        headings = re.findall(r"^## (.+)$", note.read_text("utf-8"), re.MULTILINE)
+        assert headings == ["Context", "Decision", "Rejected", "Consequences"], note.name
+        assert "**Status:**" in note.read_text("utf-8"), note.name
