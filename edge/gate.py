@@ -109,6 +109,7 @@ class Gate:
         clock: Time.
         submit: Hands a pulse to a board's bus; False when it was not taken.
         recorded: Called after rows were recorded, to wake the uplink.
+        health_changed: Called when a camera or board went or came back.
     """
 
     def __init__(
@@ -122,10 +123,11 @@ class Gate:
         clock: Clock,
         submit: Callable[[str, Pulse], bool],
         recorded: Callable[[], None],
+        health_changed: Callable[[], None],
     ) -> None:
         self._config, self._keys, self._clock = config, keys, clock
         self._journal, self._standings, self._screen = journal, standings, screen
-        self._submit, self._recorded = submit, recorded
+        self._submit, self._recorded, self._health_changed = submit, recorded, health_changed
         self._policy: Policy = config.to_policy()
         self._lanes = {section.name: _LaneState(section, _timing(section)) for section in config.lane}
         self._boards_ok: dict[str, bool | None] = {board.name: None for board in config.board}
@@ -306,6 +308,7 @@ class Gate:
             if state.section.contact and state.section.contact.board == board:
                 state.lane = machine.with_contact(state.lane, answers=ok)
             self._show_lane(state, detail if not ok else "")
+        self._health_changed()
 
     def _camera(self, change: CameraChanged) -> None:
         state = self._lanes[change.lane]
@@ -315,6 +318,7 @@ class Gate:
         if not (first and change.ok):
             self._device(f"camera {change.lane}", ok=change.ok, detail=change.detail)
         self._show_lane(state, "" if change.ok else change.detail)
+        self._health_changed()
 
     def _device(self, device: str, *, ok: bool, detail: str) -> None:
         data = DeviceData(device=device, state="recovered" if ok else "fault", detail=detail[:200])

@@ -17,7 +17,6 @@ import json
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -235,13 +234,6 @@ class Journal:
             self._epoch, self._head, self._last = epoch, head, len(carried)
             self._acked = self._pruned_to = self._last_at_start = 0
             return epoch
-
-    def next_birth(self) -> int:
-        """A counter that rises with every start of the daemon, for the birth and the will."""
-        with self._lock:
-            birth = int(self._meta().get("birth", "0")) + 1
-            self._write_meta(birth=str(birth))
-            return birth
 
     def prune(self) -> int:
         """Delete a bounded number of receipted rows older than seven days; returns how many."""

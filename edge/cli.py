@@ -1,0 +1,142 @@
+"""``postern-edge``: the gate daemon and its tools."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from edge.config import load_config
+from edge.daemon import EdgeDaemon
+from edge.files import load_keys
+from edge.journal import JournalError
+from edge.scan import Scanned, Scanning
+from passes.check import Foreign, Verified, check
+from passes.keys import KeyTable
+from shell.clock import SystemClock
+from shell.logs import set_up_logs
+from shell.pages.server import PageServerError
+from shell.settings import EXIT_USAGE, SettingsError
+from shell.supervision import stop_event
+
+EXIT_FAILED = 1
+
+app = typer.Typer(
+    name="postern-edge",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    help="The gate: reads passes, decides, opens the lane, records.\n\n"
+    "Examples:\n\n"
+    "    postern-edge run --config gate.toml\n\n"
+    "    postern-edge scan photo.jpg --json\n\n"
+    "    postern-edge scan http://127.0.0.1:8090/entry.mjpg",
+)
+messages = Console(stderr=True)
+
+
+@app.callback()
+def _postern_edge() -> None:
+    """Make each command a word of its own."""
+
+
+@app.command()
+def run(
+    config: Annotated[Path, typer.Option(help="The gate's configuration file.")] = Path("gate.toml"),
+    json_logs: Annotated[bool, typer.Option("--json-logs", help="One JSON object a log line.")] = False,
+) -> None:
+    """Run the gate daemon until it is told to stop (Ctrl-C or SIGTERM).
+
+    Example: postern-edge run --config gate.toml
+    """
+    set_up_logs("postern-edge", json=json_logs)
+    stop = stop_event()
+    try:
+        daemon = EdgeDaemon(load_config(config), config)
+    except SettingsError as error:
+        messages.print(escape(str(error)), style="red", highlight=False, soft_wrap=True)
+        raise typer.Exit(EXIT_USAGE) from None
+    except (JournalError, PageServerError) as error:
+        messages.print(escape(str(error)), style="red", highlight=False, soft_wrap=True)
+        raise typer.Exit(EXIT_FAILED) from None
+    try:
+        daemon.run(stop)
+    except PageServerError as error:
+        messages.print(escape(str(error)), style="red", highlight=False, soft_wrap=True)
+        raise typer.Exit(EXIT_FAILED) from None
+
+
+@app.command()
+def scan(
+    sources: Annotated[
+        list[str],
+        typer.Argument(help="Pictures, folders, videos, camera addresses or devices.", metavar="SOURCE…"),
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line on stdout.")] = False,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="gate.toml, whose key set judges the passes; without it none is valid."),
+    ] = None,
+) -> None:
+    """Read the QR codes in pictures, folders, videos and cameras, and say which are good passes.
+
+    Examples: postern-edge scan photo.jpg; postern-edge scan pictures/ --json --config gate.toml
+    """
+    set_up_logs("postern-edge")
+    clock = SystemClock()
+    try:
+        keys = _keys_of(config)
+    except SettingsError as error:
+        messages.print(escape(str(error)), style="red", highlight=False, soft_wrap=True)
+        raise typer.Exit(EXIT_USAGE) from None
+
+    def judge(text: str) -> tuple[bool, str | None]:
+        checked = check(text, keys, now=clock.now(), trust=clock.trust())
+        if isinstance(checked, Verified):
+            return True, None
+        return False, "foreign" if isinstance(checked, Foreign) else checked.reason.value
+
+    scanning = Scanning(judge, clock)
+    failed = False
+    out = Console(soft_wrap=True)
+    for one in scanning.run(sources):
+        failed |= one.error is not None
+        if as_json:
+            sys.stdout.write(json.dumps(one.as_json(), ensure_ascii=False) + "\n")
+        else:
+            _print_scanned(out, one)
+    if scanning.skipped:
+        messages.print(f"{scanning.skipped} files were passed over: neither pictures nor videos", style="dim")
+    if failed:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _keys_of(config: Path | None) -> KeyTable:
+    if config is None:
+        return KeyTable([])
+    gate = load_config(config).gate
+    return load_keys(gate.keys, gate.site)
+
+
+def _print_scanned(out: Console, one: Scanned) -> None:
+    out.print(escape(one.source), style="bold", highlight=False)
+    if one.error:
+        out.print(f"  {escape(one.error)}", style="red", highlight=False)
+    elif not one.codes:
+        out.print("  no code", style="dim", highlight=False)
+    for code in one.codes:
+        word, style = ("valid", "green") if code.valid else (code.reason or "not valid", "yellow")
+        out.print(f"  {word:14} ", style=style, end="", highlight=False)
+        out.print(ascii(code.text)[1:-1], markup=False, highlight=False)
+
+
+def main() -> None:
+    """Entry point of ``postern-edge``."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,207 @@
+"""The gate daemon: owners of devices around one deciding thread.
+
+Cameras, boards and the uplink each have their own thread and only put inputs into the queue; the thread that calls
+``run`` takes them out one by one, so that the core needs no locks.
+"""
+
+import hashlib
+import queue
+import threading
+from datetime import datetime
+from pathlib import Path
+from random import Random
+from typing import Final
+
+from drivers.bus import Bus
+from drivers.model import Event, Pulse
+from drivers.registry import make_bus
+from edge.camera import Camera, CameraHealth, CameraState, Scan
+from edge.config import GateConfig, LaneSection
+from edge.files import load_keys, load_units
+from edge.gate import BoardReported, CameraChanged, Gate, Input, ScanSeen
+from edge.journal import Journal, JournalError
+from edge.kiosk.app import create_kiosk
+from edge.kiosk.view import Uplink as UplinkView
+from edge.screen import Screen
+from edge.standing import Standings
+from shell.clock import SystemClock
+from shell.logs import get_logger
+from shell.pages.server import PageServer
+from sync.link import LinkSettings
+from sync.messages import BootData, DeviceData, Health, Kind
+from sync.uplink import Uplink
+
+log = get_logger("edge")
+
+SOFTWARE: Final = "postern 0.1.0"
+TURN_S: Final = 0.25  # longest wait of the deciding thread between two looks at its deadlines
+SCANS_WAITING_MAX: Final = 64  # more means that deciding hangs; old scans would be refused anyway
+HOUSEKEEPING_EVERY_S: Final = 30.0
+
+
+class EdgeDaemon:
+    """One gate box, from configuration to running threads.
+
+    Args:
+        config: What the gate is.
+        config_path: The file it came from; its hash goes into the boot event.
+
+    Raises:
+        SettingsError: Key set or unit directory cannot be used.
+        JournalError: The journal cannot be opened.
+        PortTakenError: The kiosk's port belongs to another program.
+    """
+
+    def __init__(self, config: GateConfig, config_path: Path) -> None:
+        self._config, gate = config, config.gate
+        self._clock = SystemClock()
+        keys, units = load_keys(gate.keys, gate.site), load_units(gate.units)
+        self._inputs: queue.SimpleQueue[Input | None] = queue.SimpleQueue()
+        self.journal = Journal(gate.data_dir, self._clock)
+        try:
+            self._raise_clock_floor()
+            standings = Standings(self.journal, config.to_policy().zone)
+            self._uplink = Uplink(
+                self.journal,
+                link=LinkSettings(url=config.broker.url, client_id=gate.id),
+                gate=gate.id,
+                site=gate.site,
+                clock=self._clock,
+                software=SOFTWARE,
+                boot=self.journal.boot,
+                health=self._health,
+                rng=Random(),  # noqa: S311  # jitter, not a secret
+            )
+            self._screen = Screen(
+                config,
+                units=units,
+                journal=self.journal,
+                standings=standings,
+                clock=self._clock,
+                uplink=self._uplink_view,
+            )
+            self._buses = {board.name: self._make_bus(board.name) for board in config.board}
+            self._gate = Gate(
+                config,
+                keys=keys,
+                journal=self.journal,
+                standings=standings,
+                screen=self._screen,
+                clock=self._clock,
+                submit=self._submit,
+                recorded=self._uplink.wake,
+                health_changed=self._uplink.health_changed,
+            )
+            self._cameras = [self._make_camera(lane) for lane in config.lane]
+            self._pages = PageServer(
+                create_kiosk(self._screen, clock=self._clock),
+                host=config.kiosk.host,
+                port=config.kiosk.port,
+                setting="[kiosk] port in gate.toml",
+            )
+        except BaseException:
+            self.journal.close()
+            raise
+        self._config_sha256 = hashlib.sha256(config_path.read_bytes()).hexdigest()
+
+    @property
+    def url(self) -> str:
+        """Address of the kiosk page."""
+        return self._pages.url
+
+    def run(self, stop: threading.Event) -> None:
+        """Serve until ``stop`` is set, then close everything; the caller's thread is the deciding one."""
+        try:
+            self._start()
+            log.info("gate serves", kiosk=self.url, gate=self._config.gate.id)
+            self._decide_until(stop)
+        finally:
+            self._close()
+
+    def _start(self) -> None:
+        self.journal.append(Kind.BOOT, BootData(software=SOFTWARE, config_sha256=self._config_sha256))
+        if self.journal.set_aside is not None:
+            detail = f"set aside as {self.journal.set_aside.name}"
+            self.journal.append(Kind.DEVICE, DeviceData(device="journal", state="fault", detail=detail))
+        self._gate.resume()
+        for bus in self._buses.values():
+            bus.start()
+        self._uplink.start()
+        self._pages.start()
+        for camera in self._cameras:
+            camera.start()
+
+    def _decide_until(self, stop: threading.Event) -> None:
+        housekeeping_s = self._clock.monotonic_s() + HOUSEKEEPING_EVERY_S
+        while not stop.is_set():
+            deadline_s = self._gate.next_deadline_s()
+            now_s = self._clock.monotonic_s()
+            wait_s = TURN_S if deadline_s is None else min(TURN_S, max(0.0, deadline_s - now_s))
+            try:
+                item = self._inputs.get(timeout=wait_s)
+            except queue.Empty:
+                item = None
+            if item is not None:
+                self._gate.handle(item)
+            self._gate.tick()
+            if self._clock.monotonic_s() >= housekeeping_s:
+                housekeeping_s += HOUSEKEEPING_EVERY_S
+                self._housekeep()
+
+    def _housekeep(self) -> None:
+        try:
+            self.journal.prune()
+        except JournalError as error:
+            log.error("old rows were not deleted", error=str(error))
+
+    def _close(self) -> None:
+        for camera in self._cameras:
+            camera.close()
+        for bus in self._buses.values():
+            bus.close()
+        self._uplink.stop()
+        self._pages.stop()
+        self.journal.close()
+
+    # -- owners of devices
+
+    def _make_bus(self, name: str) -> Bus:
+        board = next(one for one in self._config.board if one.name == name)
+
+        def report(bus: str, event: Event) -> None:
+            self._inputs.put(BoardReported(board=bus, event=event))
+
+        return make_bus(name=name, protocol=board.protocol, path=board.port, on_event=report, unit=board.unit)
+
+    def _make_camera(self, lane: LaneSection) -> Camera:
+        def seen(scan: Scan) -> None:
+            if self._inputs.qsize() < SCANS_WAITING_MAX:
+                self._inputs.put(ScanSeen(lane=lane.name, texts=scan.texts, at_s=scan.at_s))
+
+        def changed(health: CameraHealth) -> None:
+            self._inputs.put(
+                CameraChanged(lane=lane.name, ok=health.state is CameraState.OK, detail=health.detail)
+            )
+
+        return Camera(lane.name, lane.camera, seen, changed, self._clock)
+
+    def _submit(self, board: str, pulse: Pulse) -> bool:
+        return self._buses[board].submit(pulse)
+
+    # -- what others ask
+
+    def _health(self) -> Health:
+        return self._screen.health(SOFTWARE)
+
+    def _uplink_view(self) -> UplinkView:
+        status = self._uplink.status()
+        return UplinkView(
+            connected=status.connected,
+            depth=status.depth,
+            last_ack_at=status.last_ack_at,
+        )
+
+    def _raise_clock_floor(self) -> None:
+        newest = self.journal.read("select max(at_ms) from event")[0][0]
+        if newest is not None:
+            self._clock.raise_floor(datetime.fromtimestamp(newest / 1000, self._clock.now().tzinfo))
