@@ -9,7 +9,7 @@ from typing import Final
 
 READ_INPUTS: Final = 0x02
 EXCEPTION: Final = 0x80  # set in the function byte of a refusal
-UNITS: Final = range(1, 248)
+UNITS: Final = range(1, 256)  # the standard ends at 247; LC-Tech modules leave the works as 255
 REPLY_DATA_MAX: Final = 8  # bytes of input bits in a reply; the largest module here has 16 inputs
 
 

@@ -187,9 +187,8 @@ class SerialPort:
         )
 
 
-def _words(error: Exception) -> str:
-    """The operating system's words for an error, or the library's."""
-    number = getattr(error, "errno", None)
-    if isinstance(number, int):
-        return os.strerror(number)
-    return str(error)
+def _words(error: BaseException) -> str:
+    """The operating system's words for an error, or the library's where it hides the number."""
+    inner = error.__context__ or error
+    number = inner.args[0] if isinstance(inner, termios.error) else getattr(error, "errno", None)
+    return os.strerror(number) if isinstance(number, int) else str(error)
