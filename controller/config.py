@@ -139,6 +139,7 @@ class _SiteTable(SettingsModel):
     name: Annotated[str, StringConstraints(min_length=1, max_length=80)]
     stay: _StayTable = _StayTable()
     keyset: str = "keyset.json"
+    static_needs_guard: bool = True
     gates: Annotated[dict[GateId, GateName], Field(default_factory=dict)]
 
     _clean = field_validator("name")(_one_line)
@@ -172,6 +173,7 @@ class SiteConfig:
     name: str
     stays: dict[Category, StayRule]
     keyset: Path
+    static_needs_guard: bool
     gate_names: dict[str, str]
 
 
@@ -240,6 +242,7 @@ def _site(table: _SiteTable, folder: Path) -> SiteConfig:
         name=table.name,
         stays={Category.from_code(code): _rule(value) for code, value in table.stay.model_dump().items()},
         keyset=folder / table.keyset,
+        static_needs_guard=table.static_needs_guard,
         gate_names=dict(table.gates),
     )
 

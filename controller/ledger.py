@@ -106,10 +106,8 @@ def fold(passages: Iterable[Passage]) -> tuple[Visit, ...]:
             stays[found.stay_id] = _end(_begun_unseen(found, found.entered_at), found)
         else:
             strays.append(found)
-    for found in strays:
-        stay_id = _stay_for(found, stays)
-        if stay_id is not None:
-            stays[stay_id] = _end(stays[stay_id], found)
+    if strays:
+        _end_by_owner(strays, stays)
     return tuple(
         _replace_residents(sorted(stays.values(), key=lambda visit: (visit.entered_at, visit.stay_id)))
     )
@@ -170,16 +168,20 @@ def _end(visit: Visit, found: Passage) -> Visit:
     )
 
 
-def _stay_for(found: Passage, stays: dict[str, Visit]) -> str | None:
-    open_before = [
-        visit for visit in stays.values() if visit.left_at is None and visit.entered_at <= found.at
-    ]
-    same_pass = [visit for visit in open_before if found.pass_id and visit.pass_id == found.pass_id]
-    same_person = [visit for visit in open_before if found.person and visit.person == found.person]
-    for fitting in (same_pass, same_person):
-        if fitting:
-            return max(fitting, key=lambda visit: (visit.entered_at, visit.stay_id)).stay_id
-    return None
+def _end_by_owner(strays: Sequence[Passage], stays: dict[str, Visit]) -> None:
+    """Let each exit that names no known stay end the newest open one of its pass, else of its person."""
+    owned: dict[tuple[str, str], list[str]] = {}
+    for visit in sorted(stays.values(), key=lambda visit: (visit.entered_at, visit.stay_id)):
+        for owner in (("pass", visit.pass_id), ("person", visit.person)):
+            if owner[1] is not None:
+                owned.setdefault((owner[0], owner[1]), []).append(visit.stay_id)
+    for found in strays:
+        by_pass = owned.get(("pass", found.pass_id or ""), [])
+        by_person = owned.get(("person", found.person or ""), [])
+        for stay_id in (*reversed(by_pass), *reversed(by_person)):
+            if stays[stay_id].left_at is None and stays[stay_id].entered_at <= found.at:
+                stays[stay_id] = _end(stays[stay_id], found)
+                break
 
 
 def _replace_residents(visits: Sequence[Visit]) -> list[Visit]:

@@ -140,9 +140,7 @@ gate = Table(
     Column("state", String(10)),
     Column("birth", BigInteger, nullable=False, default=-1),
     Column("last_heard", Moment),
-    Column("epoch", String(16)),
     Column("health", Text),
-    Column("hello", Text),
 )
 
 person = Table(

@@ -102,9 +102,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=10), nullable=True),
         sa.Column("birth", sa.BigInteger(), nullable=False),
         sa.Column("last_heard", sa.String(length=24), nullable=True),
-        sa.Column("epoch", sa.String(length=16), nullable=True),
         sa.Column("health", sa.Text(), nullable=True),
-        sa.Column("hello", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("site", "gate", name=op.f("pk_gate")),
     )
     op.create_table(

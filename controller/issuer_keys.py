@@ -1,0 +1,149 @@
+"""The private keys that sign passes: one for residents, one for visitors, in files that only the centre may read."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from pydantic import ValidationError
+
+from passes.gp1 import Algorithm, protected_header
+from passes.keys import KeyEntry, KeySetError, KeySetFile, ed25519_public, key_id
+from passes.vocabulary import Category, Colour
+
+COLOUR_OF_FILE: Final = {"resident": Colour.GREEN, "visitor": Colour.BLUE}
+
+
+class IssuerKeyError(Exception):
+    """A key cannot be used; the message names the file and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class IssuerKey:
+    """One issuer: it signs passes of one colour only, whatever else is asked of it."""
+
+    colour: Colour
+    private: Ed25519PrivateKey
+
+    @property
+    def public(self) -> bytes:
+        """The 32 bytes that stand in the key set."""
+        return ed25519_public(self.private)
+
+    @property
+    def kid(self) -> bytes:
+        """The key id in a pass's header."""
+        return key_id(self.public)
+
+    def sign(self, message: bytes) -> bytes:
+        """An Ed25519 signature of 64 bytes."""
+        return self.private.sign(message)
+
+
+def key_path(keys_dir: Path, site: int, name: str) -> Path:
+    """Where the key of one issuer of one site lies; ``name`` is resident or visitor."""
+    return keys_dir / f"site-{site}-{name}.pem"
+
+
+def write_secret(path: Path, data: bytes) -> None:
+    """Write a new file that only its owner may read; raises ``FileExistsError`` rather than replace one."""
+    path.touch(mode=0o600, exist_ok=False)
+    path.chmod(0o600)
+    path.write_bytes(data)
+
+
+def create_keys(keys_dir: Path, site: int) -> dict[Colour, IssuerKey]:
+    """Make and write both issuer keys of a site; raises ``FileExistsError`` rather than replace one."""
+    keys = {}
+    for name, colour in COLOUR_OF_FILE.items():
+        private = Ed25519PrivateKey.generate()
+        pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        write_secret(key_path(keys_dir, site, name), pem)
+        keys[colour] = IssuerKey(colour, private)
+    return keys
+
+
+def load_keys(keys_dir: Path, site: int) -> dict[Colour, IssuerKey]:
+    """Both issuer keys of a site.
+
+    Raises:
+        IssuerKeyError: A file is missing, readable by others, or not an Ed25519 key.
+    """
+    keys = {}
+    for name, colour in COLOUR_OF_FILE.items():
+        path = key_path(keys_dir, site, name)
+        try:
+            mode, data = path.stat().st_mode, path.read_bytes()
+        except OSError as error:
+            raise IssuerKeyError(
+                f"{path}: cannot be read ({error.strerror}). centre.keys_dir names the folder of the keys"
+            ) from error
+        if mode & 0o077:
+            raise IssuerKeyError(f"{path}: others may read this private key. Run: chmod 600 {path}")
+        try:
+            private = load_pem_private_key(data, password=None)
+        except (ValueError, TypeError) as error:
+            raise IssuerKeyError(f"{path}: is not a private key in PEM form") from error
+        if not isinstance(private, Ed25519PrivateKey):
+            raise IssuerKeyError(f"{path}: is not an Ed25519 key")
+        keys[colour] = IssuerKey(colour, private)
+    return keys
+
+
+def key_set(
+    keys: Iterable[IssuerKey], *, site: int, seq: int, not_before: datetime, not_after: datetime
+) -> KeySetFile:
+    """The public key set of a site: each key may issue the categories of its colour and no others."""
+    return KeySetFile(
+        site=site,
+        seq=seq,
+        keys=[
+            KeyEntry(
+                kid=key.kid.hex(),
+                alg="ed25519",
+                public=key.public.hex(),
+                use="pass",
+                categories=[category.code for category in Category if category.colour is key.colour],
+                not_before=not_before,
+                not_after=not_after,
+            )
+            for key in keys
+        ],
+    )
+
+
+def load_key_set(path: Path, site: int) -> KeySetFile:
+    """The key set that the gates of a site were given.
+
+    Raises:
+        IssuerKeyError: The file is missing or wrong, or belongs to another site.
+    """
+    try:
+        found = KeySetFile.model_validate_json(path.read_bytes())
+        found.to_domain()
+    except OSError as error:
+        raise IssuerKeyError(f"{path}: cannot be read ({error.strerror}). site.keyset names it") from error
+    except (ValidationError, KeySetError) as error:
+        raise IssuerKeyError(f"{path}: is not a key set: {error}") from error
+    if found.site != site:
+        raise IssuerKeyError(f"{path}: is the key set of site {found.site}, not of site {site}")
+    return found
+
+
+def may_sign(key: IssuerKey, published: KeySetFile, category: Category, now: datetime) -> bool:
+    """Whether gates will take this key's signature under a pass of this category now."""
+    entry = published.to_domain().find(protected_header(Algorithm.ED25519, key.kid))
+    return (
+        entry is not None
+        and category.colour is key.colour
+        and category in entry.categories
+        and entry.not_before <= now < entry.not_after
+    )

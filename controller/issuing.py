@@ -1,0 +1,261 @@
+"""Issuing passes: what is asked for is checked against the site's rules, signed, and remembered.
+
+IssueError            what was asked cannot be issued; names the field and what to write instead
+└── StandingError     the person has to settle an earlier visit first
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
+from sqlalchemy import Connection, select
+
+from controller import people, schema
+from controller.config import SiteConfig
+from controller.issuer_keys import IssuerKey, may_sign
+from controller.store import Store
+from passes.claims import FLAG_GUARD_CONFIRM, STAY_MINUTES_MAX, UNIT_MAX, Claims
+from passes.gp1 import ROTATING_BYTES_MAX, SIGNATURE_BYTES, STATIC_BYTES_MAX, Algorithm, seal, to_text
+from passes.keys import KeySetFile
+from passes.stay import StayFacts, StayRule, claim_of_rule, is_red
+from passes.vocabulary import GATES_MAX, Category, ClockTrust, Colour, PassId, PersonId
+from shell.clock import Clock
+
+STATIC_LIFE_MAX: Final = timedelta(hours=12)
+LIFE_MAX: Final = {Colour.BLUE: timedelta(days=7), Colour.GREEN: timedelta(days=90)}
+STATUS_INDEXES: Final = 65_536
+_ENVELOPE_BYTES: Final = 6 + SIGNATURE_BYTES  # what the phone adds around the pass
+_BOTH_WAYS: Final = 3
+_TRIES: Final = 32
+
+
+class IssueError(ValueError):
+    """The order cannot be carried out."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field, self.problem = field, problem
+
+
+class StandingError(IssueError):
+    """The person is RED at the centre."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A pass that somebody asks for. ``holder_key`` is None exactly for a static pass (paper, feature phone)."""
+
+    name: str
+    phone: str
+    category: Category
+    unit: int
+    purpose: int
+    valid: timedelta
+    gates: frozenset[int]
+    stay_minutes: int | None = None
+    holder_key: bytes | None = None
+    static: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedPass:
+    """A signed pass: ``sealed`` goes to a phone with a key, ``text()`` of a static one onto paper."""
+
+    claims: Claims
+    sealed: bytes
+
+    def text(self) -> str | None:
+        """The QR text, or None when only the phone that holds the key can make one."""
+        return to_text(self.sealed) if self.claims.holder_key is None else None
+
+
+class Issuer:
+    """Issues the passes of one site.
+
+    Args:
+        site: Its rules.
+        keys: The private key of each colour.
+        published: The key set that the gates trust.
+        pepper: The centre's secret behind pseudonyms.
+        store: Where issued passes and people are kept.
+        clock: Wall time; nothing is issued while it is untrusted.
+        random_bytes: Unpredictable bytes, such as ``secrets.token_bytes``.
+    """
+
+    def __init__(
+        self,
+        *,
+        site: SiteConfig,
+        keys: dict[Colour, IssuerKey],
+        published: KeySetFile,
+        pepper: bytes,
+        store: Store,
+        clock: Clock,
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        self._site, self._keys, self._published, self._pepper = site, keys, published, pepper
+        self._store, self._clock, self._random_bytes = store, clock, random_bytes
+
+    def issue(self, order: Order) -> IssuedPass:
+        """Sign one pass and remember it.
+
+        Raises:
+            IssueError: Something asked for is outside the rules.
+            StandingError: The person has an overdue or unsettled visit; only visitors' passes are refused for it.
+        """
+        now = self._clock.now()
+        if self._clock.trust() is ClockTrust.UNTRUSTED:
+            raise IssueError("clock", "the centre's clock cannot be trusted; set it before issuing")
+        _check(order)
+        try:
+            phone = people.canonical_phone(order.phone)
+            shown_name = people.masked_name(order.name)
+        except people.PersonError as error:
+            field, _, problem = str(error).partition(": ")
+            raise IssueError(field, problem) from error
+        person = people.pseudonym(self._pepper, phone)
+        key = self._keys[order.category.colour]
+        if not may_sign(key, self._published, order.category, now):
+            raise IssueError(
+                "category", f"no valid key in the site's key set may sign {order.category.code} passes"
+            )
+        stay = self._stay(order)
+        with self._store.transaction() as connection:
+            if order.category.colour is Colour.BLUE and is_person_red(connection, self._site.id, person, now):
+                raise StandingError(
+                    "phone", "this person is RED: an earlier visit is overdue. Settle it, then issue again"
+                )
+            claims = Claims(
+                pass_id=PassId(self._random_bytes(8).hex()),
+                person=person,
+                site=self._site.id,
+                category=order.category,
+                unit=order.unit,
+                purpose=order.purpose,
+                gates=sum(1 << gate for gate in order.gates),
+                directions=_BOTH_WAYS,
+                entries=1 if order.static else 0,
+                stay=stay,
+                status=self._free_status_index(connection, now),
+                flags=FLAG_GUARD_CONFIRM if order.static and self._site.static_needs_guard else 0,
+                not_before=int(now.timestamp()),
+                expires_at=int((now + order.valid).timestamp()),
+                issued_at=int(now.timestamp()),
+                holder_key=order.holder_key,
+            )
+            sealed = seal(claims, algorithm=Algorithm.ED25519, kid=key.kid, sign=key.sign)
+            assert len(sealed) <= (STATIC_BYTES_MAX if order.static else ROTATING_BYTES_MAX - _ENVELOPE_BYTES)
+            people.remember(
+                connection, site=self._site.id, person=person, shown_name=shown_name, phone=phone, now=now
+            )
+            self._remember(connection, claims, key, now, now + order.valid)
+        return IssuedPass(claims, sealed)
+
+    def _stay(self, order: Order) -> int:
+        """The stay claim: the site's rule, or less; an invitation may also ask for more."""
+        if order.category is Category.RESIDENT:
+            if order.stay_minutes is not None:
+                raise IssueError("stay_minutes", "a resident's stay has no limit; leave it out")
+            return 0
+        rule = self._site.stays[order.category]
+        if order.stay_minutes is None:
+            return claim_of_rule(rule)
+        if rule.minutes is None:
+            raise IssueError(
+                "stay_minutes", f"{order.category.code} leaves by {rule.leave_by:%H:%M} here; leave it out"
+            )
+        if order.stay_minutes > rule.minutes and order.category is not Category.INVITED:
+            raise IssueError(
+                "stay_minutes", f"{order.category.code} stays at most {rule.minutes} minutes here"
+            )
+        return claim_of_rule(StayRule(minutes=order.stay_minutes))
+
+    def _free_status_index(self, connection: Connection, now: datetime) -> int:
+        taken = schema.pass_issued.c
+        for _ in range(_TRIES):
+            index = int.from_bytes(self._random_bytes(2), "big")
+            held = select(taken.pass_id).where(
+                taken.site == self._site.id, taken.status_index == index, taken.expires_at > now
+            )
+            if connection.execute(held).first() is None:
+                return index
+        raise IssueError("status", "this site has nearly 65,536 live passes; let old ones expire first")
+
+    def _remember(
+        self, connection: Connection, claims: Claims, key: IssuerKey, now: datetime, expires_at: datetime
+    ) -> None:
+        connection.execute(
+            schema.pass_issued.insert().values(
+                site=claims.site,
+                pass_id=claims.pass_id,
+                person=claims.person,
+                category=claims.category.code,
+                unit=claims.unit,
+                purpose=claims.purpose,
+                gates=claims.gates,
+                stay=claims.stay,
+                status_index=claims.status,
+                key_id=key.kid.hex(),
+                holder_key=claims.holder_key.hex() if claims.holder_key else None,
+                issued_at=now,
+                expires_at=expires_at,
+            )
+        )
+
+
+def is_person_red(connection: Connection, site: int, person: PersonId, now: datetime) -> bool:
+    """Whether an earlier visit keeps this person out, by the one rule in ``passes.stay``."""
+    visit, incident = schema.visit.c, schema.incident.c
+    rows = connection.execute(
+        select(visit.due_at, visit.left_at, incident.state)
+        .select_from(schema.visit.outerjoin(schema.incident, visit.incident_id == incident.id))
+        .where(visit.site == site, visit.person == person, visit.due_at.is_not(None))
+    )
+    return any(
+        is_red(StayFacts(due_at=due_at, exited_at=left_at, settled=state == "settled"), now)
+        for due_at, left_at, state in rows
+    )
+
+
+def _check(order: Order) -> None:
+    """Whatever can be judged without the site's records."""
+    colour = order.category.colour
+    if not 0 <= order.unit <= UNIT_MAX:
+        raise IssueError("unit", f"must be 0 to {UNIT_MAX}")
+    if not 0 <= order.purpose <= UNIT_MAX:
+        raise IssueError("purpose", f"must be 0 to {UNIT_MAX}")
+    if not order.gates or not all(0 <= gate < GATES_MAX for gate in order.gates):
+        raise IssueError("gates", f"name at least one gate, each 0 to {GATES_MAX - 1}")
+    if order.stay_minutes is not None and not 1 <= order.stay_minutes <= min(24 * 60, STAY_MINUTES_MAX):
+        raise IssueError("stay_minutes", "must be 1 to 1440")
+    life_max = STATIC_LIFE_MAX if order.static else LIFE_MAX[colour]
+    if not timedelta(minutes=1) <= order.valid <= life_max:
+        minutes = int(life_max.total_seconds() // 60)
+        raise IssueError("valid_minutes", f"must be 1 to {minutes} for this kind of pass")
+    if order.static:
+        _check_static(order)
+    elif order.holder_key is None:
+        raise IssueError("holder_key", "give the phone's key (33 bytes), or ask for a static pass")
+    elif not _is_point(order.holder_key):
+        raise IssueError("holder_key", "is not a compressed P-256 point of 33 bytes")
+
+
+def _check_static(order: Order) -> None:
+    if order.holder_key is not None:
+        raise IssueError("static", "a static pass has no holder key; leave one of the two out")
+    if order.category.colour is not Colour.BLUE:
+        raise IssueError("static", "residents' passes live on a phone with a key")
+    if len(order.gates) != 1:
+        raise IssueError("gates", "a static pass has exactly one entry gate")
+
+
+def _is_point(public: bytes) -> bool:
+    if len(public) != 33 or public[0] not in {2, 3}:
+        return False
+    try:
+        EllipticCurvePublicKey.from_encoded_point(SECP256R1(), public)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,358 @@
+"""Recording what gates send: events, cursors and visits change together, in the caller's one transaction.
+
+An event is (site, gate, epoch, seq). Storing one twice changes nothing; two events under one key are a conflict, and
+both are kept for a person to look at while the first stands. What cannot be read is kept as a dead letter and counts as
+applied: one bad row must never stop a gate.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+
+from pydantic import ValidationError
+from sqlalchemy import ColumnElement, Connection, Row, Select, select
+
+from controller import overstay, schema
+from controller.ledger import Passage, Visit, VisitState, fold
+from passes.vocabulary import ClockTrust
+from shell.logs import get_logger
+from sync.messages import Event, GapData, Kind, PassageData, Subject
+from sync.received import ReceivedRow
+from sync.topics import up
+
+WHY_MAX: Final = 300
+CURSOR_STEP: Final = 1_000  # rows looked at in one go when a cursor moves
+_IN_MAX: Final = 400  # values in one IN list
+log = get_logger("records")
+
+
+class Stream(NamedTuple):
+    """One journal of one gate."""
+
+    site: int
+    gate: str
+    epoch: str
+
+
+def record(
+    connection: Connection, stream: Stream, rows: Sequence[ReceivedRow], *, received_at: datetime
+) -> int:
+    """Store rows of one journal, fold the visits that they touch, and move the cursor.
+
+    Returns:
+        The cursor: every row up to it is stored, or known to be unreadable or lost.
+    """
+    touched = _store(connection, stream, rows, received_at)
+    if touched:
+        overstay.review(connection, stream.site, _refold(connection, stream.site, touched), received_at)
+    return advance(connection, stream)
+
+
+def cursor_of(connection: Connection, stream: Stream) -> int:
+    """How far this journal is recorded without a hole; 0 when nothing is."""
+    found = connection.execute(select(schema.cursor.c.upto).where(*_of(schema.cursor, stream))).scalar()
+    return int(found or 0)
+
+
+def bury(connection: Connection, *, topic: str, payload: bytes, why: str, at: datetime) -> None:
+    """Keep a message that could not be read at all, cut to a bound."""
+    connection.execute(
+        schema.dead_letter.insert().values(
+            topic=_clean(topic, 200),
+            payload=payload[: schema.DEAD_LETTER_BYTES_MAX],
+            payload_bytes=len(payload),
+            why=_clean(why, WHY_MAX),
+            at=at,
+        )
+    )
+
+
+def note_gap(connection: Connection, stream: Stream, first: int, last: int) -> None:
+    """Remember that rows ``first`` to ``last`` are gone for good, so that the cursor may pass them."""
+    gap = schema.gap
+    found = connection.execute(select(gap.c.last).where(*_of(gap, stream), gap.c.first == first)).scalar()
+    if found is None:
+        connection.execute(gap.insert().values(**stream._asdict(), first=first, last=last))
+    elif found < last:
+        connection.execute(gap.update().where(*_of(gap, stream), gap.c.first == first).values(last=last))
+
+
+def _bury_row(
+    connection: Connection, stream: Stream, row: ReceivedRow, why: str, received_at: datetime
+) -> None:
+    """Keep one unreadable row of a journal, once however often it is sent."""
+    letter = schema.dead_letter
+    held = select(letter.c.id).where(*_of(letter, stream), letter.c.seq == row.seq)
+    if connection.execute(held).first() is not None:
+        return
+    payload = row.text.encode()
+    connection.execute(
+        letter.insert().values(
+            topic=up(stream.site, stream.gate, "ev"),
+            payload=payload[: schema.DEAD_LETTER_BYTES_MAX],
+            payload_bytes=len(payload),
+            why=_clean(why, WHY_MAX),
+            at=received_at,
+            **stream._asdict(),
+            seq=row.seq,
+        )
+    )
+    log.error("unreadable row", gate=stream.gate, epoch=stream.epoch, seq=row.seq, why=why)
+
+
+def _store(
+    connection: Connection, stream: Stream, rows: Sequence[ReceivedRow], received_at: datetime
+) -> list[Passage]:
+    """Insert what is new; returns the passages among it."""
+    held = _held(connection, stream, [row.seq for row in rows])
+    new, passages = [], []
+    for row in rows:
+        if row.event is None:
+            _bury_row(connection, stream, row, row.why or "unreadable", received_at)
+            continue
+        before = held.get(row.seq)
+        if before is not None:
+            if before["id"] != row.event.id:
+                _conflict(connection, stream, before, row, received_at)
+            continue
+        try:
+            values, passage = _read(stream, row.event, row.text, received_at)
+        except OverflowError:  # a moment that no calendar holds once it is in UTC
+            _bury_row(connection, stream, row, "at: outside the calendar", received_at)
+            continue
+        new.append(values)
+        held[row.seq] = values
+        if passage is not None:
+            passages.append(passage)
+        elif row.event.kind == Kind.PASSAGE:
+            _bury_row(connection, stream, row, "a passage whose data cannot be read", received_at)
+        if row.event.kind == Kind.GAP:
+            _read_gap(connection, stream, row.event)
+    if new:
+        connection.execute(schema.event.insert(), new)
+    return passages
+
+
+def _held(connection: Connection, stream: Stream, seqs: Sequence[int]) -> dict[int, dict[str, Any]]:
+    event = schema.event.c
+    columns = (event.seq, event.id, event.raw, event.received_at)
+    held: dict[int, dict[str, Any]] = {}
+    for some in _chunks(seqs):
+        found = connection.execute(select(*columns).where(*_of(schema.event, stream), event.seq.in_(some)))
+        held |= {row.seq: row._asdict() for row in found}
+    return held
+
+
+def _read(
+    stream: Stream, event: Event, text: str, received_at: datetime
+) -> tuple[dict[str, Any], Passage | None]:
+    passage = _passage(stream.gate, stream.epoch, event) if event.kind == Kind.PASSAGE else None
+    subject = _subject(event)
+    row = {
+        **stream._asdict(),
+        "seq": event.seq,
+        "id": event.id,
+        "kind": event.kind,
+        "at": event.at.astimezone(UTC),
+        "received_at": received_at,
+        "person": subject.person,
+        "pass_id": subject.pass_id,
+        "stay_id": passage.stay_id if passage else None,
+        "raw": text,
+    }
+    return row, passage
+
+
+def _subject(event: Event) -> Subject:
+    try:
+        return Subject.model_validate(event.data)
+    except ValidationError:
+        return Subject()
+
+
+def _passage(gate: str, epoch: str, event: Event) -> Passage | None:
+    """The passage in an event, or None when its data cannot be read."""
+    try:
+        data = PassageData.model_validate(event.data)
+        entered_at, due_at = _utc(data.entered_at), _utc(data.due_at)
+    except (ValidationError, OverflowError):
+        return None
+    return Passage(
+        key=(gate, epoch, event.seq),
+        id=event.id,
+        at=event.at.astimezone(UTC),
+        clock_trusted=event.trust is ClockTrust.TRUSTED,
+        direction=data.direction,
+        person=data.person,
+        pass_id=data.pass_id,
+        category=data.category,
+        unit=data.unit,
+        stay_id=data.stay_id,
+        entered_at=entered_at,
+        due_at=due_at,
+        assumed=data.assumed,
+    )
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    return None if moment is None else moment.astimezone(UTC)
+
+
+def _conflict(
+    connection: Connection, stream: Stream, before: dict[str, Any], row: ReceivedRow, received_at: datetime
+) -> None:
+    """Put both sides on the shelf; the one that came first keeps its place and its effect."""
+    assert row.event is not None
+    shelf = schema.conflict
+    for event_id, text, at in (
+        (before["id"], before["raw"], before["received_at"]),
+        (row.event.id, row.text, received_at),
+    ):
+        held = select(shelf.c.id).where(*_of(shelf, stream), shelf.c.seq == row.seq, shelf.c.id == event_id)
+        if connection.execute(held).first() is None:
+            connection.execute(
+                shelf.insert().values(**stream._asdict(), seq=row.seq, id=event_id, raw=text, at=at)
+            )
+            log.error("two events under one key", gate=stream.gate, epoch=stream.epoch, seq=row.seq)
+
+
+def _read_gap(connection: Connection, stream: Stream, event: Event) -> None:
+    try:
+        data = GapData.model_validate(event.data)
+    except ValidationError:
+        return
+    # A gate can only declare lost what lies before the declaration itself.
+    if data.first <= data.last < event.seq:
+        note_gap(connection, stream, data.first, data.last)
+        log.error("a gate declared rows lost", gate=stream.gate, first=data.first, last=data.last)
+
+
+def advance(connection: Connection, stream: Stream) -> int:
+    """Move the cursor over the prefix without a hole."""
+    before = upto = cursor_of(connection, stream)
+    while True:
+        reached = _next_gap_end(connection, stream, upto)
+        for seq in _recorded_after(connection, stream, reached):
+            if seq > reached + 1:
+                break
+            reached = max(reached, seq)
+        if reached == upto:
+            break
+        upto = reached
+    if upto != before:
+        where = _of(schema.cursor, stream)
+        if before == 0 and connection.execute(select(schema.cursor.c.upto).where(*where)).first() is None:
+            connection.execute(schema.cursor.insert().values(**stream._asdict(), upto=upto))
+        else:
+            connection.execute(schema.cursor.update().where(*where).values(upto=upto))
+    return upto
+
+
+def _next_gap_end(connection: Connection, stream: Stream, upto: int) -> int:
+    gap = schema.gap.c
+    found = connection.execute(
+        select(gap.last)
+        .where(*_of(schema.gap, stream), gap.first <= upto + 1, gap.last > upto)
+        .order_by(gap.last.desc())
+        .limit(1)
+    ).scalar()
+    return upto if found is None else int(found)
+
+
+def _recorded_after(connection: Connection, stream: Stream, upto: int) -> list[int]:
+    """Recorded or unreadable row numbers after ``upto``, ascending; a bounded number of them."""
+    seqs: list[int] = []
+    for table in (schema.event, schema.dead_letter):
+        rows = connection.execute(
+            select(table.c.seq)
+            .where(*_of(table, stream), table.c.seq > upto, table.c.seq <= upto + CURSOR_STEP)
+            .order_by(table.c.seq)
+        )
+        seqs += rows.scalars()
+    return sorted(seqs)
+
+
+def _refold(connection: Connection, site: int, touched: Iterable[Passage]) -> list[Visit]:
+    """Fold anew everything that hangs together with these passages; returns the visits that changed."""
+    found = _connected(connection, site, touched)
+    visits = fold(found)
+    held: dict[str, Visit] = {}
+    for some in _chunks([visit.stay_id for visit in visits]):
+        rows = connection.execute(
+            select(schema.visit).where(schema.visit.c.site == site, schema.visit.c.stay_id.in_(some))
+        )
+        held |= {row.stay_id: _visit_of(row) for row in rows}
+    changed = [visit for visit in visits if held.get(visit.stay_id) != visit]
+    for visit in changed:
+        values = _values_of(visit)
+        if visit.stay_id in held:
+            where = (schema.visit.c.site == site, schema.visit.c.stay_id == visit.stay_id)
+            connection.execute(schema.visit.update().where(*where).values(**values))
+        else:
+            connection.execute(schema.visit.insert().values(site=site, **values))
+    return changed
+
+
+def _connected(connection: Connection, site: int, touched: Iterable[Passage]) -> list[Passage]:
+    """All stored passages that share a person, a pass or a stay with these, directly or through others."""
+    passages: dict[tuple[str, str, int], Passage] = {}
+    seen: set[tuple[str, str]] = set()
+    frontier = {key for passage in touched for key in _ties(passage)}
+    while frontier:
+        seen |= frontier
+        fresh: set[tuple[str, str]] = set()
+        for column in ("person", "pass_id", "stay_id"):
+            for some in _chunks([value for name, value in frontier if name == column]):
+                for row in connection.execute(_passages_where(site, column, some)):
+                    key = (row.gate, row.epoch, row.seq)
+                    if key not in passages:
+                        passage = _passage(row.gate, row.epoch, Event.model_validate_json(row.raw))
+                        assert passage is not None  # it was read when it was stored
+                        passages[key] = passage
+                        fresh.update(_ties(passage))
+        frontier = fresh - seen
+    return list(passages.values())
+
+
+def _passages_where(site: int, column: str, values: Sequence[str]) -> Select[Any]:
+    event = schema.event.c
+    return select(event.gate, event.epoch, event.seq, event.raw).where(
+        event.site == site, event.kind == Kind.PASSAGE.value, event[column].in_(values)
+    )
+
+
+def _ties(passage: Passage) -> list[tuple[str, str]]:
+    named = (("person", passage.person), ("pass_id", passage.pass_id), ("stay_id", passage.stay_id))
+    return [(name, value) for name, value in named if value is not None]
+
+
+_VISIT_COLUMNS: Final = tuple(field.name for field in fields(Visit))
+
+
+def _values_of(visit: Visit) -> dict[str, Any]:
+    values = {name: getattr(visit, name) for name in _VISIT_COLUMNS}
+    values["state"] = visit.state.value
+    values["exit_event"] = "/".join(map(str, visit.exit_event)) if visit.exit_event else None
+    return values
+
+
+def _visit_of(row: Row[Any]) -> Visit:
+    values = {name: getattr(row, name) for name in _VISIT_COLUMNS}
+    values["state"] = VisitState(row.state)
+    if row.exit_event is not None:
+        gate, epoch, seq = row.exit_event.split("/")
+        values["exit_event"] = (gate, epoch, int(seq))
+    return Visit(**values)
+
+
+def _of(table: Any, stream: Stream) -> tuple[ColumnElement[bool], ...]:
+    return (table.c.site == stream.site, table.c.gate == stream.gate, table.c.epoch == stream.epoch)
+
+
+def _chunks(values: Sequence[Any]) -> Iterable[Sequence[Any]]:
+    return (values[start : start + _IN_MAX] for start in range(0, len(values), _IN_MAX))
+
+
+def _clean(text: str, limit: int) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()[:limit].replace("\x00", "\\x00")

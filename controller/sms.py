@@ -1,0 +1,100 @@
+"""The SMS gateway over HTTP: one POST a message, and an answer in three kinds, never an exception."""
+
+import json
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, Protocol
+
+import httpx2
+
+TIMEOUT: Final = httpx2.Timeout(connect=3.0, read=5.0, write=3.0, pool=1.0)  # seconds
+ANSWER_BYTES_MAX: Final = 16 * 1024
+DETAIL_MAX: Final = 160
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The gateway took the message; a repeated key is the same message to it."""
+
+    gateway_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The gateway will never take this message."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class TryAgain:
+    """No answer, or one that says nothing about this message."""
+
+    why: str
+
+
+Answer = Accepted | Refused | TryAgain
+
+
+class SmsSender(Protocol):
+    """Whatever sends an SMS. ``key`` makes repeating a message harmless where the gateway honours it."""
+
+    def send(self, *, to: str, text: str, key: str) -> Answer:
+        """Hand over one message."""
+
+
+class HttpSms:
+    """The generic JSON gateway: ``{"to","text","key"}`` up, ``{"id","accepted"}`` back.
+
+    Args:
+        url: Where to post.
+        timeout: For each phase of one request, in seconds.
+    """
+
+    def __init__(self, url: str, timeout: httpx2.Timeout = TIMEOUT) -> None:
+        self._url = url
+        # No proxies from the environment and no redirects: numbers go to the configured address or nowhere.
+        self._client = httpx2.Client(timeout=timeout, follow_redirects=False, trust_env=False)
+
+    def __enter__(self) -> "HttpSms":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+    def send(self, *, to: str, text: str, key: str) -> Answer:
+        """Post one message; 4xx and redirects are final, everything unclear is to be tried again."""
+        message = {"to": to, "text": text, "key": key}
+        try:
+            with self._client.stream("POST", self._url, json=message) as response:
+                body = b""
+                for chunk in response.iter_bytes(4096):
+                    body += chunk
+                    if len(body) > ANSWER_BYTES_MAX:
+                        return TryAgain(f"HTTP {response.status_code} with an answer that is too long")
+                return _read(response.status_code, body)
+        except httpx2.HTTPError as error:
+            return TryAgain(type(error).__name__)
+
+
+def _read(status: int, body: bytes) -> Answer:
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        answer = None
+    fields = answer if isinstance(answer, dict) else {}
+    if status >= 500:
+        return TryAgain(f"HTTP {status}")
+    if 300 <= status < 500:
+        return Refused(f"HTTP {status}: {fields.get('error', '')}"[:DETAIL_MAX].rstrip(": "))
+    if fields.get("accepted") is True:
+        return Accepted(str(fields.get("id", ""))[:80])
+    if fields.get("accepted") is False:
+        return Refused(f"HTTP {status}: {fields.get('error', '')}"[:DETAIL_MAX].rstrip(": "))
+    return TryAgain(f"HTTP {status} without a word on the message: is this the gateway?")
