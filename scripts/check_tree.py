@@ -18,6 +18,7 @@ CODE: Final = {".py", ".js", ".css", ".html", ".sh"}
 TEXT: Final = CODE | {".md", ".toml", ".service", ".svg"}
 VENDOR_LIST: Final = "vendored.toml"
 VENDOR_KEYS: Final = {"file", "name", "version", "licence", "sha256"}
+LEFT_BEHIND: Final = re.compile(r"\..+|__pycache__|build|demo|.*\.egg-info")
 EMPTY_NAMES: Final = {"utils.py", "helpers.py", "common.py"}
 UNFINISHED: Final = re.compile(
     r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X)\b"
@@ -61,7 +62,12 @@ def _files(root: Path) -> list[Path]:
         return [
             path for part in sorted(listed.stdout.split("\0")) if part and (path := root / part).is_file()
         ]
-    return sorted(path for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    # Not a clone (an unpacked archive, a test): everything but what tools leave behind.
+    return sorted(
+        path
+        for path in root.rglob("*")
+        if path.is_file() and not any(LEFT_BEHIND.fullmatch(part) for part in path.relative_to(root).parts)
+    )
 
 
 def _in_text(path: Path) -> Iterator[tuple[int, str]]:

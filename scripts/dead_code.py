@@ -4,6 +4,7 @@
 that no longer excuses anything is an error too, so that the list cannot outlive its reasons.
 """
 
+import re
 import sys
 import tomllib
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from typing import Final
 from vulture import Vulture
 
 ALLOWED: Final = "scripts/dead_code_allowed.txt"
+BRACES: Final = re.compile(r"\{[{%](.+?)[%}]\}", re.DOTALL)
+NAME: Final = re.compile(r"[A-Za-z_]\w*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +39,20 @@ def read_allowed(text: str) -> list[Allowed]:
     return allowed
 
 
+def names_in_template(text: str) -> set[str]:
+    """Every name inside the braces of a Jinja template: what a page reads is in use."""
+    return {name for braces in BRACES.findall(text) for name in NAME.findall(braces)}
+
+
 def breaches(root: Path) -> list[str]:
     """Unused code below ``root``, and exceptions that excuse nothing."""
     settings = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["vulture"]
     allowed = read_allowed((root / ALLOWED).read_text(encoding="utf-8"))
     finder = Vulture(ignore_decorators=settings["ignore_decorators"])
     finder.scavenge([str(root / path) for path in settings["paths"]])
+    for path in settings["paths"]:
+        for page in (root / path).rglob("*.html"):
+            finder.used_names.update(names_in_template(page.read_text(encoding="utf-8")))
     found, needed = [], set()
     for item in finder.get_unused_code(min_confidence=settings["min_confidence"]):
         path = Path(item.filename).resolve().relative_to(root.resolve()).as_posix()
