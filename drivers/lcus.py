@@ -9,7 +9,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final, assert_never
 
-from drivers.lcus_codec import Switch, SwitchDecoder, encode
+from drivers.lcus_codec import CHANNEL_MAX, Switch, SwitchDecoder, encode
 from drivers.model import (
     COMMAND_AGE_MAX_S,
     AllOff,
@@ -27,7 +27,7 @@ from drivers.model import (
 from drivers.tally import GarbageTally
 
 PULSE_MS: Final = (100, 2000)  # drivers reference 0.5: longer pulses hold lanes open
-CHANNELS: Final = 8  # the largest board; OFF to a missing channel is ignored by smaller ones
+CHANNELS: Final = CHANNEL_MAX  # OFF to a missing channel is ignored by smaller boards
 IDS_KEPT: Final = 256  # far more than can be issued within the age limit of a command
 
 

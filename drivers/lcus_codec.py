@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 START = 0xA0
 FRAME_BYTES = 4
-CHANNEL_MAX = 0xFF
+CHANNEL_MAX = 8  # the largest board
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +21,7 @@ class Switch:
 
 def encode(frame: Switch) -> bytes:
     """The four bytes of one command."""
-    assert 1 <= frame.channel <= CHANNEL_MAX, f"channel {frame.channel} does not fit in a frame"
+    assert 1 <= frame.channel <= CHANNEL_MAX, f"channel {frame.channel} is on no board"
     body = bytes((START, frame.channel, int(frame.on)))
     return body + bytes((sum(body) & 0xFF,))
 
@@ -65,7 +65,7 @@ def _may_be_frame(candidate: bytearray) -> bool:
     """Whether these one to four bytes can be a frame, or the beginning of one."""
     if candidate[0] != START:
         return False
-    if len(candidate) > 1 and candidate[1] < 1:
+    if len(candidate) > 1 and not 1 <= candidate[1] <= CHANNEL_MAX:
         return False
     if len(candidate) > 2 and candidate[2] not in (0, 1):
         return False
