@@ -125,11 +125,11 @@ class Site:
 
     def gate_status(self) -> dict[str, Any] | None:
         """The kiosk's status for scripts, or None while it does not answer."""
-        return self.get(self.ports.kiosk, "/api/v1/status")
+        return _object(self.get(self.ports.kiosk, "/api/v1/status"))
 
     def centre_status(self) -> dict[str, Any] | None:
         """The centre's status for scripts, or None while it does not answer."""
-        return self.get(self.ports.web, "/api/v1/status", token=True)
+        return _object(self.get(self.ports.web, "/api/v1/status", token=True))
 
     def inbox(self) -> list[dict[str, Any]]:
         """The SMS gateway's inbox."""
@@ -139,7 +139,7 @@ class Site:
     def issue(self, request: dict[str, Any]) -> dict[str, Any]:
         """Ask the centre for one pass; raises ``SiteError`` when it refuses."""
         try:
-            return self._post(self.ports.web, "/api/v1/passes", request, token=True)
+            return dict(self._post(self.ports.web, "/api/v1/passes", request, token=True))
         except urllib.error.HTTPError as error:
             raise SiteError(
                 f"the centre refused a pass: {error.read(2000).decode(errors='replace')}"
@@ -257,6 +257,10 @@ class Site:
             return ""
         lines = log.read_text("utf-8", errors="replace").strip().splitlines()[-6:]
         return f" Its log ({log}) ends:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def _object(answer: object) -> dict[str, Any] | None:
+    return answer if isinstance(answer, dict) else None
 
 
 def children_of(pid: int) -> list[int]:
