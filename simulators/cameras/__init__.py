@@ -1,0 +1,1 @@
+"""Rendered cameras: what a gate camera would see, drawn on photographs and served as MJPEG."""
