@@ -43,7 +43,7 @@ make_venv() {
     "$python" -m venv "$venv"
 }
 
-pip_install() { "$venv/bin/python" -m pip --disable-pip-version-check install --quiet --retries 5 "$@"; }
+pip_install() { "$venv/bin/python" -m pip --disable-pip-version-check install --quiet --quiet --retries 5 "$@"; }
 
 install_set() {
     say "Installing the packages of requirements/$1.txt (the first time this downloads up to 250 MB)"
