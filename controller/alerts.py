@@ -130,12 +130,21 @@ class AlertOutbox:
         sender: The gateway.
         clock: Decides what is due.
         random: Uniform in [0, 1), for the jitter.
+        changed: Called after an answer was recorded.
     """
 
-    def __init__(self, *, store: Store, sender: SmsSender, clock: Clock, random: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        sender: SmsSender,
+        clock: Clock,
+        random: Callable[[], float],
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
         self._store, self._sender, self._clock, self._random = store, sender, clock, random
+        self._changed = changed
         self._log = get_logger("alerts")
-        self._answering = True
         self.wake = threading.Event()
 
     def recover(self) -> None:
@@ -216,6 +225,7 @@ class AlertOutbox:
                 assert_never(answer)
         with self._store.transaction() as connection:
             connection.execute(schema.alert.update().where(schema.alert.c.id == claimed.id).values(**values))
+        self._changed()
         self._log.info("sms", alert=claimed.id, attempt=claimed.attempts, **_plain(values))
 
     def _after_silence(self, claimed: _Claimed, answer: TryAgain, now: datetime) -> dict[str, object]:

@@ -13,6 +13,8 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 from passes.stay import StayRule
 from passes.vocabulary import Category
 from shell.settings import SettingsError, SettingsModel, load_settings
+from sync.link import parse_broker_url
+from sync.messages import GateId
 
 SITE_MAX: Final = 65_535  # the size of a pass is promised up to here
 MINUTES_MAX: Final = 24 * 60  # no stay rule is longer than a day
@@ -33,7 +35,6 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u206
 
 Port = Annotated[int, Field(ge=1, le=65_535)]
 Phone = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$")]
-GateId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 GateName = Annotated[str, StringConstraints(min_length=1, max_length=GATE_NAME_MAX)]
 
 
@@ -77,8 +78,8 @@ class _BrokerTable(SettingsModel):
     @field_validator("url")
     @classmethod
     def _auto_or_mqtt(cls, url: str) -> str:
-        if url != "auto" and (urlsplit(url).scheme not in {"mqtt", "mqtts"} or not urlsplit(url).hostname):
-            raise ValueError('must be "auto" or mqtt://host:port')
+        if url != "auto":
+            parse_broker_url(url)
         return url
 
 
@@ -139,6 +140,7 @@ class _SiteTable(SettingsModel):
     name: Annotated[str, StringConstraints(min_length=1, max_length=80)]
     stay: _StayTable = _StayTable()
     keyset: str = "keyset.json"
+    units: str = "units.json"
     static_needs_guard: bool = True
     gates: Annotated[dict[GateId, GateName], Field(default_factory=dict)]
 
@@ -173,6 +175,7 @@ class SiteConfig:
     name: str
     stays: dict[Category, StayRule]
     keyset: Path
+    units: Path
     static_needs_guard: bool
     gate_names: dict[str, str]
 
@@ -242,6 +245,7 @@ def _site(table: _SiteTable, folder: Path) -> SiteConfig:
         name=table.name,
         stays={Category.from_code(code): _rule(value) for code, value in table.stay.model_dump().items()},
         keyset=folder / table.keyset,
+        units=folder / table.units,
         static_needs_guard=table.static_needs_guard,
         gate_names=dict(table.gates),
     )

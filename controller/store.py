@@ -56,6 +56,7 @@ class Store:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.RLock()
+        self._closed = False
         self._engine = _engine(path)
         try:
             with self.transaction() as connection:
@@ -77,12 +78,16 @@ class Store:
 
         Blocks of different threads take turns, so nothing slow (a network call, a page) belongs inside.
         """
-        with self._lock, self._engine.begin() as connection:
-            yield connection
+        with self._lock:
+            if self._closed:
+                raise StoreError(self.path, "is closed")
+            with self._engine.begin() as connection:
+                yield connection
 
     def close(self) -> None:
         """Close the file; waits for a transaction that is under way."""
         with self._lock:
+            self._closed = True
             self._engine.dispose()
 
     def _check_pragmas(self) -> None:

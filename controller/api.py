@@ -1,0 +1,149 @@
+"""The programming interface under ``/api/v1``: a bearer token, strict and bounded bodies, plain JSON back."""
+
+import hmac
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+
+from controller.figures import figures
+from controller.issuing import IssueError, Issuer, Order, StandingError
+from controller.store import Store
+from passes.vocabulary import Category
+from sync.messages import utc_text
+
+BODY_BYTES_MAX: Final = 16 * 1024
+VALID_MINUTES_MAX: Final = 90 * 24 * 60
+
+
+class PassRequest(BaseModel):
+    """Body of ``POST /api/v1/passes``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=40)]
+    phone: Annotated[str, StringConstraints(min_length=5, max_length=24)]
+    category: str
+    unit: Annotated[int, Field(strict=True)]
+    purpose: Annotated[int, Field(strict=True)] = 0
+    valid_minutes: Annotated[int, Field(strict=True, ge=1, le=VALID_MINUTES_MAX)]
+    stay_minutes: Annotated[int, Field(strict=True)] | None = None
+    holder_key: Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{66}$")] | None = None
+    gates: Annotated[list[Annotated[int, Field(strict=True)]], Field(min_length=1, max_length=8)]
+    static: Annotated[bool, Field(strict=True)] = False
+    site: Annotated[int, Field(strict=True)] | None = None
+
+    @field_validator("category")
+    @classmethod
+    def _known(cls, code: str) -> str:
+        if code not in {category.code for category in Category}:
+            raise ValueError(f"must be one of {', '.join(category.code for category in Category)}")
+        return code
+
+    def to_domain(self) -> Order:
+        """The order that the issuer checks."""
+        return Order(
+            name=self.name,
+            phone=self.phone,
+            category=Category.from_code(self.category),
+            unit=self.unit,
+            purpose=self.purpose,
+            valid=timedelta(minutes=self.valid_minutes),
+            gates=frozenset(self.gates),
+            stay_minutes=self.stay_minutes,
+            holder_key=bytes.fromhex(self.holder_key) if self.holder_key else None,
+            static=self.static,
+        )
+
+
+class PassAnswer(BaseModel):
+    """A signed pass: ``text`` for paper, ``pass_hex`` for the phone that holds the key."""
+
+    pass_id: str
+    person: str
+    colour: str
+    expires_at: str
+    text: str | None = None
+    pass_hex: str | None = None
+
+
+def api_router(
+    *, token: str, store: Store, issuers: Mapping[int, Issuer], changed: Callable[[], None] = lambda: None
+) -> APIRouter:
+    """The routes of the interface.
+
+    Args:
+        token: What callers must send as ``Authorization: Bearer …``.
+        store: The database.
+        issuers: The issuer of each site.
+        changed: Called when something on the pages changed.
+    """
+
+    class Guarded(APIRoute):
+        """A route that looks at token and size before it reads a byte of the body."""
+
+        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+            handle = super().get_route_handler()
+
+            async def guard(request: Request) -> Response:
+                _admit(request, token)
+                return await handle(request)
+
+            return guard
+
+    router = APIRouter(prefix="/api/v1", route_class=Guarded)
+
+    @router.post("/passes", status_code=201, response_model_exclude_none=True)
+    def issue_pass(order: PassRequest) -> PassAnswer:
+        """Issue one pass."""
+        issued = _issuer(order, issuers)
+        try:
+            made = issued.issue(order.to_domain())
+        except StandingError as error:
+            raise HTTPException(409, {"field": error.field, "problem": error.problem}) from error
+        except IssueError as error:
+            raise HTTPException(422, {"field": error.field, "problem": error.problem}) from error
+        changed()
+        claims = made.claims
+        return PassAnswer(
+            pass_id=claims.pass_id,
+            person=claims.person,
+            colour=claims.category.colour.value,
+            expires_at=utc_text(datetime.fromtimestamp(claims.expires_at, UTC)),
+            text=made.text(),
+            pass_hex=made.sealed.hex() if claims.holder_key else None,
+        )
+
+    @router.get("/status")
+    def status() -> dict[str, Any]:
+        """Counts for scripts."""
+        return asdict(figures(store))
+
+    return router
+
+
+def _admit(request: Request, token: str) -> None:
+    given = request.headers.get("authorization", "").encode("utf-8", "replace")
+    if not hmac.compare_digest(given, f"Bearer {token}".encode()):
+        raise HTTPException(
+            401, "send the token of api_token_file as a bearer token", {"WWW-Authenticate": "Bearer"}
+        )
+    if request.method == "POST":
+        length = request.headers.get("content-length", "")
+        if not length.isdecimal():
+            raise HTTPException(411, "send the length of the body")
+        if int(length) > BODY_BYTES_MAX:
+            raise HTTPException(413, f"at most {BODY_BYTES_MAX} bytes")
+
+
+def _issuer(order: PassRequest, issuers: Mapping[int, Issuer]) -> Issuer:
+    site = order.site if order.site is not None else next(iter(issuers)) if len(issuers) == 1 else None
+    issuer = issuers.get(site) if site is not None else None
+    if issuer is None:
+        sites = ", ".join(map(str, issuers))
+        raise HTTPException(422, {"field": "site", "problem": f"name one of the sites here: {sites}"})
+    return issuer

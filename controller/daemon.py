@@ -1,0 +1,211 @@
+"""The centre as one process: broker child, intake, overstay monitor, SMS sender and pages around one database."""
+
+import secrets
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from random import Random
+from typing import Final
+
+from fastapi import APIRouter
+from sqlalchemy import func, select
+
+from controller import schema
+from controller.alerts import AlertOutbox
+from controller.api import api_router
+from controller.config import CentreConfig, read_api_token
+from controller.console import Console
+from controller.init import PEPPER_FILE
+from controller.intake_store import CentreIntake
+from controller.issuer_keys import IssuerKeyError, load_key_set, load_keys
+from controller.issuing import Issuer
+from controller.overstay import OverstayMonitor
+from controller.people import read_pepper
+from controller.sms import HttpSms
+from controller.store import Store
+from controller.units import load_units
+from controller.web.app import create_console
+from shell.clock import SystemClock
+from shell.logs import get_logger
+from shell.pages.server import PageServer
+from sync.broker import choose_broker
+from sync.intake import Intake
+from sync.link import LinkSettings
+
+BROKER_READY_WITHIN_S: Final = 20.0
+SENDER_STOP_WITHIN_S: Final = (
+    0.5  # a gateway that hangs is left behind: its alert is repeated once after a restart
+)
+RETRY_MAX_S: Final = 10.0
+IN_FLIGHT_MAX: Final = 1000
+log = get_logger("centre")
+
+
+class CentreDaemon:
+    """One centre, from configuration to running threads.
+
+    Raises:
+        SettingsError, IssuerKeyError: A file that the configuration names cannot be used.
+        StoreError: The database cannot be used.
+        PageServerError: The page's port cannot be used.
+    """
+
+    def __init__(self, config: CentreConfig) -> None:
+        self._config, self._clock = config, SystemClock()
+        self._stop = threading.Event()
+        self.failed = False
+        token = read_api_token(config)
+        units = {site.id: load_units(site.units) for site in config.sites.values()}
+        with ExitStack() as undo:
+            self._store = Store(config.database_path)
+            undo.callback(self._store.close)
+            self._raise_clock_floor()
+            self._console = Console(store=self._store, clock=self._clock, config=config, units=units)
+            issuers = self._issuers()
+            self._sms = HttpSms(config.sms.url) if config.sms else None
+            if self._sms:
+                undo.callback(self._sms.close)
+            self._alerts = self._make_alerts()
+            self._monitor = OverstayMonitor(
+                store=self._store,
+                clock=self._clock,
+                zone=config.zone,
+                sites=config.sites,
+                sms=config.sms,
+                raised=self._raised,
+            )
+            self._broker = choose_broker(config.broker_url, port=config.broker_port, data_dir=config.data_dir)
+            self._intake = Intake(
+                CentreIntake(store=self._store, clock=self._clock, changed=self._received),
+                link=LinkSettings(
+                    url=self._broker.url,
+                    client_id="centre-1",
+                    retry_max_s=RETRY_MAX_S,
+                    in_flight_max=IN_FLIGHT_MAX,
+                ),
+                clock=self._clock,
+                rng=Random(),  # noqa: S311  # jitter, not a secret
+            )
+            routers: list[APIRouter] = []
+            if token is not None:
+                routers.append(
+                    api_router(token=token, store=self._store, issuers=issuers, changed=self._console.changed)
+                )
+            self._pages = PageServer(
+                create_console(self._console, clock=self._clock, routers=routers),
+                host=config.web_host,
+                port=config.web_port,
+                setting="[web] port in centre.toml",
+            )
+            undo.pop_all()
+        self._threads = [threading.Thread(target=self._watch, name="overstay")]
+        self._sending = threading.Thread(target=self._send, name="sms", daemon=True)
+
+    @property
+    def url(self) -> str:
+        """Address of the page."""
+        return self._pages.url
+
+    def run(self, stop: threading.Event) -> None:
+        """Serve until ``stop`` is set, or until a part of the centre fails for good; then close everything.
+
+        Raises:
+            BrokerError: The embedded broker's port is taken, or it does not come up.
+            PageServerError: The page cannot be served.
+        """
+        self._stop = stop
+        try:
+            self._pages.start()
+            self._broker.start()
+            self._broker.wait_ready(BROKER_READY_WITHIN_S)
+            self._intake.start()
+            for thread in self._threads:
+                thread.start()
+            if self._alerts is not None:
+                self._alerts.recover()
+                self._sending.start()
+            log.info("centre serves", page=self.url, broker=self._broker.url, kind=self._broker.kind)
+            stop.wait()
+        finally:
+            self._close()
+
+    def _close(self) -> None:
+        self._stop.set()
+        self._monitor.wake.set()
+        if self._alerts is not None:
+            self._alerts.wake.set()
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join()
+        self._pages.stop()
+        self._intake.stop()
+        self._broker.stop()
+        if self._sending.ident is not None:
+            self._sending.join(SENDER_STOP_WITHIN_S)
+        if self._sms is not None and not self._sending.is_alive():
+            self._sms.close()
+        self._store.close()
+        log.info("centre stopped")
+
+    def _issuers(self) -> dict[int, Issuer]:
+        path = self._config.keys_dir / PEPPER_FILE
+        try:
+            pepper = read_pepper(path)
+        except (OSError, ValueError) as error:
+            raise IssuerKeyError(f"{path}: is not the pepper that init writes ({error})") from error
+        return {
+            site.id: Issuer(
+                site=site,
+                keys=load_keys(self._config.keys_dir, site.id),
+                published=load_key_set(site.keyset, site.id),
+                pepper=pepper,
+                store=self._store,
+                clock=self._clock,
+                random_bytes=secrets.token_bytes,
+            )
+            for site in self._config.sites.values()
+        }
+
+    def _make_alerts(self) -> AlertOutbox | None:
+        if self._sms is None:
+            return None
+        return AlertOutbox(
+            store=self._store,
+            sender=self._sms,
+            clock=self._clock,
+            random=secrets.SystemRandom().random,
+            changed=self._console.changed,
+        )
+
+    def _raise_clock_floor(self) -> None:
+        """Nothing that was recorded lies in the future: a clock below it is not to be trusted."""
+        with self._store.transaction() as connection:
+            newest = connection.execute(select(func.max(schema.gate.c.last_heard))).scalar()
+        if newest is not None:
+            self._clock.raise_floor(newest)
+
+    def _received(self) -> None:
+        self._monitor.wake.set()
+        self._console.changed()
+
+    def _raised(self) -> None:
+        if self._alerts is not None:
+            self._alerts.wake.set()
+        self._console.changed()
+
+    def _watch(self) -> None:
+        self._keep(self._monitor.run)
+
+    def _send(self) -> None:
+        assert self._alerts is not None
+        self._keep(self._alerts.run)
+
+    def _keep(self, run: Callable[[threading.Event], None]) -> None:
+        """Run one part; if it fails, the centre stops as a whole and is started again by its supervisor."""
+        try:
+            run(self._stop)
+        except Exception:
+            if not self._stop.is_set():
+                log.exception("a part of the centre failed; the centre stops")
+                self.failed = True
+                self._stop.set()
