@@ -1,0 +1,67 @@
+"""The application behind a set of pages: headers, names it answers to, static files, one event hub."""
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import PlainTextResponse
+from fastapi.staticfiles import StaticFiles
+
+from shell.logs import get_logger
+from shell.pages.headers import SECURITY_HEADERS, SecurityHeaders
+from shell.pages.origin import HostAllowList, OwnPagesOnly
+from shell.pages.stream import EventHub
+from shell.pages.templates import KIT_STATIC
+
+FAULT_TEXT: Final = "页面出错，已记录。The page failed; the fault is in the log.\n"
+
+
+def page_app(
+    *,
+    title: str,
+    static: Path,
+    hub: EventHub,
+    follow: Callable[[], Callable[[], None]],
+    hosts: Iterable[str] = (),
+    routers: Iterable[APIRouter] = (),
+) -> FastAPI:
+    """Build the application that ``PageServer`` serves.
+
+    Args:
+        title: Name in the API description.
+        static: Folder served under ``/static/own``; the kit's is under ``/static/kit``.
+        hub: Pushes events to open pages; kept as ``app.state.hub``.
+        follow: Called when serving starts: subscribes to the daemon, returns how to unsubscribe.
+        hosts: Names, besides localhost and plain addresses, by which the pages may be opened.
+        routers: Further routes, such as the API of the daemon.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        unfollow = follow()
+        try:
+            yield
+        finally:
+            unfollow()
+
+    # The interactive API pages load scripts from outside; the description itself stays.
+    app = FastAPI(
+        title=title, lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url="/api/v1/openapi.json"
+    )
+    app.state.hub = hub
+    app.add_middleware(OwnPagesOnly)
+    app.add_middleware(HostAllowList, hosts=tuple(hosts))
+    app.add_middleware(SecurityHeaders)
+    app.add_exception_handler(Exception, _fault)
+    app.mount("/static/kit", StaticFiles(directory=KIT_STATIC))
+    app.mount("/static/own", StaticFiles(directory=static))
+    for router in routers:
+        app.include_router(router)
+    return app
+
+
+def _fault(request: Request, error: Exception) -> PlainTextResponse:
+    get_logger("pages").error("page failed", path=request.url.path, error=repr(error))
+    return PlainTextResponse(FAULT_TEXT, status_code=500, headers=dict(SECURITY_HEADERS))
