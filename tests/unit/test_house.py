@@ -133,6 +133,19 @@ def test_unused_code_is_found_and_an_excuse_must_still_be_needed(tmp_path: Path)
     assert "edge/*.py gone excuses nothing" in found
 
 
+def test_tests_keep_simulators_alive_but_not_what_ships(tmp_path: Path) -> None:
+    put(
+        tmp_path,
+        "pyproject.toml",
+        '[tool.vulture]\npaths = ["edge", "simulators"]\nmin_confidence = 60\nignore_decorators = []\n',
+    )
+    put(tmp_path, dead_code.ALLOWED, "")
+    put(tmp_path, "edge/a.py", "def probe():\n    pass\n")
+    put(tmp_path, "simulators/a.py", "def unplug():\n    pass\n")
+    put(tmp_path, "tests/test_a.py", "probe()\nunplug()\n")
+    assert dead_code.breaches(tmp_path) == ["edge/a.py:1: unused function 'probe'"]
+
+
 def test_what_a_template_reads_is_in_use(tmp_path: Path) -> None:
     put(
         tmp_path,
