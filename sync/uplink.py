@@ -1,0 +1,249 @@
+"""The gate's thread that joins journal, sending policy and link, and never gives up.
+
+It owns publishing. It wakes for a commit (``wake``), a message, news of the link or a deadline of ``Sender``. An
+unexpected error is logged, the connection is rebuilt and the loop goes on: the journal has everything.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from random import Random
+from typing import Final
+
+from pydantic import ValidationError
+
+from shell.clock import Clock
+from shell.logs import get_logger
+from sync.link import LinkSettings, Message, MqttLink
+from sync.mailbox import Item, LinkDown, LinkUp, Mailbox, Received
+from sync.messages import Ack, CentreState, GateState, Health, Hello
+from sync.outbox import OutboxStore, Output, PublishHello, Sender, batch_json
+from sync.topics import CENTRE_STATE, down, up
+
+HEALTH_EVERY_S: Final = 30.0
+ANSWER_BYTES_MAX: Final = 1024  # an ack has about 120 bytes
+MAILBOX_MESSAGES_MAX: Final = 256
+PAUSE_AFTER_ERROR_S: Final = 0.1  # doubles with every error in a row
+PAUSE_AFTER_ERROR_MAX_S: Final = 5.0
+log = get_logger("uplink")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UplinkStatus:
+    """What the kiosk shows about the way to the centre."""
+
+    connected: bool
+    centre_online: bool | None  # None until the centre's state was heard on this connection
+    last_ack_at: datetime | None
+    depth: int  # committed events that the centre has not acknowledged
+    centre_offset_s: float | None  # add to the gate's clock to get the centre's; None before the first ack
+    garbage: int  # messages that could not be read
+    dropped: int  # messages that did not fit into the mailbox
+
+
+class Uplink:
+    """Carries the journal of one gate to the centre. ``start`` and ``stop`` once each; the rest from any thread.
+
+    Args:
+        store: The journal.
+        link: Where the broker is; the client id is the gate's id.
+        gate: This gate.
+        site: Its site.
+        clock: The gate's clock.
+        software: Name and version, for ``hello``.
+        boot: This run's boot id.
+        health: Makes a fresh health report; called on the uplink's thread.
+        rng: Source of all jitter.
+    """
+
+    def __init__(
+        self,
+        store: OutboxStore,
+        *,
+        link: LinkSettings,
+        gate: str,
+        site: int,
+        clock: Clock,
+        software: str,
+        boot: str,
+        health: Callable[[], Health],
+        rng: Random,
+    ) -> None:
+        self._store, self._gate, self._site, self._clock = store, gate, site, clock
+        self._software, self._boot, self._health = software, boot, health
+        self._mailbox = Mailbox(messages_max=MAILBOX_MESSAGES_MAX, bytes_max=4 * 1024 * 1024)
+        self._sender = Sender(store, rng=rng)
+        self._ack_topic = down(site, gate, "ack")
+        self._link = MqttLink(
+            link,
+            subscriptions=[self._ack_topic, CENTRE_STATE],
+            will=lambda birth: self._state("lost", birth),
+            mailbox=self._mailbox,
+            clock=clock,
+            rng=rng,
+        )
+        self._thread = threading.Thread(target=self._run, name=f"uplink-{gate}", daemon=True)
+        self._stop, self._health_due = threading.Event(), threading.Event()
+        self._health_at_s = 0.0
+        self._birth = 0
+        self._centre: CentreState | None = None
+        self._last_ack_at: datetime | None = None
+        self._offset_s: float | None = None
+        self._garbage = 0
+
+    def start(self) -> None:
+        """Begin connecting and sending."""
+        self._link.start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Tell the centre that this gate stops, disconnect, end both threads. What is unsent stays in the journal."""
+        self._stop.set()
+        self._mailbox.wake()
+        if self._thread.ident is not None:
+            self._thread.join()
+        self._link.close(self._state("stopping", self._birth))
+
+    def wake(self) -> None:
+        """Call after each commit: new rows leave now."""
+        self._mailbox.wake()
+
+    def health_changed(self) -> None:
+        """Call when a lane changed: a health report leaves now."""
+        self._health_due.set()
+        self._mailbox.wake()
+
+    def status(self) -> UplinkStatus:
+        """Where things stand."""
+        return UplinkStatus(
+            connected=self._link.connected,
+            centre_online=self._centre.online if self._centre else None,
+            last_ack_at=self._last_ack_at,
+            depth=max(0, self._store.last_seq() - self._store.acked()),
+            centre_offset_s=self._offset_s,
+            garbage=self._garbage,
+            dropped=self._mailbox.dropped,
+        )
+
+    def _run(self) -> None:
+        errors = 0
+        while not self._stop.is_set():
+            try:
+                self._turn(self._mailbox.take(self._patience_s()))
+                errors = 0
+            except Exception:
+                log.exception("sending failed, the connection is rebuilt", gate=self._gate)
+                self._sender.disconnected()
+                self._link.rebuild()
+                self._stop.wait(min(PAUSE_AFTER_ERROR_MAX_S, PAUSE_AFTER_ERROR_S * 2.0 ** min(errors, 10)))
+                errors += 1
+
+    def _patience_s(self) -> float | None:
+        if not self._link.connected:
+            return None
+        deadlines = [self._health_at_s]
+        if self._sender.deadline_s is not None:
+            deadlines.append(self._sender.deadline_s)
+        return max(0.0, min(deadlines) - self._clock.monotonic_s())
+
+    def _turn(self, items: list[Item]) -> None:
+        ack: Ack | None = None
+        for item in items:
+            match item:
+                case LinkUp():
+                    self._connected(item)
+                case LinkDown():
+                    self._sender.disconnected()
+                    self._centre = None
+                case Received():
+                    ack = self._received(item) or ack
+        if ack is not None:  # cumulative: the newest of those that waited says it all, for one commit
+            self._acked(ack)
+        self._send(self._sender.pump(self._clock.monotonic_s()))
+        if self._link.connected and (
+            self._health_due.is_set() or self._clock.monotonic_s() >= self._health_at_s
+        ):
+            self._report_health()
+
+    def _connected(self, news: LinkUp) -> None:
+        self._birth = news.birth
+        self._centre = None
+        self._link.publish(self._state("online", self._birth))
+        self._send(self._sender.connected(self._clock.monotonic_s()))
+        self._health_due.set()
+
+    def _received(self, message: Received) -> Ack | None:
+        """The ack in a message, if it is one; the centre's state is dealt with at once."""
+        if not message.payload and message.topic == CENTRE_STATE:
+            return None  # somebody cleared the retained message
+        if message.size > ANSWER_BYTES_MAX:
+            self._note_garbage(message, f"{message.size} bytes")
+            return None
+        try:
+            if message.topic == self._ack_topic:
+                return Ack.model_validate_json(message.payload)
+            self._heard_of_centre(CentreState.model_validate_json(message.payload), retained=message.retained)
+        except ValidationError as error:
+            self._note_garbage(message, f"{error.error_count()} problems in the payload")
+        return None
+
+    def _note_garbage(self, message: Received, why: str) -> None:
+        self._garbage += 1
+        if (
+            self._garbage & (self._garbage - 1) == 0
+        ):  # the 1st, 2nd, 4th, 8th …: a flood must not flood the log
+            log.warning("unreadable message dropped", topic=message.topic, why=why, times=self._garbage)
+
+    def _heard_of_centre(self, state: CentreState, *, retained: bool) -> None:
+        before, self._centre = self._centre, state
+        if not state.online or (before is not None and before.online and before.birth == state.birth):
+            return
+        if before is None and retained:
+            return  # how things stood when we subscribed: our hello is on its way already
+        self._link.publish(self._state("online", self._birth))
+        self._send(self._sender.centre_returned(self._clock.monotonic_s()))
+
+    def _acked(self, ack: Ack) -> None:
+        if ack.epoch == self._store.epoch():
+            now = self._clock.now()
+            self._last_ack_at, self._offset_s = now, (ack.now - now).total_seconds()
+        self._send(self._sender.acked(ack.epoch, ack.upto, self._clock.monotonic_s()))
+
+    def _send(self, outputs: list[Output]) -> None:
+        """Publish in order. What the link does not take is not retried here: no ack will come, and hello follows."""
+        for output in outputs:
+            if isinstance(output, PublishHello):
+                self._link.publish(self._hello(output))
+            else:
+                payload = batch_json(output, gate=self._gate, site=self._site)
+                self._link.publish(Message(topic=up(self._site, self._gate, "ev"), payload=payload))
+
+    def _hello(self, figures: PublishHello) -> Message:
+        hello = Hello(
+            gate=self._gate,
+            site=self._site,
+            epoch=figures.epoch,
+            acked=figures.acked,
+            last=figures.last,
+            pruned_to=figures.pruned_to,
+            boot=self._boot,
+            software=self._software,
+            now=self._clock.now(),
+            trust=self._clock.trust(),
+        )
+        return Message(topic=up(self._site, self._gate, "hello"), payload=hello.model_dump_json().encode())
+
+    def _state(self, state: str, birth: int) -> Message:
+        payload = GateState.model_validate({"state": state, "birth": birth}).model_dump_json().encode()
+        return Message(topic=up(self._site, self._gate, "state"), payload=payload, retain=True)
+
+    def _report_health(self) -> None:
+        self._health_due.clear()
+        self._health_at_s = self._clock.monotonic_s() + HEALTH_EVERY_S
+        try:
+            payload = self._health().model_dump_json().encode()
+        except Exception:  # a report about cameras must not stop events
+            log.exception("no health report could be made")
+            return
+        self._link.publish(Message(topic=up(self._site, self._gate, "health"), payload=payload, qos=0))
