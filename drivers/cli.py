@@ -133,7 +133,15 @@ def pulse(  # noqa: PLR0917  # a command line's options
         started_s = time.monotonic()
         outcome = _pulse_once(bus, events, channel, ms)
         took_ms = round((time.monotonic() - started_s) * 1000, 1)
-    row = {"lane": lane, "port": port, "protocol": protocol, "channel": channel, "ms": ms}
+    timed_by = "host" if driver.info.host_timed else "board"
+    row = {
+        "lane": lane,
+        "port": port,
+        "protocol": protocol,
+        "channel": channel,
+        "ms": ms,
+        "timed_by": timed_by,
+    }
     _report_pulse(row, outcome, took_ms, as_json=as_json)
 
 
