@@ -23,6 +23,7 @@ from passes.vocabulary import ClockTrust
 from shell.pages.server import PageServer
 from simulators import staged_pages as staged
 from simulators.chromium import CHROMIUM_FLAGS, find_chromium
+from simulators.small_png import shrink
 
 PICTURES: Final = Path("build/pictures")
 SETTING: Final = "the port of the screenshots"  # port 0: never taken
@@ -104,7 +105,7 @@ def take(browser: Browser, shot: Shot, folder: Path) -> Path:
         page.goto(server.url + shot.path)
         page.locator("#stale[hidden], .live--on").wait_for(state="attached")
         path = folder / f"{shot.name}.png"
-        page.screenshot(path=path, full_page=shot.whole, animations="disabled")
+        shrink(page.screenshot(full_page=shot.whole, animations="disabled"), path)
         return path
     finally:
         page.close()

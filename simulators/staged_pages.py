@@ -140,7 +140,7 @@ def verdict(
         room=room,
         stay_minutes=stay_minutes,
         due_at=None if stay_minutes is None else at + timedelta(minutes=stay_minutes),
-        tail=tail,
+        pass_tail=tail,
     )
 
 

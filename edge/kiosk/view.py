@@ -17,7 +17,7 @@ class Verdict:
     """One scan and its answer. ``seq`` is its place in the journal: rising, with holes.
 
     ``category`` and ``reason`` are codes (``passes.vocabulary``); unknown ones are shown as they are. ``room`` is what
-    the guard calls the unit, ``tail`` the last four hex digits of the pass.
+    the guard calls the unit, ``pass_tail`` the last four hex digits of the pass.
     """
 
     seq: int
@@ -31,7 +31,7 @@ class Verdict:
     room: str | None = None
     due_at: datetime | None = None
     stay_minutes: int | None = None
-    tail: str | None = None
+    pass_tail: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,15 +64,16 @@ class Inside:
     entered_at: datetime
     due_at: datetime | None
     overdue: bool
-    tail: str | None = None
+    pass_tail: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """Everything on the screen at one moment.
 
-    ``seq`` is the newest verdict's (0 before the first); ``last`` holds the newest six verdicts (one on
-    the stage, five in the strip) and ``refused`` the newest twenty refusals and referrals, both newest first. ``counts`` are totals since start, for scripts.
+    ``seq`` is the newest verdict's (0 before the first). ``last`` holds the newest six verdicts (one for the stage,
+    five for the strip), ``refused`` the newest twenty refusals and referrals, both newest first. ``counts`` are totals
+    since start, for scripts.
     """
 
     gate: str
