@@ -1,0 +1,105 @@
+import pytest
+
+from passes.claims import Claims, ClaimsError, decode_claims, encode_claims
+from passes.gp1 import (
+    ROTATING_BYTES_MAX,
+    STATIC_BYTES_MAX,
+    Envelope,
+    MalformedError,
+    SignedPass,
+    from_text,
+    open_body,
+    to_text,
+    wrap,
+)
+from passes.keys import p256_public, p256_signer
+from passes.vocabulary import Category
+from tests.minting import NOW_UNIX, Mint, claims, phone_key
+
+WORST = {
+    "site": 65_535,
+    "unit": 65_535,
+    "status": 65_535,
+    "gates": 255,
+    "purpose": 23,
+    "stay": -120,
+    "category": Category.OTHER,
+}
+
+
+def test_a_static_pass_of_the_largest_promised_values_fits_its_code() -> None:
+    assert len(Mint().sealed(claims(entries=1, **WORST))) <= STATIC_BYTES_MAX
+
+
+def test_a_rotating_code_of_the_largest_promised_values_fits_its_code() -> None:
+    assert len(from_text(Mint().phone(**WORST))) <= ROTATING_BYTES_MAX
+
+
+def test_a_static_pass_is_cut_into_the_parts_it_was_made_of() -> None:
+    sealed = Mint().sealed(claims())
+    opened = open_body(from_text(to_text(sealed)))
+    assert isinstance(opened, SignedPass)
+    assert decode_claims(opened.payload) == claims()
+
+
+def test_an_envelope_carries_time_challenge_and_the_whole_pass() -> None:
+    sealed = Mint().sealed(claims())
+    body = wrap(sealed, shown_at=NOW_UNIX, sign=p256_signer(phone_key()), challenge=b"4711")
+    opened = open_body(body)
+    assert isinstance(opened, Envelope)
+    assert (opened.shown_at, opened.challenge) == (NOW_UNIX, b"4711")
+    assert opened.signed_pass == open_body(sealed)
+    assert opened.to_be_signed.endswith(sealed)
+
+
+def test_claims_with_a_phone_key_survive_their_encoding() -> None:
+    original = claims(holder_key=p256_public(phone_key(3)), issued_at=None)
+    assert decode_claims(encode_claims(original)) == original
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"unit": 65_536},
+        {"site": -1},
+        {"gates": 0},
+        {"gates": 256},
+        {"directions": 4},
+        {"entries": 256},
+        {"stay": -145},
+        {"expires_at": NOW_UNIX - 600},
+        {"holder_key": b"\x04" + b"\0" * 32},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_the_issuer_refuses_values_beyond_the_promised_size(change: dict[str, object]) -> None:
+    with pytest.raises(ClaimsError):
+        encode_claims(claims(**change))
+
+
+def test_a_second_spelling_of_the_same_claims_is_refused() -> None:
+    payload = encode_claims(claims())
+    assert payload[0] == 0xA5
+    for twin in (payload + b"\0", b"\xbf" + payload[1:] + b"\xff", b"\xb8\x05" + payload[1:]):
+        with pytest.raises(ClaimsError):
+            decode_claims(twin)
+
+
+# Algorithm, key id and payload are not of the wrapper: table and signature judge them.
+@pytest.mark.parametrize("position", [0, 1, 2, 3, 5, 6, 11, 12, 13])
+def test_any_other_wrapper_is_refused_before_a_decoder_sees_it(position: int) -> None:
+    sealed = bytearray(Mint().sealed(claims()))
+    sealed[position] ^= 0x41
+    with pytest.raises(MalformedError):
+        open_body(bytes(sealed))
+
+
+@pytest.mark.parametrize("text", ["GP1:", "GP1:A", "GP1:" + "0" * 600, "GP1:000", "GP1:é", "GP1:bb8"])
+def test_texts_that_cannot_be_a_pass_are_malformed(text: str) -> None:
+    with pytest.raises(MalformedError):
+        open_body(from_text(text))
+
+
+def test_changing_claims_changes_the_bytes() -> None:
+    assert isinstance(claims(), Claims)
+    assert encode_claims(claims(unit=12)) != encode_claims(claims(unit=13))

@@ -1,0 +1,149 @@
+from collections import Counter
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from edge.lane import MAX_TOKENS, Effect, Effects, Event, Lane, State, Timing, step, with_contact
+
+TIMING = Timing(passage_wait_s=5.0, held_open_after_s=30.0)
+BLIND_LANE = Timing(passage_wait_s=5.0, has_contact=False)
+
+
+def run(
+    *happenings: tuple[float, Event, str] | tuple[float, Event], timing: Timing = TIMING
+) -> tuple[Lane, Effects]:
+    """Play events in order; the lane after them and all effects."""
+    lane, effects = Lane(), ()
+    for now_s, event, *token in happenings:
+        lane, more = step(lane, event, now_s, timing, *token)
+        effects += more
+    return lane, effects
+
+
+def test_a_grant_at_a_ready_lane_pulses_once_and_the_passage_takes_it() -> None:
+    lane, effects = run(
+        (0.0, Event.GRANTED, "a"),
+        (0.3, Event.PULSE_DONE, "a"),
+        (1.0, Event.CONTACT_ACTIVE),
+        (1.4, Event.CONTACT_CLEAR),
+    )
+    assert lane == Lane()
+    assert effects == ((Effect.PULSE, "a"), (Effect.RECORD_PASSAGE, "a"))
+
+
+def test_nobody_walking_in_time_is_a_no_show_that_gives_the_entry_back() -> None:
+    lane, effects = run((0.0, Event.GRANTED, "a"), (4.9, Event.DEADLINE), (5.0, Event.DEADLINE))
+    assert lane == Lane()
+    assert effects == ((Effect.PULSE, "a"), (Effect.RECORD_NO_SHOW, "a"))
+
+
+def test_walking_without_a_grant_is_forced_and_never_a_passage() -> None:
+    lane, effects = run((0.0, Event.CONTACT_ACTIVE), (0.4, Event.CONTACT_CLEAR))
+    assert lane == Lane()
+    assert effects == ((Effect.RAISE_FORCED, ""),)
+
+
+def test_standing_in_the_lane_is_held_and_clears() -> None:
+    lane, effects = run(
+        (0.0, Event.GRANTED, "a"),
+        (1.0, Event.CONTACT_ACTIVE),
+        (31.0, Event.DEADLINE),
+    )
+    assert lane.state is State.HELD
+    lane, more = step(lane, Event.CONTACT_CLEAR, 40.0, TIMING)
+    assert lane == Lane()
+    assert (*effects[2:], *more) == ((Effect.RAISE_HELD, ""), (Effect.CLEAR_ALARM, ""))
+
+
+def test_two_exits_in_a_row_are_two_passages_in_order() -> None:
+    _, effects = run(
+        (0.0, Event.GRANTED, "a"),
+        (0.5, Event.GRANTED, "b"),
+        (1.0, Event.CONTACT_ACTIVE),
+        (1.4, Event.CONTACT_CLEAR),
+        (2.0, Event.CONTACT_ACTIVE),
+    )
+    assert effects == (
+        (Effect.PULSE, "a"),
+        (Effect.PULSE, "b"),
+        (Effect.RECORD_PASSAGE, "a"),
+        (Effect.RECORD_PASSAGE, "b"),
+    )
+
+
+def test_a_pulse_that_surely_did_not_run_gives_the_entry_back_at_once() -> None:
+    lane, effects = run((0.0, Event.GRANTED, "a"), (0.1, Event.PULSE_NOT_DONE, "a"))
+    assert lane == Lane()
+    assert effects[-1] == (Effect.RECORD_NO_SHOW, "a")
+
+
+def test_i3_a_doubtful_pulse_is_not_repeated_and_the_walker_still_counts() -> None:
+    _, effects = run((0.0, Event.GRANTED, "a"), (0.1, Event.PULSE_DOUBTFUL, "a"), (1.0, Event.CONTACT_ACTIVE))
+    assert effects == ((Effect.PULSE, "a"), (Effect.RECORD_PASSAGE, "a"))
+
+
+def test_without_a_contact_the_pulse_is_the_passage() -> None:
+    lane, effects = run((0.0, Event.GRANTED, "a"), (0.3, Event.PULSE_DONE, "a"), timing=BLIND_LANE)
+    assert lane == Lane()
+    assert effects == ((Effect.PULSE, "a"), (Effect.RECORD_ASSUMED, "a"))
+
+
+def test_s16_with_a_silent_contact_an_entry_is_assumed_not_given_back() -> None:
+    lane, _ = step(Lane(), Event.GRANTED, 0.0, TIMING, "a")
+    lane = with_contact(lane, answers=False)
+    assert step(lane, Event.DEADLINE, 5.0, TIMING) == (
+        with_contact(Lane(), answers=False),
+        ((Effect.RECORD_ASSUMED, "a"),),
+    )
+
+
+class LaneMachine(RuleBasedStateMachine):
+    """Any order of events: a relay moves only on a grant, and each grant ends at most once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lane, self.now_s, self.grants = Lane(), 0.0, 0
+        self.ends: Counter[str] = Counter()
+        self.pulses: Counter[str] = Counter()
+
+    @rule(
+        event=st.sampled_from([event for event in Event if event is not Event.GRANTED]),
+        gap_s=st.floats(0, 40),
+        which=st.integers(0, 5),
+        timing=st.just(TIMING),
+    )
+    def happen(self, event: Event, gap_s: float, which: int, timing: Timing) -> None:
+        self._step(event, gap_s, str(max(0, self.grants - which)), timing)
+
+    @rule(gap_s=st.floats(0, 3))
+    def grant(self, gap_s: float) -> None:
+        self.grants += 1
+        self._step(Event.GRANTED, gap_s, str(self.grants), TIMING)
+
+    def _step(self, event: Event, gap_s: float, token: str, timing: Timing) -> None:
+        self.now_s += gap_s
+        self.lane, effects = step(self.lane, event, self.now_s, timing, token)
+        for effect, about in effects:
+            if effect is Effect.PULSE:
+                self.pulses[about] += 1
+            elif about:
+                self.ends[about] += 1
+
+    @invariant()
+    def opens_once_for_each_grant_and_for_nothing_else(self) -> None:
+        assert self.pulses == Counter(str(number + 1) for number in range(self.grants))
+
+    @invariant()
+    def each_grant_ends_at_most_once_and_none_is_forgotten(self) -> None:
+        assert all(times == 1 for times in self.ends.values())
+        assert len(self.ends) + len(self.lane.tokens) == self.grants
+        assert len(self.lane.tokens) <= MAX_TOKENS
+
+    @invariant()
+    def a_lane_with_somebody_to_wait_for_has_a_deadline(self) -> None:
+        if self.lane.state is State.GRANTED:
+            assert self.lane.deadline_s is not None
+            assert self.lane.tokens
+
+
+TestLaneMachine = LaneMachine.TestCase
