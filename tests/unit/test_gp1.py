@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from passes.claims import Claims, ClaimsError, decode_claims, encode_claims
@@ -72,7 +74,7 @@ def test_claims_with_a_phone_key_survive_their_encoding() -> None:
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_the_issuer_refuses_values_beyond_the_promised_size(change: dict[str, object]) -> None:
+def test_the_issuer_refuses_values_beyond_the_promised_size(change: dict[str, Any]) -> None:
     with pytest.raises(ClaimsError):
         encode_claims(claims(**change))
 

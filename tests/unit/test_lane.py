@@ -13,7 +13,8 @@ def run(
     *happenings: tuple[float, Event, str] | tuple[float, Event], timing: Timing = TIMING
 ) -> tuple[Lane, Effects]:
     """Play events in order; the lane after them and all effects."""
-    lane, effects = Lane(), ()
+    lane = Lane()
+    effects: Effects = ()
     for now_s, event, *token in happenings:
         lane, more = step(lane, event, now_s, timing, *token)
         effects += more
