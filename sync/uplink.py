@@ -203,6 +203,7 @@ class Uplink:
             return  # how things stood when we subscribed: our hello is on its way already
         self._link.publish(self._state("online", self._birth))
         self._send(self._sender.centre_returned(self._clock.monotonic_s()))
+        self._health_due.set()
 
     def _acked(self, ack: Ack) -> None:
         if ack.epoch == self._store.epoch():
