@@ -109,13 +109,14 @@ def api_router(
             raise HTTPException(422, {"field": error.field, "problem": error.problem}) from error
         changed()
         claims = made.claims
+        pass_hex = made.sealed.hex() if claims.holder_key else None
         return PassAnswer(
             pass_id=claims.pass_id,
             person=claims.person,
             colour=claims.category.colour.value,
             expires_at=utc_text(datetime.fromtimestamp(claims.expires_at, UTC)),
             text=made.text(),
-            pass_hex=made.sealed.hex() if claims.holder_key else None,
+            pass_hex=pass_hex,
         )
 
     @router.get("/status")

@@ -25,7 +25,7 @@ from shell.clock import Clock
 
 STATIC_LIFE_MAX: Final = timedelta(hours=12)
 LIFE_MAX: Final = {Colour.BLUE: timedelta(days=7), Colour.GREEN: timedelta(days=90)}
-STATUS_INDEXES: Final = 65_536
+STATUS_INDEX_BYTES: Final = 2  # the status list has 65,536 places
 _ENVELOPE_BYTES: Final = 6 + SIGNATURE_BYTES  # what the phone adds around the pass
 _BOTH_WAYS: Final = 3
 _TRIES: Final = 32
@@ -175,7 +175,7 @@ class Issuer:
     def _free_status_index(self, connection: Connection, now: datetime) -> int:
         taken = schema.pass_issued.c
         for _ in range(_TRIES):
-            index = int.from_bytes(self._random_bytes(2), "big")
+            index = int.from_bytes(self._random_bytes(STATUS_INDEX_BYTES), "big")
             held = select(taken.pass_id).where(
                 taken.site == self._site.id, taken.status_index == index, taken.expires_at > now
             )

@@ -6,15 +6,14 @@ applied: one bad row must never stop a gate.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
-from sqlalchemy import ColumnElement, Connection, Row, Select, select
+from sqlalchemy import ColumnElement, Connection, Select, select
 
 from controller import overstay, schema
-from controller.ledger import Passage, Visit, VisitState, fold
+from controller.ledger import Passage, Visit, fold
 from passes.vocabulary import ClockTrust
 from shell.logs import get_logger
 from sync.messages import Event, GapData, Kind, PassageData, Subject
@@ -154,7 +153,7 @@ def _read(
         "seq": event.seq,
         "id": event.id,
         "kind": event.kind,
-        "at": event.at.astimezone(UTC),
+        "at": _utc(event.at),
         "received_at": received_at,
         "person": subject.person,
         "pass_id": subject.pass_id,
@@ -175,13 +174,14 @@ def _passage(gate: str, epoch: str, event: Event) -> Passage | None:
     """The passage in an event, or None when its data cannot be read."""
     try:
         data = PassageData.model_validate(event.data)
-        entered_at, due_at = _utc(data.entered_at), _utc(data.due_at)
+        entered_at = _utc(data.entered_at) if data.entered_at else None
+        due_at = _utc(data.due_at) if data.due_at else None
     except (ValidationError, OverflowError):
         return None
     return Passage(
         key=(gate, epoch, event.seq),
         id=event.id,
-        at=event.at.astimezone(UTC),
+        at=_utc(event.at),
         clock_trusted=event.trust is ClockTrust.TRUSTED,
         direction=data.direction,
         person=data.person,
@@ -195,8 +195,9 @@ def _passage(gate: str, epoch: str, event: Event) -> Passage | None:
     )
 
 
-def _utc(moment: datetime | None) -> datetime | None:
-    return None if moment is None else moment.astimezone(UTC)
+def _utc(moment: datetime) -> datetime:
+    """In UTC and to the millisecond, as it is kept: what is read back must equal what was read first."""
+    return moment.astimezone(UTC).replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 def _conflict(
@@ -277,15 +278,18 @@ def _refold(connection: Connection, site: int, touched: Iterable[Passage]) -> li
     """Fold anew everything that hangs together with these passages; returns the visits that changed."""
     found = _connected(connection, site, touched)
     visits = fold(found)
-    held: dict[str, Visit] = {}
+    held: dict[str, dict[str, Any]] = {}
     for some in _chunks([visit.stay_id for visit in visits]):
         rows = connection.execute(
             select(schema.visit).where(schema.visit.c.site == site, schema.visit.c.stay_id.in_(some))
         )
-        held |= {row.stay_id: _visit_of(row) for row in rows}
-    changed = [visit for visit in visits if held.get(visit.stay_id) != visit]
-    for visit in changed:
+        held |= {row.stay_id: row._asdict() for row in rows}
+    changed = []
+    for visit in visits:
         values = _values_of(visit)
+        if values.items() <= held.get(visit.stay_id, {}).items():
+            continue
+        changed.append(visit)
         if visit.stay_id in held:
             where = (schema.visit.c.site == site, schema.visit.c.stay_id == visit.stay_id)
             connection.execute(schema.visit.update().where(*where).values(**values))
@@ -327,23 +331,25 @@ def _ties(passage: Passage) -> list[tuple[str, str]]:
     return [(name, value) for name, value in named if value is not None]
 
 
-_VISIT_COLUMNS: Final = tuple(field.name for field in fields(Visit))
-
-
 def _values_of(visit: Visit) -> dict[str, Any]:
-    values = {name: getattr(visit, name) for name in _VISIT_COLUMNS}
-    values["state"] = visit.state.value
-    values["exit_event"] = "/".join(map(str, visit.exit_event)) if visit.exit_event else None
-    return values
-
-
-def _visit_of(row: Row[Any]) -> Visit:
-    values = {name: getattr(row, name) for name in _VISIT_COLUMNS}
-    values["state"] = VisitState(row.state)
-    if row.exit_event is not None:
-        gate, epoch, seq = row.exit_event.split("/")
-        values["exit_event"] = (gate, epoch, int(seq))
-    return Visit(**values)
+    return {
+        "stay_id": visit.stay_id,
+        "person": visit.person,
+        "pass_id": visit.pass_id,
+        "category": visit.category,
+        "unit": visit.unit,
+        "state": visit.state.value,
+        "entry_gate": visit.entry_gate,
+        "entered_at": visit.entered_at,
+        "entry_assumed": visit.entry_assumed,
+        "due_at": visit.due_at,
+        "clock_doubted": visit.clock_doubted,
+        "exit_gate": visit.exit_gate,
+        "left_at": visit.left_at,
+        "exit_assumed": visit.exit_assumed,
+        "exit_doubted": visit.exit_doubted,
+        "exit_event": "/".join(map(str, visit.exit_event)) if visit.exit_event else None,
+    }
 
 
 def _of(table: Any, stream: Stream) -> tuple[ColumnElement[bool], ...]:

@@ -16,7 +16,7 @@ from typing import Any, Final
 from alembic import command
 from alembic.config import Config
 from alembic.util.exc import CommandError
-from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import StaticPool
 
@@ -129,12 +129,6 @@ def _migrate(connection: Connection) -> None:
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
-
-
-def table_names(store: Store) -> set[str]:
-    """The tables that exist, for checks."""
-    with store.transaction() as connection:
-        return set(inspect(connection).get_table_names())
 
 
 def _explained(path: Path, error: DatabaseError) -> StoreError:
