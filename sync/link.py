@@ -153,6 +153,11 @@ class MqttLink:
     def rebuild(self) -> None:
         """End this connection, as a fault would, and make a new one."""
         self._rebuild.set()
+        client = self._client
+        sock = client.socket() if client else None
+        if isinstance(sock, socket.socket):
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)  # the loop notices at once
 
     def socket_option(self, level: int, option: int) -> int | None:
         """A socket option of the live connection, for diagnosis; None when not connected."""
@@ -163,6 +168,8 @@ class MqttLink:
     def close(self, farewell: Message | None = None) -> None:
         """Say farewell if connected, disconnect in order (so that the will is not sent) and end the thread."""
         client = self._client
+        self._left_s = self._clock.monotonic_s()
+        self._stop.set()
         if client is not None:
             with contextlib.suppress(RuntimeError, ValueError):  # paho's way to say that it was not sent
                 if farewell is not None:
@@ -171,8 +178,6 @@ class MqttLink:
                     )
                     sent.wait_for_publish(FAREWELL_WITHIN_S)
             client.disconnect()
-        self._left_s = self._clock.monotonic_s()
-        self._stop.set()
         if self._thread.ident is not None:
             self._thread.join(CONNECT_WITHIN_S + ANSWER_WITHIN_S)
 
@@ -238,6 +243,8 @@ class MqttLink:
         while not self._stop.is_set() or self._leaving(connection):
             code = connection.client.loop(LOOK_EVERY_S)
             now_s = self._clock.monotonic_s()
+            if self._rebuild.is_set():
+                raise _SessionError("rebuilt on request")
             if connection.refusal is not None:
                 raise _SessionError(connection.refusal, try_older=connection.refused_level)
             if code != MQTTErrorCode.MQTT_ERR_SUCCESS:
@@ -256,12 +263,10 @@ class MqttLink:
                 raise _SessionError(silent, try_older=not connection.accepted)
             if now_s - self._heard_s > SILENCE_MAX_KEEPALIVES * self._settings.keepalive_s:
                 raise _SessionError("no packet for three keepalives")
-            if self._rebuild.is_set():
-                raise _SessionError("rebuilt on request")
 
     def _leaving(self, connection: "_Connection") -> bool:
         """Whether an ordered disconnect is still on its way out."""
-        late = self._clock.monotonic_s() - self._left_s > FAREWELL_WITHIN_S
+        late = self._clock.monotonic_s() - self._left_s > 2 * FAREWELL_WITHIN_S
         return self._client is not None and connection.open_still() and not late
 
     def _up(self, client: paho.Client) -> None:

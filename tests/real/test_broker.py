@@ -18,7 +18,7 @@ from sync.broker import (
     find_mosquitto,
     port_is_free,
 )
-from sync.broker_amqtt import EXIT_UNSAFE
+from sync.broker_amqtt import EXIT_UNSAFE, is_loopback
 from sync.link import BrokerUrlError
 from tests.brokers import KINDS, BrokerKind, PlainClient, free_port, port_of, require, running_broker
 from tests.waiting import until
@@ -72,8 +72,14 @@ def test_a_taken_port_is_named_with_the_setting_that_changes_it(
             EmbeddedBroker(port, tmp_path).start()
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "example.org"])
-def test_amqtt_refuses_to_listen_beyond_this_machine(host: str) -> None:
+@pytest.mark.parametrize("host", ["192.168.1.5", "::", "example.org", "127.0.0.1.example.org"])
+def test_what_others_can_reach_is_not_loopback(host: str) -> None:
+    assert not is_loopback(host)
+    assert is_loopback("127.0.0.1")
+
+
+def test_amqtt_refuses_to_listen_beyond_this_machine() -> None:
+    host = "0.0.0.0"
     done = subprocess.run(
         [sys.executable, "-m", "sync.broker_amqtt", "--host", host, "--port", "1"],
         capture_output=True,
