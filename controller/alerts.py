@@ -226,7 +226,18 @@ class AlertOutbox:
         with self._store.transaction() as connection:
             connection.execute(schema.alert.update().where(schema.alert.c.id == claimed.id).values(**values))
         self._changed()
-        self._log.info("sms", alert=claimed.id, attempt=claimed.attempts, **_plain(values))
+        self._report(claimed, values)
+
+    def _report(self, claimed: _Claimed, values: dict[str, object]) -> None:
+        """One line when a message is through or given up, and one when it first has to wait; none between."""
+        if values["state"] == "queued":
+            if claimed.attempts == 1:
+                self._log.warning("sms has to wait", alert=claimed.id, why=values["detail"])
+        else:
+            detail = values.get("detail", "")
+            self._log.info(
+                "sms", alert=claimed.id, state=values["state"], why=detail, attempts=claimed.attempts
+            )
 
     def _after_silence(self, claimed: _Claimed, answer: TryAgain, now: datetime) -> dict[str, object]:
         if claimed.resumed:
@@ -236,7 +247,3 @@ class AlertOutbox:
         doublings = min(claimed.attempts - 1, 10)
         wait = min(BACKOFF_FIRST * 2**doublings, BACKOFF_MAX) * (0.5 + 0.5 * self._random())
         return {"state": "queued", "next_at": now + wait, "detail": answer.why}
-
-
-def _plain(values: dict[str, object]) -> dict[str, str]:
-    return {key: str(value) for key, value in values.items() if key in {"state", "detail", "next_at"}}
