@@ -59,6 +59,10 @@ def run(
     broker_url: Annotated[
         str | None, typer.Option("--broker", help="Use this broker (mqtt://host:port), not the embedded one.")
     ] = None,
+    embedded: Annotated[
+        str | None,
+        typer.Option(help="Which broker to embed: mosquitto or amqtt. Default: mosquitto if installed."),
+    ] = None,
     web_port: Annotated[int, typer.Option(help="Port of the centre's page.")] = 8080,
     kiosk_port: Annotated[int, typer.Option(help="Port of the gate's kiosk page.")] = 8081,
     broker_port: Annotated[int, typer.Option(help="Port of the embedded broker.")] = 18830,
@@ -74,7 +78,7 @@ def run(
     ports = Ports(web=web_port, kiosk=kiosk_port, broker=broker_port, camera=camera_port, sms=sms_port)
     if not keep:
         _remove_old_demo(folder)
-    site = Site(folder, ports=ports, seed=seed, broker_url=broker_url)
+    site = Site(folder, ports=ports, seed=seed, broker_url=broker_url, embedded=embedded)
     try:
         report = _run(site, stop, seed=seed, seconds=seconds)
     except SiteError as error:

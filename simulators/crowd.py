@@ -125,8 +125,8 @@ class Crowd:
         expired = self._visitor("courier", purpose=2, valid_minutes=1)
 
         self._enter(next(at), resident, "goes home", "grant GREEN")
-        self._enter(next(at), forgetful, "brings a parcel and will forget to scan out", "grant BLUE")
         self._plan(next(at), "entry", self._forged(food))
+        self._enter(next(at), forgetful, "brings a parcel and will forget to scan out", "grant BLUE")
         self._enter(next(at), food, "brings lunch", "grant BLUE")
         self._plan(next(at), "entry", self._stranger())
         self._enter(next(at), guest, "visits a friend with a printed pass", "grant BLUE")

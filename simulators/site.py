@@ -55,15 +55,28 @@ class Site:
         ports: Its TCP ports.
         seed: Seed of everything virtual.
         broker_url: An MQTT broker that runs already, or None for the centre's embedded one.
+        embedded: Which broker the centre embeds (``mosquitto`` or ``amqtt``), or None for its own choice.
         logs: Whether the children's output goes to files (else to this terminal).
     """
 
     def __init__(
-        self, folder: Path, *, ports: Ports, seed: int, broker_url: str | None = None, logs: bool = True
+        self,
+        folder: Path,
+        *,
+        ports: Ports,
+        seed: int,
+        broker_url: str | None = None,
+        embedded: str | None = None,
+        logs: bool = True,
     ) -> None:
         self.folder, self.ports, self._seed, self._broker_url = folder, ports, seed, broker_url
-        self._logs = logs
+        self._embedded, self._logs = embedded, logs
         self.children: dict[str, Child] = {}
+
+    @property
+    def tape(self) -> Path:
+        """What the virtual boards did: each relay and contact edge, as JSON lines."""
+        return self.folder / "logs" / "tape.jsonl"
 
     # -- life
 
@@ -214,15 +227,13 @@ class Site:
         child = Child([sys.executable, "-m", "controller.cli", *arguments], log_path=None)
         if child.process.wait(READY_WITHIN_S) != 0:
             raise SiteError(f"postern-controller init did not make {self.folder}")
-        if self._broker_url is not None:
-            self._use_broker(self._broker_url)
-
-    def _use_broker(self, url: str) -> None:
-        """The one line that changes the broker, in the centre's file and in the gate's."""
         centre, gate = self.folder / "centre.toml", self.folder / "gate.toml"
-        embedded = f'url = "mqtt://127.0.0.1:{self.ports.broker}"'
-        centre.write_text(centre.read_text("utf-8").replace('url = "auto"', f'url = "{url}"'), "utf-8")
-        gate.write_text(gate.read_text("utf-8").replace(embedded, f'url = "{url}"'), "utf-8")
+        if self._embedded is not None:
+            _change(centre, 'url = "auto"', f'url = "auto"\nembedded = "{self._embedded}"')
+        if self._broker_url is not None:  # one line in the centre's file, and the same in the gate's
+            line = f'url = "{self._broker_url}"'
+            _change(centre, 'url = "auto"', line)
+            _change(gate, f'url = "mqtt://127.0.0.1:{self.ports.broker}"', line)
 
     def _check_ports(self) -> None:
         """The files of an earlier run fix the ports; say so instead of waiting at the wrong ones."""
@@ -257,6 +268,12 @@ class Site:
             return ""
         lines = log.read_text("utf-8", errors="replace").strip().splitlines()[-6:]
         return f" Its log ({log}) ends:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def _change(path: Path, old: str, new: str) -> None:
+    text = path.read_text("utf-8")
+    assert old in text, f"{path} has no line {old}"
+    path.write_text(text.replace(old, new, 1), "utf-8")
 
 
 def _object(answer: object) -> dict[str, Any] | None:
