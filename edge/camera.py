@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-import cv2
 import numpy as np
 
 from edge.frames import Frame, Source, SourceError, shown
@@ -34,14 +33,12 @@ class Scan:
 
     Attributes:
         camera: Name of the camera.
-        texts: All texts that were read in the frame, sorted.
-        new: Those of them that were not held up before; never empty.
+        texts: All texts that were read in the frame, sorted; at least one of them was not held up before.
         at_s: Monotonic time of the frame.
     """
 
     camera: str
     texts: tuple[str, ...]
-    new: tuple[str, ...]
     at_s: float
 
 
@@ -89,9 +86,7 @@ class Camera:
         self._stop = threading.Event()
         self._source_lock = threading.Lock()
         self._source: Source | None = None
-        self._newest: Frame | None = None
         self._state: CameraState | None = None
-        self._detail = ""
         self._reader = Reader(live=True)
         self._view = InView()
         self._freshness = Freshness()
@@ -109,19 +104,6 @@ class Camera:
                 self._source.interrupt()
         if self._thread.is_alive():
             self._thread.join(CLOSE_WITHIN_S)
-
-    def latest_jpeg(self, max_width_px: int) -> bytes | None:
-        """The newest frame as JPEG, for a preview; None when there has been none."""
-        frame = self._newest
-        if frame is None:
-            return None
-        picture = frame.picture
-        height, width = picture.shape[:2]
-        if width > max_width_px:
-            size = (max_width_px, max(1, round(height * max_width_px / width)))
-            picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
-        made, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 75])
-        return data.tobytes() if made else None
 
     def _run(self) -> None:
         pause_s = FIRST_PAUSE_S
@@ -161,7 +143,6 @@ class Camera:
             source.close()
 
     def _take(self, frame: Frame) -> None:
-        self._newest = frame
         if self._freshness.frozen(frame):
             self._report(
                 CameraState.FAULT, f"the picture has been the very same for {FROZEN_AFTER_S:g} s: frozen"
@@ -171,7 +152,7 @@ class Camera:
         texts = tuple(sorted(code.text for code in self._reader.read(frame.picture)))
         self._view, new = look(self._view, texts, frame.at_s)
         if new and not self._stop.is_set():
-            self._on_scan(Scan(camera=self.name, texts=texts, new=new, at_s=frame.at_s))
+            self._on_scan(Scan(camera=self.name, texts=texts, at_s=frame.at_s))
 
     def _report(self, state: CameraState, detail: str) -> None:
         if self._stop.is_set() or state is self._state:

@@ -5,6 +5,7 @@ alone, without the rest of ``edge``, so that it can run in a child process. What
 business. The cascade and its order were measured on photographs (docs/cameras.md).
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -26,6 +27,8 @@ REGION_PX: Final = 500
 REGIONS_MAX: Final = 2
 REGION_MARGIN: Final = 0.15
 COLOUR_MIN: Final = 40  # of 255, between the channels of one pixel: less is noise
+# CPU time after which a live frame gets no further pass: a sheet of finder patterns costs 100 times a street.
+LIVE_WITHIN_S: Final = 0.05
 CODES_MAX: Final = 64  # more codes than this in one picture are not a visitor's
 
 
@@ -75,12 +78,15 @@ class Reader:
         picture, scale = _shrunk(np.ascontiguousarray(picture), LONGEST_PX)
         grey = picture if picture.ndim == 2 else _grey(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY))
         found: dict[str, Decoded] = {}
+        began_s = time.thread_time()
         try:
             for decoded in self._passes(Views(picture=picture, grey=grey)):
                 for code in decoded:
                     if len(found) < CODES_MAX:
                         found.setdefault(code.text, code)
                 if found and not (self._live and found.keys() <= self._before):
+                    break
+                if self._live and time.thread_time() - began_s > LIVE_WITHIN_S:
                     break
         except cv2.error:  # a filter that cannot take this picture; what was read before it stands
             pass

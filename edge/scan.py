@@ -22,7 +22,7 @@ LIVE_WAIT_S: Final = 10.0  # how long a camera is watched for a code
 FILM_READS_PER_S: Final = 12.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Code:
     """One text that was read, whether it is a good pass, and the reason when it is not."""
 
@@ -129,8 +129,12 @@ class Scanning:
         return self._result(shown(source), reading)
 
     def _result(self, source: str, reading: "_Reading") -> Scanned:
-        codes = tuple(Code(text, *self._judge(text)) for text in sorted(reading.texts))
+        codes = tuple(self._code(text) for text in sorted(reading.texts))
         return Scanned(source, codes, reading.ms)
+
+    def _code(self, text: str) -> Code:
+        valid, reason = self._judge(text)
+        return Code(text=text, valid=valid, reason=reason)
 
 
 class _Reading:

@@ -109,6 +109,10 @@ def open_http(spec: str, clock: Clock) -> Source:
     connection.close()
     if answer.status in {http.client.NOT_FOUND, http.client.GONE} or answer.status >= 500:
         raise SourceMissingError(spec, f"answered {answer.status}", "Open the address in a browser")
+    if answer.headers.get_content_maintype() == "image":
+        raise SourceMissingError(
+            spec, "answers one picture, not a stream", "Look for its MJPEG or RTSP address"
+        )
     return LiveCapture(spec, clock)  # other containers, redirects and digest passwords are FFmpeg's
 
 

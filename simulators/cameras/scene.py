@@ -4,6 +4,7 @@ A scene is composed once (that is dear), then every frame of it differs by a shi
 sensor noise (that is cheap). Everything is drawn from the generator that is passed in.
 """
 
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +24,8 @@ JPEG_QUALITY: Final = 80
 SHAKE_PX: Final = 3  # a held hand is never still
 
 
-def backgrounds() -> list[Picture]:
+@cache
+def backgrounds() -> tuple[Picture, ...]:
     """The photographs, 1280 x 720 BGR, in the order of their names."""
     found = []
     for path in sorted(BACKGROUNDS.glob("*.jpg")):
@@ -31,7 +33,7 @@ def backgrounds() -> list[Picture]:
         assert picture is not None, f"{path} is no picture"
         found.append(array(cv2.resize(picture, (WIDTH_PX, HEIGHT_PX), interpolation=cv2.INTER_AREA)))
     assert found, f"no photographs in {BACKGROUNDS}"
-    return found
+    return tuple(found)
 
 
 def tinted(background: Picture, rng: Generator) -> Picture:
