@@ -94,6 +94,7 @@ class _LaneState:
     detail: str = ""
     last_pass: str | None = None
     last_pass_s: float = 0.0
+    last_shown_at: int | None = None
     waiting: ScanSeen | None = None
 
 
@@ -182,7 +183,7 @@ class Gate:
         now, trust = self._clock.now(), self._clock.trust()
         checked = _one_of([check(text, self._keys, now=now, trust=trust) for text in scan.texts])
         claims = checked.claims if isinstance(checked, Verified) else None
-        if claims is not None and self._still_here(state, claims, now_s):
+        if isinstance(checked, Verified) and self._still_here(state, checked, now_s):
             return
         entry = state.section.direction is Direction.ENTRY
         if entry and state.lane.state is not State.READY and not isinstance(checked, Foreign):
@@ -194,11 +195,15 @@ class Gate:
             return
         self._carry_out(answer, state, checked, now)
 
-    def _still_here(self, state: _LaneState, claims: Claims, now_s: float) -> bool:
-        """Whether this is the person who was just let through, with the phone still up."""
-        if any(self._let[token].claims == claims for token in state.lane.tokens if token in self._let):
+    def _still_here(self, state: _LaneState, scan: Verified, now_s: float) -> bool:
+        """Whether this is the person who was just let through, with the phone still up and its code rolled on."""
+        pass_id = scan.claims.pass_id
+        let = (self._let[token].claims for token in state.lane.tokens if token in self._let)
+        if any(claims is not None and claims.pass_id == pass_id for claims in let):
             return True
-        return state.last_pass == claims.pass_id and now_s - state.last_pass_s < SAME_PERSON_S
+        if state.last_pass != pass_id or now_s - state.last_pass_s >= SAME_PERSON_S:
+            return False
+        return state.last_shown_at is None or scan.shown_at is None or scan.shown_at > state.last_shown_at
 
     def _decide(
         self, checked: Checked, claims: Claims | None, state: _LaneState, now: datetime, trust: ClockTrust
@@ -229,7 +234,7 @@ class Gate:
                 assert isinstance(answer, Grant)
                 self._show(answer, section, now)
                 state.last_pass = answer.claims.pass_id if answer.claims else None
-                state.last_pass_s = self._clock.monotonic_s()
+                state.last_pass_s, state.last_shown_at = self._clock.monotonic_s(), shown_at
                 self._advance(state, Event.GRANTED, token)
                 return
         assert not isinstance(answer, Grant)

@@ -304,6 +304,14 @@ def test_a_phone_held_up_after_its_grant_is_not_a_second_visitor(world: World) -
     assert len(world.events("decision")) == 1
 
 
+def test_q14_a_screenshot_of_the_code_that_just_opened_is_refused(world: World) -> None:
+    text = world.fresh()
+    world.show(text)
+    world.walk()
+    world.clock.advance(2)
+    assert reason(world.show(text)) == "replayed"
+
+
 def test_the_next_visitor_is_served_when_the_lane_is_free(world: World) -> None:
     world.show(world.fresh(1))
     world.clock.advance(0.2)
