@@ -8,6 +8,7 @@ The pages listen on loopback, but every browser on the machine can be told to as
   page (``Sec-Fetch-Site``, else ``Origin``), or carry a bearer token, which a browser never adds by itself.
 """
 
+import re
 from collections.abc import Iterable
 from ipaddress import ip_address
 from typing import Final
@@ -18,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 OWN_FETCH_SITES: Final = frozenset({"same-origin", "none"})  # "none": typed by the user, not sent by a page
+_HOST: Final = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^:\[\]/@\s]*))(?::\d*)?")
 MISDIRECTED: Final = 421  # RFC 9110, 15.5.20
 
 
@@ -68,10 +70,9 @@ class OwnPagesOnly:
 
 
 def host_name(host: str) -> str:
-    """The name in a ``Host`` header, lower case, without port and without the brackets of IPv6."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0].lower()
-    return host.partition(":")[0].lower().rstrip(".")
+    """The name in a ``Host`` header: lower case, without port, without the brackets of IPv6; empty when odd."""
+    found = _HOST.fullmatch(host.lower())
+    return (found[1] or found[2]).rstrip(".") if found else ""
 
 
 def _is_own(scope: Scope) -> bool:

@@ -21,8 +21,9 @@ function made(html) {
   return template.content.firstElementChild;
 }
 
-function toStrip(item) {
-  strip.prepend(item);
+function toStrip(item) { // newest first, whatever order they come in
+  const older = [...strip.children].find((other) => Number(other.dataset.seq) < Number(item.dataset.seq));
+  strip.insertBefore(item, older ?? null);
   while (strip.children.length > STRIP_MAX) strip.lastElementChild.remove();
 }
 
