@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from datetime import time
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -74,6 +74,7 @@ class _CentreTable(SettingsModel):
 class _BrokerTable(SettingsModel):
     url: str = "auto"
     port: Port = 18830
+    embedded: Literal["auto", "mosquitto", "amqtt"] = "auto"  # which child "auto" starts
 
     @field_validator("url")
     @classmethod
@@ -202,6 +203,7 @@ class CentreConfig:
     api_token_file: Path | None
     broker_url: str
     broker_port: int
+    broker_embedded: Literal["mosquitto", "amqtt"] | None
     web_host: str
     web_port: int
     sms: SmsConfig | None
@@ -226,6 +228,7 @@ def load_centre(path: Path) -> CentreConfig:
         api_token_file=folder / file.centre.api_token_file if file.centre.api_token_file else None,
         broker_url=file.broker.url,
         broker_port=file.broker.port,
+        broker_embedded=None if file.broker.embedded == "auto" else file.broker.embedded,
         web_host=file.web.host,
         web_port=file.web.port,
         sms=SmsConfig(url=file.sms.url, sign=file.sms.sign, supervisors=tuple(file.sms.supervisors))

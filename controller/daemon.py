@@ -74,7 +74,12 @@ class CentreDaemon:
                 sms=config.sms,
                 raised=self._raised,
             )
-            self._broker = choose_broker(config.broker_url, port=config.broker_port, data_dir=config.data_dir)
+            self._broker = choose_broker(
+                config.broker_url,
+                port=config.broker_port,
+                data_dir=config.data_dir,
+                prefer=config.broker_embedded,
+            )
             self._intake = Intake(
                 CentreIntake(store=self._store, clock=self._clock, changed=self._received),
                 link=LinkSettings(

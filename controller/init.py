@@ -134,6 +134,7 @@ supervisors = ["+8613800138000"]
 [[site]]
 id = {DEMO_SITE}
 name = "阳光花园"
+static_needs_guard = false          # the demo has no guard who confirms printed passes
 
 [site.stay]                         # minutes, or a local time "HH:MM"
 food = {plan.couriers_minutes}
@@ -168,6 +169,9 @@ url = "mqtt://127.0.0.1:{plan.broker_port}"
 [kiosk]
 host = "127.0.0.1"
 port = {plan.kiosk_port}
+
+[policy]
+static_needs_guard = false          # the demo has no guard who confirms printed passes
 
 [[board]]
 name = "relays"
