@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+import cv2
 import numpy as np
 
-from edge.frames import Frame, Source, SourceError, shown
+from edge.frames import Frame, Source, shown
 from edge.presentation import InView, look
 from edge.reader import Picture, Reader
 from edge.sources import open_source
@@ -113,7 +114,7 @@ class Camera:
                     if self._watch():
                         self._report(CameraState.FAULT, f"{shown(self.spec)} has come to its end")
                         return
-                except SourceError as error:
+                except (OSError, cv2.error) as error:  # SourceError is an OSError
                     if self._state is CameraState.OK:
                         pause_s = FIRST_PAUSE_S
                     self._report(CameraState.FAULT, str(error))

@@ -31,7 +31,12 @@ class Pictures:
     def __init__(self, path: Path, clock: Clock) -> None:
         self._clock = clock
         self._woken = threading.Event()
-        files = pictures_of(path) if path.is_dir() else [path] if path.is_file() else []
+        try:
+            files = pictures_of(path) if path.is_dir() else [path] if path.is_file() else []
+        except OSError as error:
+            raise SourceMissingError(
+                str(path), f"cannot be listed ({error.strerror})", "Check its permissions"
+            ) from error
         if not files:
             raise SourceMissingError(
                 str(path), "holds no picture", f"Put files there that end in {', '.join(sorted(SUFFIXES))}"

@@ -21,6 +21,7 @@ DEVICE_SIZE_PX: Final = (1280, 720)
 _READ_BYTES: Final = 256 * 1024
 _BUFFERED_WITHIN_S: Final = 0.005  # a grab this quick came out of a buffer and is old
 _DRAIN_MAX: Final = 30
+_DRAIN_S: Final = 0.25  # a stream that never pauses is not waited out longer than this
 
 
 class LiveCapture:
@@ -151,7 +152,8 @@ class HttpMjpeg:
             pictures = self._jpegs.feed(self._receive())
             now_s = self._clock.monotonic_s()
             newest = pictures[-1] if pictures else newest
-            if newest is not None and now_s >= not_before_s and not self._more_waiting():
+            overdue = now_s > not_before_s + _DRAIN_S
+            if newest is not None and now_s >= not_before_s and (overdue or not self._more_waiting()):
                 try:
                     return Frame(decode(newest), now_s)
                 except PictureError:
@@ -162,7 +164,7 @@ class HttpMjpeg:
     def _receive(self) -> bytes:
         try:
             data = self._answer.read1(_READ_BYTES)
-        except (OSError, ValueError, AttributeError, http.client.HTTPException) as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
             raise SourceLostError(self._spec, f"broke off ({error})", "Check its power and cable") from error
         if not data:
             raise SourceLostError(self._spec, "ended its stream", "Check its power and cable")

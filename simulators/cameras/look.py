@@ -49,7 +49,7 @@ class Look:
     @property
     def ecc(self) -> str:
         """Error level of the code: low on a screen, where fewer modules read best; the next on paper."""
-        return "l" if self.medium is Medium.PHONE else "m"
+        return "m" if self.medium is Medium.PAPER else "l"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

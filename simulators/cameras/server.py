@@ -5,6 +5,7 @@
 """
 
 import json
+import sys
 import threading
 import time
 from functools import partial
@@ -133,6 +134,11 @@ class CameraServer(ThreadingHTTPServer):
         self._thread = threading.Thread(
             target=partial(self.serve_forever, poll_interval=0.1), name="cameras", daemon=True
         )
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A viewer that goes in the middle of an answer is no error; anything else is printed."""
+        if not isinstance(sys.exception(), ConnectionError | TimeoutError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
     @property
     def port(self) -> int:

@@ -254,6 +254,7 @@ def test_of_a_flood_of_frames_the_newest_is_read() -> None:
     with stream(send) as address, seen.watching(address):
         until(lambda: seen.scans, what="the scan")
     assert seen.scans[0].at_s - sent[0] < 0.7
+    assert seen.health[0].at_s < sent[0] - 0.3, "frames of the flood are read too"
 
 
 def test_damaged_frames_in_a_stream_are_passed_over() -> None:
