@@ -127,7 +127,6 @@ class EmbeddedBroker:
         self.kind: Kind = "mosquitto" if self._mosquitto else "amqtt"
         self._stop = threading.Event()
         self._child: Child | None = None
-        self._started = threading.Event()
         self._thread = threading.Thread(target=self._supervise, name="broker", daemon=True)
         self.restarts = 0
 
