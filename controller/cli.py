@@ -50,10 +50,9 @@ def run(
     Example: postern-controller run --config demo/centre.toml
     """
     set_up_logs("postern-controller", json=json_logs)
-    stop = stop_event()
     try:
         daemon = CentreDaemon(load_centre(config))
-        daemon.run(stop)
+        daemon.run(stop_event())
     except (SettingsError, IssuerKeyError) as error:
         raise _failure(error, EXIT_USAGE) from None
     except (StoreError, PageServerError, BrokerError) as error:

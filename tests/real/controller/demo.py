@@ -1,0 +1,80 @@
+"""A demo folder with an issuer on a database of its own."""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    SECP256R1,
+    EllipticCurvePrivateKey,
+    derive_private_key,
+)
+
+from controller.config import CentreConfig, load_centre
+from controller.init import PEPPER_FILE, DemoPlan, create_demo
+from controller.issuer_keys import load_key_set, load_keys
+from controller.issuing import Issuer, Order
+from controller.people import read_pepper
+from passes.keys import KeyTable, p256_public
+from passes.vocabulary import Category
+from tests.real.controller.centre import NOON, SITE, Centre, centre_at
+
+PHONE_KEY: EllipticCurvePrivateKey = derive_private_key(20261122, SECP256R1())
+HOLDER: bytes = p256_public(PHONE_KEY)
+
+
+@dataclass
+class Demo:
+    config: CentreConfig
+    centre: Centre
+    issuer: Issuer
+    keys: KeyTable
+
+
+@contextmanager
+def demo_at(folder: Path) -> Iterator[Demo]:
+    create_demo(DemoPlan(folder=folder), now=NOON)
+    config = load_centre(folder / "centre.toml")
+    site = config.sites[SITE]
+    with centre_at(config.database_path) as centre:
+        published = load_key_set(site.keyset, SITE)
+        issuer = Issuer(
+            site=site,
+            keys=load_keys(config.keys_dir, SITE),
+            published=published,
+            pepper=read_pepper(config.keys_dir / PEPPER_FILE),
+            store=centre.store,
+            clock=centre.clock,
+            random_bytes=random.Random(7).randbytes,
+        )
+        yield Demo(config, centre, issuer, published.to_domain())
+
+
+def order(
+    category: Category = Category.COURIER,
+    *,
+    phone: str = "13800138001",
+    name: str = "李雷",
+    unit: int = 12,
+    purpose: int = 0,
+    valid: timedelta = timedelta(hours=2),
+    gates: frozenset[int] = frozenset({0}),
+    stay_minutes: int | None = None,
+    holder_key: bytes | None = HOLDER,
+    static: bool = False,
+) -> Order:
+    return Order(
+        name=name,
+        phone=phone,
+        category=category,
+        unit=unit,
+        purpose=purpose,
+        valid=valid,
+        gates=gates,
+        stay_minutes=stay_minutes,
+        holder_key=None if static else holder_key,
+        static=static,
+    )
