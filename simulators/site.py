@@ -201,17 +201,8 @@ class Site:
                 return [python, "-m", "simulators.cameras.server", *arguments]
             case "boards":
                 links = ["--link", str(dev / "relays"), "--inputs-link", str(dev / "inputs")]
-                return [
-                    python,
-                    "-m",
-                    "simulators.boards.process",
-                    "lcus",
-                    *links,
-                    "--lanes",
-                    "2",
-                    "--seed",
-                    seed,
-                ]
+                more = ["--lanes", "2", "--seed", seed, "--tape", str(self.tape)]
+                return [python, "-m", "simulators.boards.process", "lcus", *links, *more]
             case "centre":
                 return [python, "-m", "controller.cli", "run", "--config", str(self.folder / "centre.toml")]
             case "gate":

@@ -16,7 +16,7 @@ from shell.clock import Clock
 from shell.logs import mask as mask_text
 from shell.pages.app import page_app
 from shell.pages.i18n import CHINESE, ENGLISH, LANGUAGES, Tongue, clock_text, mark, whole_minutes
-from shell.pages.masking import mask_phone
+from shell.pages.masking import mask_name, mask_phone
 from shell.pages.stream import EventHub, EventStream, StreamEvent
 from shell.pages.templates import KIT_STATIC, assets_version, page_environment
 from shell.pages.words import LANE_STATES, WAYS
@@ -134,6 +134,7 @@ def _environment(tongue: Tongue) -> Environment:
         category=category,
         clock_text=clock_text,
         whole_minutes=whole_minutes,
+        mask_name=mask_name,
         mask_phone=mask_phone,
         mask_text=mask_text,
         ways=WAYS,

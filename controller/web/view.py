@@ -1,7 +1,7 @@
 """What the centre's page shows: plain values, and the port by which it asks the centre for them.
 
-The centre implements ``ConsoleSource``; this package knows nothing else of it. Names come masked (``李*``); the page
-masks telephone numbers once more.
+The centre implements ``ConsoleSource``; this package knows nothing else of it. The page masks names
+(``李*``) and telephone numbers, also those that come masked.
 """
 
 from collections.abc import Callable, Mapping
@@ -79,8 +79,8 @@ class GateRow:
 class Now:
     """Everything on the page at one moment.
 
-    ``sms`` holds the newest twenty, newest first; ``sms_today`` counts those of today, ``dead_letters`` what the centre
-    refused to record.
+    ``inside`` may be cut short; ``counts["inside"]``, where given, is how many there are. ``sms`` holds the newest
+    twenty, newest first; ``sms_today`` counts those of today, ``dead_letters`` what the centre refused to record.
     """
 
     centre: str

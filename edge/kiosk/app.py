@@ -63,6 +63,7 @@ class KioskStatus(BaseModel):
     lanes: list[LaneStatus]
     inside: int
     overdue: int
+    pages: int
     seq: int
     counts: dict[str, int]
 
@@ -119,8 +120,8 @@ class _Screen:
             self.event(verdict, age_s=self._age_s(verdict)) for verdict in self._source.verdicts_after(after)
         ]
 
-    def status(self) -> KioskStatus:
-        """The screen's facts for scripts."""
+    def status(self, *, pages: int) -> KioskStatus:
+        """The screen's facts for scripts; ``pages`` is how many kiosks are open."""
         shot = self._source.snapshot()
         return KioskStatus(
             gate=shot.gate,
@@ -143,6 +144,7 @@ class _Screen:
             ],
             inside=len(shot.inside),
             overdue=sum(stay.overdue for stay in shot.inside),
+            pages=pages,
             seq=shot.seq,
             counts=dict(shot.counts),
         )
@@ -222,7 +224,7 @@ def create_kiosk(
 
     @app.get("/api/v1/status", response_model=KioskStatus)
     def status() -> KioskStatus:
-        return screen.status()
+        return screen.status(pages=hub.open_pages)
 
     return app
 

@@ -190,6 +190,7 @@ def test_ctrl_c_leaves_no_process_port_or_lock_behind(tmp_path: Path) -> None:
         until(
             lambda: probe.gate_status() if (folder / "keys").exists() else None, within_s=60, what="the gate"
         )
+        probe.wait_ready(threading.Event())
         assert len(listening(ports)) == 5
         assert len(naming(folder)) >= 4
         run.send_signal(signal.SIGINT)

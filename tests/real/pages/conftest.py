@@ -7,12 +7,13 @@ from urllib.parse import urlsplit
 
 import pytest
 from fastapi import FastAPI
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from shell.pages.server import PageServer
 from simulators.chromium import CHROMIUM_FLAGS, find_chromium
 
 OWN_HOSTS = {"localhost", "127.0.0.1"}
+PATIENCE_MS = 15_000  # on a machine that has other things to do
 
 
 @pytest.fixture(scope="session")
@@ -23,6 +24,7 @@ def browser() -> Iterator[Browser]:
         if os.environ.get("CI"):
             pytest.fail(missing)
         pytest.skip(missing)
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
         yield started
@@ -56,7 +58,7 @@ def opens(browser: Browser) -> Iterator[Opens]:
         page = browser.new_page(
             viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light"
         )
-        page.set_default_timeout(8_000)
+        page.set_default_timeout(PATIENCE_MS)
         watched = Watched(page)
         opened.append(watched)
         page.on("console", lambda line: watched.complaints.append(f"{line.type}: {line.text}"))

@@ -219,7 +219,7 @@ def test_a_long_day_leaves_the_page_as_small_as_it_was(gate: Gate, serves: Serve
     is_live(page)
     sizes = []
     for _ in range(2):
-        for _ in range(60):
+        for _ in range(25):
             pushed = gate.source.push(staged.blue())
             expect(page.locator("#stage .card")).to_have_attribute("data-seq", str(pushed.seq))
         sizes.append(page.evaluate("document.querySelectorAll('*').length"))

@@ -101,7 +101,7 @@ def test_an_empty_kiosk_says_so() -> None:
 def test_the_status_for_scripts_holds_counts_and_lanes() -> None:
     answer = ask(kiosk(staged.busy_gate())).get("/api/v1/status").json()
     assert answer["counts"] == {"scans": 214, "grants": 187, "passages": 181}
-    assert (answer["inside"], answer["overdue"], answer["seq"]) == (9, 1, 512)
+    assert [answer[name] for name in ("inside", "overdue", "pages", "seq")] == [9, 1, 0, 512]
     assert [lane["state"] for lane in answer["lanes"]] == ["ready", "open"]
     assert (answer["now"], answer["clock_trust"]) == ("2026-11-22T06:24:30Z", "trusted")
 
@@ -134,6 +134,13 @@ def test_the_centre_masks_numbers_and_shows_every_part() -> None:
     ):
         assert words in text
     assert "13800138000" not in text
+
+
+def test_a_name_that_comes_whole_is_masked_and_the_count_is_the_centres() -> None:
+    busy = staged.busy_centre()
+    shown = replace(busy, inside=(replace(busy.inside[0], person="王小明"),), counts={"inside": 731})
+    text = ask(create_console(staged.StagedConsole(shown), clock=staged.StillClock())).get("/").text
+    assert ("王**" in text, "王小明" in text, ">731<" in text) == (True, False, True)
 
 
 def test_an_empty_centre_says_so_kindly() -> None:
