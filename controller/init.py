@@ -158,6 +158,7 @@ id = "south"
 site = {DEMO_SITE}
 number = 0                          # this gate's bit in a pass
 name = "南门 South gate"
+site_name = "阳光花园"
 zone = "Asia/Shanghai"
 data_dir = "south"                  # the journal lives here
 keys = "keyset.json"

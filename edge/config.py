@@ -28,6 +28,7 @@ class GateSection(SettingsModel):
     site: Annotated[int, Field(ge=0, lt=65_536)]
     number: Annotated[int, Field(ge=0, lt=GATES_MAX)]
     name: Annotated[str, StringConstraints(min_length=1, max_length=60)]
+    site_name: Annotated[str, StringConstraints(max_length=60)] = ""
     zone: str
     data_dir: Path
     keys: Path

@@ -35,6 +35,7 @@ log = get_logger("gate")
 SCAN_AGE_MAX_S: Final = 2.0  # what was seen longer ago never opens anything
 SAME_PERSON_S: Final = 6.0  # a phone still held up after its grant is not a second visitor
 OWED_MAX: Final = 1000
+RED_LOOK_EVERY_S: Final = 1.0
 _LANE_WORDS: Final = {
     State.READY: "ready",
     State.GRANTED: "opening",
@@ -134,6 +135,7 @@ class Gate:
         self._boards_ok: dict[str, bool | None] = {board.name: None for board in config.board}
         self._let: dict[str, _Let] = {}
         self._owed: list[Callable[[], Recorded]] = []
+        self._next_look_s, self._looked_at = 0.0, clock.now()
 
     def resume(self) -> None:
         """Settle what an earlier run left open: a grant without an end counts as an entry, and says so."""
@@ -164,6 +166,19 @@ class Gate:
                 self._advance(state, Event.DEADLINE)
             self._serve_waiting(state)
         self._pay_owed()
+        self._look_for_red(now_s)
+
+    def _look_for_red(self, now_s: float) -> None:
+        """Once a second: a stay that has just fallen due turns red on the screen at once."""
+        if now_s < self._next_look_s:
+            return
+        self._next_look_s = now_s + RED_LOOK_EVERY_S
+        since, self._looked_at = self._looked_at, self._clock.now()
+        try:
+            if self._standings.fell_due(since, self._looked_at):
+                self._screen.refresh()
+        except JournalError as error:
+            log.error("stays cannot be read", error=str(error))
 
     def next_deadline_s(self) -> float | None:
         """Monotonic second of the next lane deadline."""

@@ -17,7 +17,7 @@ from sync.messages import DecisionData, Health, Kind, LaneHealth, Outcome
 
 VERDICTS_KEPT: Final = 200
 REFUSED_SHOWN: Final = 20
-LAST_SHOWN: Final = 5
+LAST_SHOWN: Final = 6  # the card and the strip of five below it
 TAIL: Final = 4
 
 
@@ -99,7 +99,7 @@ class Screen:
             refused = [verdict for verdict in newest_first if verdict.outcome is not Outcome.GRANT]
             return Snapshot(
                 gate=self._config.gate.name,
-                site=str(self._config.gate.site),
+                site=self._config.gate.site_name or str(self._config.gate.site),
                 zone=self._config.gate.zone,
                 lanes=tuple(self._lanes.values()),
                 uplink=self._uplink(),

@@ -269,6 +269,11 @@ class Standings:
             for row in self._journal.read("select stay_id, lane from stay where state = 'pending'")
         ]
 
+    def fell_due(self, since: datetime, now: datetime) -> bool:
+        """Whether a stay's end lies after ``since`` and not after ``now``."""
+        query = "select 1 from stay where state = 'inside' and due_ms > ? and due_ms <= ? limit 1"
+        return bool(self._journal.read(query, (_ms(since), _ms(now))))
+
     def inside(self, limit: int = 500) -> list[Stay]:
         """Who is inside, the first to be due first."""
         rows = self._journal.read(

@@ -92,7 +92,6 @@ class Crowd:
         self._order = itertools.count()
         self._free_s = {"entry": 0.0, "exit": 0.0}
         self._next_round_s = 0.0
-        self._round = 0
 
     def play(self, now_s: float) -> float:
         """Do what is due at ``now_s`` (seconds since the start); returns when to come again."""
@@ -115,7 +114,6 @@ class Crowd:
     # -- the story
 
     def _plan_round(self, start_s: float) -> None:
-        self._round += 1
         at = self._spread(start_s)
         resident = self._visitor("resident", purpose=0, valid_minutes=24 * 60)
         forgetful = self._visitor("courier", purpose=2, valid_minutes=60)
@@ -198,7 +196,6 @@ class Crowd:
         *,
         purpose: int,
         valid_minutes: int,
-        begins_minutes: int = 0,
         on_paper: bool = False,
     ) -> Visitor:
         name = self._rng.choice(_SURNAMES) + self._rng.choice(_GIVEN)
