@@ -96,7 +96,7 @@ def ports(
 
 
 @app.command()
-def pulse(  # noqa: PLR0917  # a command line's options
+def pulse(  # a command line's options
     port: PortOption,
     protocol: Annotated[str, typer.Option(help="Protocol of the relay board, for example lcus.")],
     channel: Annotated[int, typer.Option(min=1, help="Relay, counted from 1 as printed on the board.")],
@@ -146,7 +146,7 @@ def pulse(  # noqa: PLR0917  # a command line's options
 
 
 @app.command()
-def watch(  # noqa: PLR0917  # a command line's options
+def watch(  # a command line's options
     port: PortOption,
     protocol: Annotated[str, typer.Option(help="Protocol of the input module, for example modbus-inputs.")],
     unit: Annotated[int, typer.Option(min=1, max=255, help="Address set on the module.")] = 1,
