@@ -145,25 +145,33 @@ class OverstayMonitor:
         )
 
 
-def review(connection: Connection, site: int, visits: Iterable[Visit], now: datetime) -> None:
+def review(
+    connection: Connection, site: int, visits: Iterable[tuple[Visit, int | None]], now: datetime
+) -> None:
     """After visits were folded anew: bring their incidents into line, inside the same transaction.
 
     An exit in time withdraws an incident and cites itself, however late it arrives; an exit within the grace leaves a
     warning; a later one leaves the person RED until it is settled. A stay that ended late before anybody was told
     gets its incident too, so that it can be settled, but no message: there is nobody left to look for.
+
+    Args:
+        connection: The transaction in which the visits were written.
+        site: Their site.
+        visits: Those that changed, each with its incident's number where it has one.
+        now: When the centre learned of it.
     """
-    for visit in visits:
+    for visit, number in visits:
         if visit.due_at is None:
             continue
-        row = connection.execute(
-            select(schema.visit).where(schema.visit.c.site == site, schema.visit.c.stay_id == visit.stay_id)
-        ).one()
         state = _incident_state(visit)
-        if row.incident_id is not None:
-            _update_incident(connection, row.incident_id, visit, state, now)
-        elif state == "left_late":
-            number = _new_incident(connection, row, state=state, now=now)
+        if number is not None:
             _update_incident(connection, number, visit, state, now)
+        elif state == "left_late":
+            stay = (schema.visit.c.site == site, schema.visit.c.stay_id == visit.stay_id)
+            row = connection.execute(select(schema.visit).where(*stay)).one()
+            _update_incident(
+                connection, _new_incident(connection, row, state=state, now=now), visit, state, now
+            )
 
 
 def _incident_state(visit: Visit) -> str:

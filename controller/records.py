@@ -274,27 +274,31 @@ def _recorded_after(connection: Connection, stream: Stream, upto: int) -> list[i
     return sorted(seqs)
 
 
-def _refold(connection: Connection, site: int, touched: Iterable[Passage]) -> list[Visit]:
-    """Fold anew everything that hangs together with these passages; returns the visits that changed."""
-    found = _connected(connection, site, touched)
-    visits = fold(found)
+def _refold(connection: Connection, site: int, touched: Iterable[Passage]) -> list[tuple[Visit, int | None]]:
+    """Fold anew everything that hangs together with these passages.
+
+    Returns:
+        The visits that changed, each with its incident's number where it has one.
+    """
+    visits = fold(_connected(connection, site, touched))
+    table = schema.visit
     held: dict[str, dict[str, Any]] = {}
     for some in _chunks([visit.stay_id for visit in visits]):
-        rows = connection.execute(
-            select(schema.visit).where(schema.visit.c.site == site, schema.visit.c.stay_id.in_(some))
-        )
+        rows = connection.execute(select(table).where(table.c.site == site, table.c.stay_id.in_(some)))
         held |= {row.stay_id: row._asdict() for row in rows}
-    changed = []
+    changed: list[tuple[Visit, int | None]] = []
+    new = []
     for visit in visits:
-        values = _values_of(visit)
-        if values.items() <= held.get(visit.stay_id, {}).items():
-            continue
-        changed.append(visit)
-        if visit.stay_id in held:
-            where = (schema.visit.c.site == site, schema.visit.c.stay_id == visit.stay_id)
-            connection.execute(schema.visit.update().where(*where).values(**values))
-        else:
-            connection.execute(schema.visit.insert().values(site=site, **values))
+        values, before = _values_of(visit), held.get(visit.stay_id)
+        if before is None:
+            new.append({"site": site, **values})
+            changed.append((visit, None))
+        elif not values.items() <= before.items():
+            where = (table.c.site == site, table.c.stay_id == visit.stay_id)
+            connection.execute(table.update().where(*where).values(**values))
+            changed.append((visit, before["incident_id"]))
+    if new:
+        connection.execute(table.insert(), new)
     return changed
 
 

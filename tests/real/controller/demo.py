@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -35,10 +35,10 @@ class Demo:
 
 
 @contextmanager
-def demo_at(folder: Path) -> Iterator[Demo]:
+def demo_at(folder: Path, *, static_needs_guard: bool = True) -> Iterator[Demo]:
     create_demo(DemoPlan(folder=folder), now=NOON)
     config = load_centre(folder / "centre.toml")
-    site = config.sites[SITE]
+    site = replace(config.sites[SITE], static_needs_guard=static_needs_guard)
     with centre_at(config.database_path) as centre:
         published = load_key_set(site.keyset, SITE)
         issuer = Issuer(

@@ -39,12 +39,16 @@ def test_a_phone_pass_verifies_at_a_gate_of_this_site(demo: Demo) -> None:
     assert (claims.entries, claims.directions, claims.gates, claims.holder_key) == (0, 3, 1, HOLDER)
 
 
-def test_a_static_pass_verifies_and_wants_the_guard(demo: Demo) -> None:
-    made = demo.issuer.issue(order(static=True))
-    text = made.text()
-    assert text is not None
-    assert check(text, demo.keys, now=NOON) == Verified(made.claims, None)
-    assert (made.claims.entries, made.claims.flags) == (1, FLAG_GUARD_CONFIRM)
+@pytest.mark.parametrize(("waived", "flags"), [(False, FLAG_GUARD_CONFIRM), (True, 0)])
+def test_a_static_pass_verifies_and_wants_the_guard_unless_the_site_waives_it(
+    tmp_path: Path, waived: bool, flags: int
+) -> None:
+    with demo_at(tmp_path / "demo", static_needs_guard=not waived) as demo:
+        made = demo.issuer.issue(order(static=True))
+        text = made.text()
+        assert text is not None
+        assert check(text, demo.keys, now=NOON) == Verified(made.claims, None)
+        assert (made.claims.entries, made.claims.flags) == (1, flags)
 
 
 def test_a_pass_of_another_site_is_refused(demo: Demo, tmp_path: Path) -> None:

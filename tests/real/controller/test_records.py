@@ -3,7 +3,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event as sqlalchemy_event
 
@@ -68,9 +68,12 @@ def test_an_exit_that_names_only_a_stay_finds_its_person(centre: Centre, journal
 
 @settings(deadline=None, max_examples=12)
 @given(order=st.permutations(range(8)), repeats=st.lists(st.integers(0, 7), max_size=4))
+@example(order=list(range(8)), repeats=[])
+@example(order=[0, 4, 2, 3, 1, 5, 6, 7], repeats=[])  # for a while the late exit seems to end the wrong stay
 def test_any_order_of_delivery_ends_in_the_same_tables(
     tmp_path_factory: pytest.TempPathFactory, order: list[int], repeats: list[int]
 ) -> None:
+    """What was believed on the way leaves only withdrawn incidents behind, each citing why."""
     south, north = Journal("south"), Journal("north")
     south.entry(NOON)
     south.entry(NOON + minutes(20), stay=OTHER_STAY)
@@ -79,22 +82,24 @@ def test_any_order_of_delivery_ends_in_the_same_tables(
     south.add("no_show", NOON, {})
     single = [south.sent(n, n) for n in (1, 2, 3)] + [north.sent(n, n) for n in (1, 2)]
     single += [south.sent(), north.sent(), south.sent(2)]
-    tables = []
-    for batches in ([single[place] for place in [*order, *repeats]], [south.sent(), north.sent()]):
-        with centre_at(tmp_path_factory.mktemp("centre") / "centre.db") as centre:
-            for batch in batches:
-                centre.receive(batch)
-            tables.append(
-                [
-                    centre.rows(schema.visit, *VISIT),
-                    centre.rows(schema.event),
-                    centre.rows(schema.cursor),
-                    centre.rows(schema.incident, "stay_id", "state", "cites"),
-                ]
-            )
-    assert tables[0] == tables[1]
-    assert [row[1] for row in tables[0][0]] == ["left", "left"]
-    assert tables[0][3] == [(OTHER_STAY, "left_late", "north/eeeeeeeeeeeeeeee/2")]
+    with centre_at(tmp_path_factory.mktemp("centre") / "centre.db") as centre:
+        for place in [*order, *repeats]:
+            centre.receive(single[place])
+        assert centre.rows(schema.visit, *VISIT) == [
+            (STAY, "left", NOON, NOON + minutes(9), NOON + minutes(60)),
+            (OTHER_STAY, "left", NOON + minutes(20), NOON + minutes(95), NOON + minutes(80)),
+        ]
+        assert centre.rows(schema.event, "gate", "seq") == [
+            ("north", 1),
+            ("north", 2),
+            ("south", 1),
+            ("south", 2),
+            ("south", 3),
+        ]
+        assert centre.rows(schema.cursor, "gate", "upto") == [("north", 2), ("south", 3)]
+        incidents = set(centre.rows(schema.incident, "stay_id", "state", "cites"))
+        misled = {(STAY, "withdrawn", "north/eeeeeeeeeeeeeeee/1")}
+        assert incidents - misled == {(OTHER_STAY, "left_late", "north/eeeeeeeeeeeeeeee/2")}
 
 
 def test_the_cursor_stops_at_a_hole_and_moves_on_when_it_is_filled(centre: Centre, journal: Journal) -> None:
