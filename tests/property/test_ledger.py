@@ -43,7 +43,7 @@ def deliveries(draw: st.DrawFn) -> tuple[list[Passage], Sequence[Passage]]:
     return history, draw(st.permutations(history + repeats))
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=100)
 @given(deliveries())
 def test_any_order_with_any_repetition_makes_the_same_visits(
     delivery: tuple[list[Passage], Sequence[Passage]],
@@ -52,7 +52,7 @@ def test_any_order_with_any_repetition_makes_the_same_visits(
     assert fold(arrived) == fold(history)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=100)
 @given(histories())
 def test_no_exit_ends_two_visits_and_no_visit_lacks_its_reason(history: list[Passage]) -> None:
     visits = fold(history)
