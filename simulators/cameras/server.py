@@ -11,7 +11,7 @@ import time
 from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import cv2
 import typer
@@ -27,6 +27,7 @@ BOUNDARY: Final = "postern-frame"
 BODY_BYTES_MAX: Final = 64 * 1024
 SECONDS_MAX: Final = 600.0
 _SENT_WITHIN_S: Final = 5.0  # a viewer that takes no data for so long is dropped
+_VIEWER_ENDS_WITHIN_S: Final = 1.0
 
 
 class LookForm(BaseModel):
@@ -124,6 +125,7 @@ class CameraServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), _Handler)
         photographs = backgrounds()
         self.stop = threading.Event()
+        self._viewers: set[threading.Thread] = set()
         self.feeds = {
             name: Feed(
                 Stage(photographs[(seed + number) % len(photographs)], seed * 1000 + number, time.monotonic),
@@ -155,6 +157,17 @@ class CameraServer(ThreadingHTTPServer):
         self.shutdown()
         self.server_close()
         self._thread.join()
+        for viewer in list(self._viewers):  # a thread inside OpenCV would abort the ending interpreter
+            viewer.join(_VIEWER_ENDS_WITHIN_S)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve one connection, and be known while doing so."""
+        viewer = threading.current_thread()
+        self._viewers.add(viewer)
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._viewers.discard(viewer)
 
 
 class _Handler(BaseHTTPRequestHandler):

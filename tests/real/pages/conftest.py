@@ -16,7 +16,7 @@ OWN_HOSTS = {"localhost", "127.0.0.1"}
 PATIENCE_MS = 15_000  # on a machine that has other things to do
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # its event loop must end before other tests start theirs
 def browser() -> Iterator[Browser]:
     chromium = find_chromium()
     if chromium is None:
