@@ -6,6 +6,7 @@ process of its own outside it.
 
 import json
 import socket
+import subprocess
 import sys
 import urllib.error
 import urllib.request
@@ -215,9 +216,11 @@ class Site:
         arguments = ["init", "--demo", "--dir", str(self.folder)]
         for name in ("web", "kiosk", "broker", "camera", "sms"):
             arguments += [f"--{name}-port", str(getattr(ports, name))]
-        child = Child([sys.executable, "-m", "controller.cli", *arguments], log_path=None)
-        if child.process.wait(READY_WITHIN_S) != 0:
-            raise SiteError(f"postern-controller init did not make {self.folder}")
+        made = subprocess.run(
+            [sys.executable, "-m", "controller.cli", *arguments], capture_output=True, text=True, check=False
+        )
+        if made.returncode != 0:
+            raise SiteError(f"postern-controller init did not make {self.folder}: {made.stderr.strip()}")
         centre, gate = self.folder / "centre.toml", self.folder / "gate.toml"
         if self._embedded is not None:
             _change(centre, 'url = "auto"', f'url = "auto"\nembedded = "{self._embedded}"')
