@@ -12,7 +12,7 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from passes.stay import StayRule
 from passes.vocabulary import Category
-from shell.settings import SettingsError, SettingsModel, load_settings
+from shell.settings import SettingsError, SettingsModel, ZoneName, load_settings
 from sync.link import parse_broker_url
 from sync.messages import GateId
 
@@ -46,22 +46,13 @@ def _one_line(text: str) -> str:
 
 class _CentreTable(SettingsModel):
     name: Annotated[str, StringConstraints(min_length=1, max_length=80)]
-    zone: str = "Asia/Shanghai"
+    zone: ZoneName = "Asia/Shanghai"
     data_dir: str = "centre"
     database: str = "sqlite:///centre/centre.db"
     keys_dir: str = "keys"
     api_token_file: str | None = None
 
     _clean = field_validator("name")(_one_line)
-
-    @field_validator("zone")
-    @classmethod
-    def _known_zone(cls, zone: str) -> str:
-        try:
-            ZoneInfo(zone)
-        except (KeyError, ValueError, OSError) as error:
-            raise ValueError("is not a time zone; write for example Asia/Shanghai") from error
-        return zone
 
     @field_validator("database")
     @classmethod

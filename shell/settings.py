@@ -3,14 +3,27 @@
 import re
 import tomllib
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
+from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 EXIT_USAGE = 2  # wrong configuration and wrong usage share one exit code (STYLE section 10)
 
 M = TypeVar("M", bound=BaseModel)
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError("is not a time zone; write for example Asia/Shanghai") from error
+    return name
+
+
+ZoneName = Annotated[str, AfterValidator(_known_zone)]
+"""The name of a time zone that this machine knows."""
 
 
 class SettingsModel(BaseModel):
