@@ -1,6 +1,7 @@
 """Child processes and stopping: children die with their parent, signals become one event to wait on."""
 
 import ctypes
+import os
 import signal
 import subprocess
 import sys
@@ -45,7 +46,7 @@ class Child:
         sink = log_path.open("ab") if log_path else None
         try:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "shell.exec_child", *self.argv],
+                [sys.executable, "-m", "shell.exec_child", str(os.getpid()), *self.argv],
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=sink,
