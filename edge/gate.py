@@ -147,7 +147,19 @@ class Gate:
         return self._standings.record_entry(stay_id, lane, at=at, assumed=True)[0]
 
     def handle(self, item: Input) -> None:
-        """Take one input and carry out what follows from it."""
+        """Take one input and carry out what follows from it.
+
+        A programming error ends with this input: it lets nobody in, and it keeps nobody from leaving.
+        """
+        try:
+            self._take(item)
+        except Exception:
+            log.exception("input could not be handled", input=type(item).__name__)
+            self._screen.count("errors")
+            if isinstance(item, ScanSeen):
+                self._scan_failed(self._lanes[item.lane])
+
+    def _take(self, item: Input) -> None:
         match item:
             case ScanSeen():
                 self._scan(item)
@@ -285,6 +297,15 @@ class Gate:
             lane=section.name, direction=section.direction, stay_id=stay_id, claims=grant.claims
         )
         return token, grant
+
+    def _scan_failed(self, state: _LaneState) -> None:
+        if state.section.direction is Direction.ENTRY:
+            self._show(Deny(Reason.INTERNAL_ERROR), state.section, self._clock.now())
+            return
+        token = os.urandom(8).hex()
+        self._let[token] = _Let(lane=state.section.name, direction=Direction.EXIT, stay_id=None, claims=None)
+        self._show(Grant(None), state.section, self._clock.now())
+        self._advance(state, Event.GRANTED, token)
 
     # -- boards and cameras
 

@@ -105,10 +105,10 @@ class World:
         return True
 
     def show(self, *texts: str, lane: str = "entry", age_s: float = 0.0) -> Verdict | None:
-        before = self.screen.snapshot().last
+        before = self.screen.verdicts_after(-1)
         self.gate.handle(ScanSeen(lane=lane, texts=texts, at_s=self.clock.monotonic_s() - age_s))
-        after = self.screen.snapshot().last
-        return after[0] if after != before else None
+        after = self.screen.verdicts_after(-1)
+        return after[-1] if after != before else None
 
     def fresh(self, number: int = 1, **changes: Any) -> str:
         return Mint().phone(number, shown_at=int(self.clock.now().timestamp()), **changes)
@@ -273,6 +273,20 @@ def test_p1_a_grant_cut_off_by_a_crash_is_assumed_to_be_an_entry_and_says_so(wor
     assert (passage["assumed"], passage["direction"]) == (True, "entry")
     world.wait(8)
     assert reason(world.show(world.fresh())) == "already_inside"
+
+
+def test_i18_an_error_of_ours_lets_nobody_in_and_keeps_nobody_from_leaving(world: World) -> None:
+    world.show(world.fresh())
+    world.walk()
+    world.wait(8)
+    world.journal.read("update stay set category = 'of another version'")
+    assert granted(world.show(world.fresh(), lane="exit"))
+    assert [pulse.channel for _, pulse in world.pulses] == [1, 2]
+    world.walk("exit")
+    assert world.events("passage")[-1]["direction"] == "exit"
+    world.journal.read("drop table pass_state")
+    assert reason(world.show(world.fresh(2))) == "internal_error"
+    assert len(world.pulses) == 2
 
 
 def test_a_foreign_code_is_ignored_at_the_entry_and_opens_the_exit(world: World) -> None:
