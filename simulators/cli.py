@@ -6,6 +6,7 @@ from threading import Event
 from typing import Annotated
 
 import typer
+from rich.cells import set_cell_size
 from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
@@ -22,6 +23,8 @@ from simulators.site import Ports, Site, SiteError
 from simulators.sms_gateway import sms
 
 EXIT_FAILED = 1
+WHO_CELLS = 16  # a Chinese character takes two
+COLOURS = {"GREEN": "green", "BLUE": "bright_blue", "RED": "bold red"}
 
 app = typer.Typer(
     name="postern-sim",
@@ -125,10 +128,16 @@ def _print_addresses(site: Site) -> None:
     out.print(
         Panel(table, title="Postern · a simulated site", subtitle="Ctrl-C stops everything", expand=False)
     )
+    out.print(
+        "After some 70 s a courier is over time: red at both pages, an SMS in the inbox. He comes back: RED.",
+        style="dim",
+    )
 
 
 def _print_line(line: Line) -> None:
-    out.print(f"[bold]{escape(line.who)}[/] {escape(line.does)}  [dim]→ {escape(line.expected)}[/]")
+    who = escape(set_cell_size(line.who, WHO_CELLS))
+    style = next((style for word, style in COLOURS.items() if word in line.expected), "dim")
+    out.print(f"[bold]{who}[/] {escape(line.does)}  [dim]→[/] [{style}]{escape(line.expected)}[/]")
 
 
 def _print_report(report: Report) -> None:

@@ -1,10 +1,13 @@
 """The inbox page of the simulated SMS gateway: one self-contained document, Chinese and English, no script."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from html import escape
 from typing import Final, Protocol
+from zoneinfo import ZoneInfo
 
 SHOWN_MAX: Final = 200
+ZONE: Final = ZoneInfo("Asia/Shanghai")  # of the demo site: the messages name its times
 STYLE: Final = """
 :root { color-scheme: light dark; --ground: #eef1f5; --card: #fff; --ink: #1b2430; --soft: #5b6776; --line: #d9dfe7;
         --accent: #1667c9; }
@@ -13,7 +16,7 @@ STYLE: Final = """
 }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--ground); color: var(--ink);
-       font: 16px/1.5 system-ui, "Noto Sans SC", "PingFang SC", "Microsoft YaHei", sans-serif; }
+       font: 16px/1.5 "Noto Sans CJK SC", "Noto Sans SC", "PingFang SC", "Microsoft YaHei", system-ui, sans-serif; }
 main { max-width: 44rem; margin: 0 auto; padding: 2rem 1rem 4rem; }
 header { display: flex; align-items: baseline; gap: .75rem; flex-wrap: wrap; margin-bottom: 1.25rem; }
 h1 { font-size: 1.5rem; margin: 0; }
@@ -63,14 +66,20 @@ def render(inbox: Sequence[Shown]) -> str:
         '<meta http-equiv="refresh" content="2">'
         f"<title>短信收件箱 SMS inbox ({len(inbox)})</title><style>{STYLE}</style></head><body><main>"
         '<header><h1>短信收件箱</h1><span lang="en">Simulated SMS inbox</span>'
-        f'<span class="count">{len(inbox)} 条 <span lang="en">messages</span></span></header>'
+        f'<span class="count">{len(inbox)} 条 <span lang="en">{_messages(len(inbox))}</span></span></header>'
         f"{body}</main></body></html>"
     )
 
 
+def _messages(count: int) -> str:
+    return "1 message" if count == 1 else f"{count} messages"
+
+
 def _item(sms: Shown) -> str:
     at = escape(sms.at)
+    shown = datetime.fromisoformat(sms.at).astimezone(ZONE).strftime("%Y-%m-%d %H:%M:%S")
+    key = f'幂等键 <span lang="en">idempotency key</span> {escape(sms.key)}'
     return (
-        f'<li><div class="head"><span class="to">{escape(sms.to)}</span><time datetime="{at}">{at}</time></div>'
-        f'<p>{escape(sms.text)}</p><div class="key">{escape(sms.key)}</div></li>'
+        f'<li><div class="head"><span class="to">{escape(sms.to)}</span><time datetime="{at}">{shown}</time></div>'
+        f'<p>{escape(sms.text)}</p><div class="key">{key}</div></li>'
     )

@@ -31,6 +31,7 @@ from shell.pages.words import LANE_STATES, WAYS
 
 HERE: Final = Path(__file__).parent
 STRIP: Final = 5
+BACKLOG: Final = 10  # events to send that are worth a word while connected: a few always are on their way
 
 
 class LaneStatus(BaseModel):
@@ -258,4 +259,5 @@ def _environment() -> Environment:
         clock_text=clock_text,
         ways=WAYS,
         lane_states=LANE_STATES,
+        backlog=BACKLOG,
     )

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from edge.kiosk.view import Inside, Verdict
-from passes.vocabulary import Colour, Reason
+from passes.vocabulary import Colour, Direction, Reason
 from passes.words import REASONS, Pair, for_reason
 from shell.pages.i18n import mark, whole_minutes
 from sync.messages import Outcome
@@ -79,10 +79,13 @@ def card_of(verdict: Verdict) -> Card:
 
 
 def _granted(verdict: Verdict) -> Card:
+    leaves = verdict.direction is Direction.EXIT  # whoever leaves is not told to come in
     if verdict.colour is Colour.GREEN:
-        return Card(verdict=verdict, kind=CardKind.GREEN, shape=Shape.CIRCLE_TICK, word=mark("Go"))
+        word = mark("Goodbye") if leaves else mark("Go")
+        return Card(verdict=verdict, kind=CardKind.GREEN, shape=Shape.CIRCLE_TICK, word=word)
     if verdict.colour is Colour.BLUE:
-        return Card(verdict=verdict, kind=CardKind.BLUE, shape=Shape.SQUARE_ARROW, word=mark("Go, visitor"))
+        word = mark("Goodbye, visitor") if leaves else mark("Go, visitor")
+        return Card(verdict=verdict, kind=CardKind.BLUE, shape=Shape.SQUARE_ARROW, word=word)
     return Card(verdict=verdict, kind=CardKind.OPEN, shape=Shape.SQUARE_OPEN, word=mark("Gate is open"))
 
 

@@ -49,8 +49,10 @@ class Tongue:
         return found % values if values else found
 
     def duration(self, minutes: int) -> str:
-        """A length of time in words: ``2 h 5 min``, in Chinese hours and minutes."""
-        hours, rest = divmod(max(minutes, 0), 60)
+        """A length of time in words: ``2 h 5 min``, in Chinese hours and minutes; never a bare zero."""
+        if minutes <= 0:
+            return self(mark("less than 1 min"))
+        hours, rest = divmod(minutes, 60)
         if not hours:
             return self(mark("%(minutes)d min"), minutes=rest)
         if not rest:

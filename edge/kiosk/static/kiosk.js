@@ -1,6 +1,6 @@
 // The guard's screen: paints each verdict, lets it shrink into the strip after a few seconds, and says at once when the
 // gate is not heard any more. All words and drawings come from the gate; this file only puts them in place.
-import { clockOf, follow, refresher } from "/static/kit/live.js";
+import { allOf, clockOf, follow, refresher } from "/static/kit/live.js";
 
 const STRIP_MAX = 5;
 const { version, seq, staysS } = document.body.dataset;
@@ -52,12 +52,13 @@ function onVerdict(verdict) {
   rest = setTimeout(toIdle, left_ms);
 }
 
-function onLive(live) {
+function showLive(live) {
   stale.hidden = live;
   kiosk.classList.toggle("kiosk--stale", !live);
 }
 
-const refresh = refresher("/fragments/state");
+const [onLive, onFresh] = allOf(2, showLive);
+const refresh = refresher("/fragments/state", onFresh);
 const setClock = clockOf(document.getElementById("clock"));
 
 function onPulse({ now }) {

@@ -62,23 +62,49 @@ export function follow({ url, version, after = 0, on, onLive }) {
 }
 
 /**
+ * Several conditions that must all hold for the page to be live: gives one setter for each.
+ * @param {number} count
+ * @param {(live: boolean) => void} onLive  Called when the page becomes live or stale.
+ */
+export function allOf(count, onLive) {
+  const holds = Array(count).fill(true);
+  let told;
+  return holds.map((_, which) => (ok) => {
+    holds[which] = ok;
+    const live = holds.every(Boolean);
+    if (live === told) return;
+    told = live;
+    onLive(live);
+  });
+}
+
+/**
  * Keep regions of the page fresh: fetches a fragment and replaces the regions that changed. Calls that come while one
- * is under way are answered by a single further one.
+ * is under way are answered by a single further one. A fetch that fails is tried again until it works.
  * @param {string} url
+ * @param {(fresh: boolean) => void} onFresh  Told after each fetch whether the page shows what the daemon says.
  * @returns {() => void}
  */
-export function refresher(url) {
+export function refresher(url, onFresh) {
+  let retry;
   let busy = false;
   let again = false;
   return async function refresh() {
     if (busy) { again = true; return; }
     busy = true;
+    clearTimeout(retry);
+    let fresh = false;
     try {
       const answer = await fetch(url, { signal: AbortSignal.timeout(5_000) });
-      if (answer.ok) replaceRegions(await answer.text());
+      if (answer.ok) {
+        replaceRegions(await answer.text());
+        fresh = true;
+      }
     } catch {
-      // The daemon is away: the stream says so, and asks for everything again when it is back.
+      // The daemon is away, or the way to it: a stream that is still open must not make old facts look new.
     }
+    onFresh(fresh);
+    if (!fresh) retry = setTimeout(refresh, RETRY_MS);
     setTimeout(() => {
       busy = false;
       if (again) { again = false; refresh(); }

@@ -122,6 +122,21 @@ def test_a_restarted_gate_is_found_again_and_what_was_missed_is_shown(
     watched.forget_lost_connections()
 
 
+def test_old_facts_are_called_stale_even_while_the_stream_is_open(
+    gate: Gate, serves: Serves, opens: Opens
+) -> None:
+    watched = opens(serves(gate.app()).url)
+    page = watched.page
+    is_live(page)
+    page.route("**/fragments/state", lambda route: route.abort())
+    gate.source.show(replace(gate.source.snapshot(), inside=()))
+    expect(page.locator("#stale")).to_be_visible()
+    page.unroute("**/fragments/state")
+    is_live(page)  # it asks again by itself
+    expect(page.locator(".panel__count")).to_have_text("0")
+    watched.forget_lost_connections()
+
+
 def test_a_gate_that_falls_silent_is_called_stale_after_twenty_seconds(
     gate: Gate, serves: Serves, opens: Opens
 ) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from edge.kiosk.card import CardKind, Shape, card_of, inside_rows
 from edge.kiosk.view import Inside
-from passes.vocabulary import Category, Reason
+from passes.vocabulary import Category, Direction, Reason
 from passes.words import CATEGORIES, REASONS
 from simulators import staged_pages as staged
 from sync.messages import Outcome
@@ -47,6 +47,14 @@ def test_a_reason_from_a_newer_centre_is_shown_as_it_came() -> None:
 def test_an_exit_that_opens_for_an_unknown_pass_says_so_without_a_colour() -> None:
     card = card_of(replace(staged.green(), colour=None))
     assert (card.kind, card.shape) == (CardKind.OPEN, Shape.SQUARE_OPEN)
+
+
+def test_whoever_leaves_is_told_goodbye_and_keeps_the_colour_and_the_shape() -> None:
+    leaving = [replace(verdict, direction=Direction.EXIT) for verdict in (staged.green(), staged.blue())]
+    assert [(card.kind, card.shape, card.word) for card in map(card_of, leaving)] == [
+        (CardKind.GREEN, Shape.CIRCLE_TICK, "Goodbye"),
+        (CardKind.BLUE, Shape.SQUARE_ARROW, "Goodbye, visitor"),
+    ]
 
 
 def test_overstayers_come_first_and_those_without_a_limit_last() -> None:

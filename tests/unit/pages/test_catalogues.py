@@ -45,10 +45,11 @@ def test_a_translation_keeps_the_places_for_values(folder: Path) -> None:
 def test_a_length_of_time_is_said_in_both_languages() -> None:
     said = {
         minutes: (Tongue(CHINESE).duration(minutes), Tongue(ENGLISH).duration(minutes))
-        for minutes in (0, 59, 120, 125)
+        for minutes in (0, 1, 59, 120, 125)
     }
     assert said == {
-        0: ("0 分钟", "0 min"),
+        0: ("1 分钟内", "less than 1 min"),
+        1: ("1 分钟", "1 min"),
         59: ("59 分钟", "59 min"),
         120: ("2 小时", "2 h"),
         125: ("2 小时 5 分", "2 h 5 min"),

@@ -92,9 +92,25 @@ def test_the_kiosk_says_what_is_wrong_with_lanes_uplink_and_clock() -> None:
         assert words not in healthy
 
 
+def test_a_few_events_on_their_way_are_not_worth_a_word_but_a_backlog_is() -> None:
+    busy = staged.busy_gate()
+    said = {
+        depth: f"待传 {depth} 条"
+        in ask(kiosk(replace(busy, uplink=replace(busy.uplink, depth=depth)))).get("/").text
+        for depth in (0, 1, 9, 10, 300)
+    }
+    assert said == {0: False, 1: False, 9: False, 10: True, 300: True}
+
+
+def test_a_lane_without_camera_and_board_says_both_at_once() -> None:
+    busy = staged.busy_gate()
+    dark = replace(busy, lanes=(replace(busy.lanes[0], camera_ok=False, board_ok=False),))
+    assert "摄像头和继电器板离线" in ask(kiosk(dark)).get("/").text
+
+
 def test_an_empty_kiosk_says_so() -> None:
     text = ask(kiosk(staged.quiet_gate())).get("/").text
-    for words in ("请出示通行码", "场内无访客", "没有被拒记录", "尚未连上中心"):
+    for words in ("请出示通行码", "场内无人", "没有被拒记录", "尚未连上中心"):
         assert words in text
 
 
