@@ -3,6 +3,7 @@
 .PHONY: help run test check bench screenshots lock clean
 
 VENV := .venv
+INTEROP := .venv-interop
 PY := $(VENV)/bin/python
 # Debian keeps mosquitto in /usr/sbin, which is not on everybody's PATH.
 IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH:/usr/sbin:/sbin"
@@ -18,7 +19,7 @@ help:  ## list these commands
 run: $(VENV)/.sim  ## a whole simulated site on this machine, with its pages; Ctrl-C ends it
 	@$(IN_VENV) exec $(PY) -m simulators.cli run $(ARGS)
 
-test: $(VENV)/.dev  ## the whole test suite, with a list of what was skipped and why
+test: $(VENV)/.dev $(INTEROP)/.interop  ## the whole test suite, with a list of what was skipped and why
 	@scripts/system_packages.sh
 	@$(IN_VENV) exec $(PY) -m pytest $(PYTEST_FLAGS) $(ARGS)
 
@@ -36,8 +37,8 @@ lock: $(VENV)/.dev  ## compile requirements/*.txt again from pyproject.toml (ARG
 	@$(PY) -m pip --disable-pip-version-check install --quiet --require-hashes -r requirements/uv.txt
 	@exec $(PY) -m scripts.locks compile $(ARGS)
 
-clean:  ## remove what was installed and built here: .venv, build, caches, demo data
-	rm -rf $(VENV) build demo *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+clean:  ## remove what was installed and built here: .venv, .venv-interop, build, caches, demo data
+	rm -rf $(VENV) $(INTEROP) build demo *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 INSTALL := scripts/install.sh scripts/apt.sh requirements/build.txt pyproject.toml
 
@@ -49,3 +50,7 @@ $(VENV)/.sim: requirements/sim.txt $(INSTALL)
 $(VENV)/.dev: requirements/dev.txt requirements/sim.txt $(INSTALL)
 	@scripts/install.sh dev
 	@touch $(VENV)/.sim $@
+
+$(INTEROP)/.interop: requirements/interop.txt scripts/install.sh scripts/apt.sh requirements/build.txt
+	@scripts/install.sh interop
+	@touch $@

@@ -1,12 +1,16 @@
 #!/bin/sh
 # Make .venv and install one locked set into it: scripts/install.sh SET, where SET names requirements/SET.txt.
+# The set "interop" is somebody else's reader of our passes: it goes into .venv-interop, without our own package.
 # Every file that pip takes is checked against the hashes in the lock. Called by the Makefile, which keeps
 # a stamp so that the second time costs nothing.
 set -eu
 cd "$(dirname "$0")/.."
 . scripts/apt.sh
 
-venv=.venv
+case $1 in
+interop) venv=.venv-interop size=15 ;;
+*) venv=.venv size=290 ;;
+esac
 new_enough='import sys; sys.exit(sys.version_info < (3, 11))'
 
 say() { printf '%s\n' "$*" >&2; }
@@ -45,11 +49,14 @@ make_venv() {
 
 pip_install() { "$venv/bin/python" -m pip --disable-pip-version-check install --quiet --quiet --retries 5 "$@"; }
 
+# Wheels only: nothing is compiled here, and no build step can fetch what the lock does not name.
+locked_install() { pip_install --require-hashes --only-binary :all: -r requirements/build.txt -r "requirements/$1.txt"; }
+
+own_install() { pip_install --no-deps --no-build-isolation --no-index --editable .; }
+
 install_set() {
-    say "Installing the packages of requirements/$1.txt (the first time this downloads up to 250 MB)"
-    # Wheels only: nothing is compiled here, and no build step can fetch what the lock does not name.
-    if ! { pip_install --require-hashes --only-binary :all: -r requirements/build.txt -r "requirements/$1.txt" &&
-        pip_install --no-deps --no-build-isolation --no-index --editable .; }
+    say "Installing the packages of requirements/$1.txt (the first time this downloads up to $size MB)"
+    if ! { locked_install "$1" && { [ "$1" = interop ] || own_install; }; }
     then
         say "pip could not install requirements/$1.txt; its message is above."
         say "If the network failed, the same make command goes on where it stopped."

@@ -31,6 +31,7 @@ def inputs_digest(root: Path) -> str:
         project["requires-python"],
         project["dependencies"],
         project["optional-dependencies"],
+        data["dependency-groups"],
     ]
     return hashlib.sha256(json.dumps(tables, sort_keys=True).encode()).hexdigest()
 
@@ -52,7 +53,7 @@ def breaches(root: Path) -> list[str]:
                 found.append(f"{where}: a lock names packages and hashes, never where to fetch them")
             elif not line.startswith("    --hash=sha256:") and not PINNED.fullmatch(line):
                 found.append(f"{where}: neither a pinned package nor a hash")
-    missing = {f"{name}.txt" for name in (*EXTRAS, "build", "uv")} - {
+    missing = {f"{name}.txt" for name in (*EXTRAS, "build", "interop", "uv")} - {
         path.name for path in folder.glob("*.txt")
     }
     found.extend(f"requirements/{name}: is missing; run: make lock" for name in sorted(missing))
@@ -63,8 +64,9 @@ def compile_locks(root: Path, options: list[str]) -> None:
     """Compile every lock with uv; ``options`` go to uv, for example ``--upgrade``."""
     data = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     sources = {
-        **{name: ("\n".join(data["build-system"]["requires"]), ["-"]) for name in ("build",)},
+        "build": ("\n".join(data["build-system"]["requires"]), ["-"]),
         "uv": ("uv", ["-"]),
+        "interop": ("\n".join(data["dependency-groups"]["interop"]), ["-"]),
         **{name: (None, ["pyproject.toml", "--extra", name]) for name in EXTRAS},
     }
     for name, (given, arguments) in sources.items():
