@@ -129,7 +129,7 @@ def _print_addresses(site: Site) -> None:
         Panel(table, title="Postern · a simulated site", subtitle="Ctrl-C stops everything", expand=False)
     )
     out.print(
-        "After some 70 s a courier is over time: red at both pages, an SMS in the inbox. He comes back: RED.",
+        "After some 70 s a courier is over time: red on both pages, an SMS in the inbox. Coming back: RED.",
         style="dim",
     )
 
@@ -144,7 +144,7 @@ def _print_report(report: Report) -> None:
     table = Table(title="What the run came to", show_header=False)
     for name, value in report.model_dump().items():
         shown = (
-            ", ".join(f"{key} {number}" for key, number in value.items())
+            ", ".join(f"{key} {number}" for key, number in value.items()) or "none"
             if isinstance(value, dict)
             else value
         )

@@ -1,6 +1,6 @@
 """Pictures of every screen, in both languages, from staged data: ``make screenshots``.
 
-The two of the README:  make screenshots ARGS='--out docs/pictures --only kiosk console'
+Some of them only:  make screenshots ARGS='--only kiosk console'
 
 Needs Chromium and the Noto CJK fonts (Debian: ``chromium``, ``fonts-noto-cjk``). Exit code 3 when they are missing.
 """
@@ -62,7 +62,7 @@ def console(shown: Now) -> FastAPI:
 
 
 def shots() -> list[Shot]:
-    """Every picture, the two of the README first."""
+    """Every picture."""
     busy = staged.busy_gate()
     return [
         Shot(name="kiosk", app=kiosk(busy, staged.blue())),

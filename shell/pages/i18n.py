@@ -51,7 +51,7 @@ class Tongue:
     def duration(self, minutes: int) -> str:
         """A length of time in words: ``2 h 5 min``, in Chinese hours and minutes; never a bare zero."""
         if minutes <= 0:
-            return self(mark("less than 1 min"))
+            return self(mark("<1 min"))
         hours, rest = divmod(minutes, 60)
         if not hours:
             return self(mark("%(minutes)d min"), minutes=rest)

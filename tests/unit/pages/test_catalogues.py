@@ -48,7 +48,7 @@ def test_a_length_of_time_is_said_in_both_languages() -> None:
         for minutes in (0, 1, 59, 120, 125)
     }
     assert said == {
-        0: ("1 分钟内", "less than 1 min"),
+        0: ("1 分钟内", "<1 min"),
         1: ("1 分钟", "1 min"),
         59: ("59 分钟", "59 min"),
         120: ("2 小时", "2 h"),
