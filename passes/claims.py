@@ -9,10 +9,14 @@ from typing import Any, Final
 
 import cbor2
 
+from passes.schedule import Schedule, ScheduleError, decode_schedule
+from passes.stay import CLAIM_LEAST
 from passes.vocabulary import Category, Direction, PassId, PersonId
 
 _EXP, _NBF, _IAT, _CTI, _CNF, _GP = 4, 5, 6, 7, 8, -65537
+_LABELS: Final = frozenset({_EXP, _NBF, _IAT, _CTI, _CNF, _GP})
 _GP_FIELDS: Final = 11
+_SCHEDULE: Final = 11  # index of the one optional field
 _TIME_MAX: Final = 2**32  # Unix seconds fit four bytes until 2106
 UNIT_MAX: Final = 65_535
 GATES_BITMAP_MAX: Final = 255
@@ -32,9 +36,10 @@ class ClaimsError(ValueError):
 class Claims:
     """The claims of one pass. Times are Unix seconds.
 
-    ``gates`` and ``directions`` are bitmaps (bit n = gate n; 1 in, 2 out); ``stay`` is minutes after entry when
-    positive, the local time of day in ten-minute units when negative, and no limit of its own when 0;
-    ``holder_key`` is the compressed P-256 point (33 bytes) of the phone's key, or None for a static pass.
+    ``gates`` and ``directions`` are bitmaps (bit n = gate n; 1 in, 2 out); ``stay`` is read by
+    ``passes.stay.rule_of_claim``; ``holder_key`` is the compressed P-256 point (33 bytes) of the phone's key, or None
+    for a static pass; ``schedule`` says when a repeat visitor may enter and wants ``FLAG_CRITICAL_TAIL``, so that a
+    reader without schedules refuses the pass instead of opening at any hour.
     """
 
     pass_id: PassId
@@ -53,6 +58,7 @@ class Claims:
     expires_at: int
     issued_at: int | None = None
     holder_key: bytes | None = None
+    schedule: Schedule | None = None
 
     def allows_gate(self, number: int) -> bool:
         """Whether gate ``number`` (counted from 0) is in the bitmap."""
@@ -73,7 +79,7 @@ def encode_claims(claims: Claims) -> bytes:
     if claims.holder_key is not None:
         sign, x = claims.holder_key[0], claims.holder_key[1:]
         table[_CNF] = {1: {1: 2, -1: 1, -2: x, -3: sign == 3}}
-    table[_GP] = [
+    group = [
         claims.site,
         int(claims.category),
         bytes.fromhex(claims.person),
@@ -86,6 +92,9 @@ def encode_claims(claims: Claims) -> bytes:
         claims.status,
         claims.flags,
     ]
+    if claims.schedule is not None:
+        group.append(claims.schedule.encode())
+    table[_GP] = group
     return cbor2.dumps(table, canonical=True)
 
 
@@ -103,8 +112,8 @@ def decode_claims(payload: bytes) -> Claims:
         raise ClaimsError(f"not CBOR: {type(error).__name__}") from None
     if canonical != payload:
         raise ClaimsError("not the canonical encoding")
-    if not isinstance(table, dict):
-        raise ClaimsError("claims are not a map")
+    if not isinstance(table, dict) or not all(type(label) is int for label in table):
+        raise ClaimsError("claims are not a map with whole numbers as labels")  # 4.0 would pass for 4
     group = table.get(_GP)
     if not isinstance(group, list) or len(group) < _GP_FIELDS:
         raise ClaimsError("the pass group is missing or short")
@@ -117,7 +126,7 @@ def decode_claims(payload: bytes) -> Claims:
         raise ClaimsError("a time is missing or of another type")
     if not all(type(number) is int for number in numbers):
         raise ClaimsError("a number is missing or of another type")
-    if len(group) > _GP_FIELDS and flags & FLAG_CRITICAL_TAIL:
+    if flags & FLAG_CRITICAL_TAIL and (len(group) > _SCHEDULE + 1 or not _LABELS.issuperset(table)):
         raise ClaimsError("a critical extension is not known here")
     try:
         kind = Category(category)
@@ -140,6 +149,7 @@ def decode_claims(payload: bytes) -> Claims:
         expires_at=expires_at,
         issued_at=issued_at,
         holder_key=_holder_key(table.get(_CNF)),
+        schedule=_schedule(group),
     )
     _check_ranges(claims)
     return claims
@@ -151,15 +161,33 @@ def _octets(value: object, length: int) -> bytes:
     return value
 
 
+def _schedule(group: list[object]) -> Schedule | None:
+    if len(group) <= _SCHEDULE:
+        return None
+    data = group[_SCHEDULE]
+    if data == b"" and len(group) > _SCHEDULE + 1:
+        return None  # the place is kept free for a later field
+    if type(data) is not bytes:
+        raise ClaimsError("the schedule is not a byte string")
+    try:
+        return decode_schedule(data)
+    except ScheduleError as error:
+        raise ClaimsError(f"schedule: {error}") from None
+
+
 def _holder_key(cnf: object) -> bytes | None:
     if cnf is None:
         return None
-    key = cnf.get(1) if isinstance(cnf, dict) and set(cnf) == {1} else None
-    if not isinstance(key, dict) or set(key) != {1, -1, -2, -3} or (key[1], key[-1]) != (2, 1):
+    key = cnf.get(1) if isinstance(cnf, dict) and _has_labels(cnf, {1}) else None
+    if not isinstance(key, dict) or not _has_labels(key, {1, -1, -2, -3}) or (key[1], key[-1]) != (2, 1):
         raise ClaimsError("the holder key is not a compressed P-256 key")
     if type(key[-3]) is not bool:
         raise ClaimsError("the holder key has no sign bit")
     return (b"\x03" if key[-3] else b"\x02") + _octets(key[-2], 32)
+
+
+def _has_labels(table: dict[object, object], labels: set[int]) -> bool:
+    return set(table) == labels and all(type(label) is int for label in table)
 
 
 def _check_ranges(claims: Claims) -> None:
@@ -170,7 +198,7 @@ def _check_ranges(claims: Claims) -> None:
         ("gates", claims.gates, 1, GATES_BITMAP_MAX),
         ("directions", claims.directions, 1, 3),
         ("entries", claims.entries, 0, 255),
-        ("stay", claims.stay, -144, STAY_MINUTES_MAX),
+        ("stay", claims.stay, CLAIM_LEAST, STAY_MINUTES_MAX),
         ("status", claims.status, 0, UNIT_MAX),
         ("flags", claims.flags, 0, 255),
         ("not_before", claims.not_before, 0, _TIME_MAX),
@@ -180,5 +208,7 @@ def _check_ranges(claims: Claims) -> None:
     for name, value, least, most in limits:
         if not least <= value <= most:
             raise ClaimsError(f"{name} {value} is outside {least}..{most}")
+    if claims.schedule is not None and not claims.flags & FLAG_CRITICAL_TAIL:
+        raise ClaimsError("a schedule must be marked critical (flags bit 7)")
     if claims.holder_key is not None and (len(claims.holder_key) != 33 or claims.holder_key[0] not in {2, 3}):
         raise ClaimsError("the holder key is not a compressed P-256 point of 33 bytes")

@@ -60,6 +60,15 @@ class ClockTrust(StrEnum):
     UNTRUSTED = "untrusted"
 
 
+class PassStatus(IntEnum):
+    """What the site's status list says of one pass: the two bits themselves."""
+
+    VALID = 0
+    INVALID = 1  # withdrawn
+    SUSPENDED = 2  # RED on the pass
+    USED_UP = 3  # no entry left
+
+
 class Reason(StrEnum):
     """Why a scan was refused, or sent to the guard. ``passes.words`` has the words for each."""
 
@@ -85,7 +94,11 @@ class Reason(StrEnum):
     GUARD_CONFIRM = "guard_confirm"
     SEVERAL_CODES = "several_codes"
     LANE_FAULT = "lane_fault"
+    UNKNOWN_PASS = "unknown_pass"  # noqa: S105  # a short code, and this gate does not hold its pass
 
 
 GATES_MAX: Final = 8
 """Gate bits a pass may carry without growing beyond its promised size (reference, pass format 3.1)."""
+
+PURPOSE_ITEM_PASS: Final = 16
+"""The ``purpose`` claim of an item pass (出门条): its holder carries things out, and the guard looks at them."""

@@ -138,6 +138,11 @@ REASONS: Final[dict[Reason, Words]] = {
         ("请走其他通道或联系保安", "Use another lane or see the guard"),
         ("用钥匙或按钮放行，通知维修", "Use key or button; call the installer"),
     ),
+    Reason.UNKNOWN_PASS: _words(
+        ("本门尚未读过此码的完整码", "This gate has not read the full code of this pass yet"),
+        ("请稍候，出示一次完整的码", "Show the full code once"),
+        ("请来访人出示完整的码；不行则登记", "Ask for the full code; else register the visit"),
+    ),
 }
 
 CATEGORIES: Final[dict[Category, Pair]] = {

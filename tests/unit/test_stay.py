@@ -3,7 +3,18 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from passes.stay import StayFacts, StayRule, claim_of_rule, due_at, is_red, rule_of_claim
+from passes.stay import (
+    WARN_BEFORE,
+    StayFacts,
+    StayRule,
+    claim_of_rule,
+    due_at,
+    for_households,
+    is_red,
+    rule_of_claim,
+    warn_at,
+)
+from passes.vocabulary import Category
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 ENTRY = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)  # 11:00 in Shanghai
@@ -56,14 +67,158 @@ def test_a_visitor_without_a_rule_stays_until_the_pass_ends_and_a_resident_witho
 
 
 @pytest.mark.parametrize(
-    "rule", [StayRule(minutes=1), StayRule(minutes=1440), EIGHT, StayRule(leave_by=time(0, 10)), StayRule()]
+    ("entered", "hour", "end_minute"),
+    [
+        ((2026, 3, 29, 0, 30), 2, (2026, 3, 29, 1, 30)),  # 02:30 does not come: read as 03:30 summer time
+        ((2026, 10, 24, 23, 0), 2, (2026, 10, 25, 0, 30)),  # 02:30 comes twice: the first
+        ((2026, 10, 25, 1, 0), 2, (2026, 10, 25, 0, 30)),  # entered between the two: past already
+    ],
 )
-def test_what_a_claim_says_is_the_rule_it_was_made_of(rule: StayRule) -> None:
-    assert rule_of_claim(claim_of_rule(rule)) == rule
+def test_t7_a_night_on_which_the_clocks_change_has_one_end(
+    entered: tuple[int, int, int, int, int], hour: int, end_minute: tuple[int, int, int, int, int]
+) -> None:
+    found = end(StayRule(leave_by=time(hour, 30)), datetime(*entered, tzinfo=UTC), ZoneInfo("Europe/Berlin"))
+    assert found == datetime(*end_minute, tzinfo=UTC)
+
+
+def test_minutes_count_real_minutes_through_a_change_of_the_clocks() -> None:
+    before = datetime(2026, 3, 29, 0, 30, tzinfo=UTC)
+    assert end(StayRule(minutes=60), before, ZoneInfo("Europe/Berlin")) == before + timedelta(hours=1)
+
+
+def test_midnight_ends_the_day_of_entry() -> None:
+    midnight = StayRule(leave_by=time(0, 0))
+    assert end(midnight) == datetime(2026, 11, 22, 16, 0, tzinfo=UTC)
+    assert end(midnight, datetime(2026, 11, 22, 15, 59, 59, tzinfo=UTC)) == end(midnight)
+    next_day = datetime(2026, 11, 22, 16, 0, tzinfo=UTC)  # 00:00 in Shanghai: a new day begins
+    assert end(midnight, next_day) == next_day + timedelta(days=1)
 
 
 @pytest.mark.parametrize(
-    "rule", [StayRule(minutes=0), StayRule(leave_by=time(20, 5)), StayRule(leave_by=time(0, 0))]
+    ("minutes", "expected"),
+    [
+        (240, datetime(2026, 11, 22, 7, 0, tzinfo=UTC)),  # the minutes are over first
+        (540, datetime(2026, 11, 22, 12, 0, tzinfo=UTC)),  # both at once
+        (600, datetime(2026, 11, 22, 12, 0, tzinfo=UTC)),  # eight o'clock comes first
+    ],
+)
+def test_of_minutes_and_a_time_to_leave_by_the_earlier_counts(minutes: int, expected: datetime) -> None:
+    assert end(StayRule(minutes=minutes, leave_by=time(20, 0))) == expected
+
+
+def test_a_leap_second_moves_no_end() -> None:
+    # 2016-12-31 23:59:60 UTC was 07:59:60 in Shanghai. Unix time has no such second, and neither have our ends.
+    entered = datetime(2016, 12, 31, 23, 59, 59, tzinfo=UTC)
+    assert end(StayRule(minutes=1), entered) == datetime(2017, 1, 1, 0, 0, 59, tzinfo=UTC)
+    assert end(StayRule(leave_by=time(8, 0)), entered) == datetime(2017, 1, 1, tzinfo=UTC)
+    facts = StayFacts(due_at=datetime(2017, 1, 1, tzinfo=UTC))
+    # A clock that repeats 23:59:59 or 00:00:00 turns nobody RED early, and nobody back who was not let back.
+    assert [is_red(facts, entered + timedelta(seconds=second)) for second in (0, 0, 1, 1, 2)] == [
+        False,
+        False,
+        True,
+        True,
+        True,
+    ]
+
+
+def test_a_moment_without_its_zone_is_an_error_of_ours() -> None:
+    with pytest.raises(AssertionError, match="zone"):
+        end(StayRule(minutes=5), datetime(2026, 11, 22, 3, 0))  # noqa: DTZ001
+
+
+@pytest.mark.parametrize(
+    ("rule", "households", "expected"),
+    [
+        (StayRule(minutes=60), 1, StayRule(minutes=60)),
+        (StayRule(minutes=60), 4, StayRule(minutes=75)),
+        (
+            StayRule(minutes=60, leave_by=time(20, 0)),
+            2,
+            StayRule(minutes=65, leave_by=time(20, 0)),
+        ),
+        (EIGHT, 9, EIGHT),
+        (StayRule(), 9, StayRule()),
+    ],
+)
+def test_each_further_household_of_a_round_adds_its_minutes(
+    rule: StayRule, households: int, expected: StayRule
+) -> None:
+    assert for_households(rule, households=households, extra_minutes=5) == expected
+
+
+@pytest.mark.parametrize(("households", "extra_minutes"), [(0, 5), (-1, 5), (2, -1)])
+def test_a_round_without_households_is_refused(households: int, extra_minutes: int) -> None:
+    with pytest.raises(ValueError, match="no round"):
+        for_households(StayRule(minutes=60), households=households, extra_minutes=extra_minutes)
+
+
+@pytest.mark.parametrize(
+    ("category", "rule", "minutes_before"),
+    [
+        (Category.FOOD, StayRule(minutes=30), 5),
+        (Category.COURIER, StayRule(minutes=60), 10),
+        (Category.RENOVATION, EIGHT, 30),  # 19:30
+        (Category.SERVICE, StayRule(minutes=240), 15),
+        (Category.OTHER, StayRule(minutes=240), 15),
+        (Category.INVITED, StayRule(minutes=360), 15),
+    ],
+)
+def test_each_category_is_warned_in_its_own_time(
+    category: Category, rule: StayRule, minutes_before: int
+) -> None:
+    due = end(rule)
+    assert due is not None
+    assert warn_at(category, entered_at=ENTRY, due_at=due) == due - timedelta(minutes=minutes_before)
+
+
+def test_every_visitor_has_a_warning_and_a_resident_has_none() -> None:
+    assert set(WARN_BEFORE) == set(Category) - {Category.RESIDENT}
+    assert warn_at(Category.RESIDENT, entered_at=ENTRY, due_at=ENTRY + timedelta(hours=1)) is None
+    assert warn_at(Category.FOOD, entered_at=ENTRY, due_at=None) is None
+
+
+def test_a_short_stay_is_warned_in_its_middle_and_one_that_is_over_not_at_all() -> None:
+    minute = ENTRY + timedelta(minutes=1)
+    assert warn_at(Category.COURIER, entered_at=ENTRY, due_at=minute) == ENTRY + timedelta(seconds=30)
+    assert warn_at(Category.RENOVATION, entered_at=ENTRY, due_at=ENTRY) is None
+
+
+def test_a_site_may_warn_at_other_times() -> None:
+    due = ENTRY + timedelta(hours=1)
+    own = {Category.FOOD: timedelta(minutes=20)}
+    assert warn_at(Category.FOOD, entered_at=ENTRY, due_at=due, before=own) == due - timedelta(minutes=20)
+    assert warn_at(Category.COURIER, entered_at=ENTRY, due_at=due, before=own) is None
+
+
+@pytest.mark.parametrize(
+    ("rule", "claim"),
+    [
+        (StayRule(), 0),
+        (StayRule(minutes=1), 1),
+        (StayRule(minutes=1440), 1440),
+        (EIGHT, -120),
+        (StayRule(leave_by=time(0, 10)), -1),
+        (StayRule(leave_by=time(0, 0)), -144),
+        (StayRule(minutes=1, leave_by=time(0, 10)), -145),
+        (StayRule(minutes=240, leave_by=time(20, 0)), -34_680),
+        (StayRule(minutes=454, leave_by=time(0, 0)), -65_520),
+    ],
+)
+def test_a_claim_states_a_rule_and_is_read_as_that_rule(rule: StayRule, claim: int) -> None:
+    assert claim_of_rule(rule) == claim
+    assert rule_of_claim(claim) == rule
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        StayRule(minutes=0),
+        StayRule(minutes=-5, leave_by=time(20, 0)),
+        StayRule(leave_by=time(20, 5)),
+        StayRule(leave_by=time(20, 0, 30)),
+        StayRule(minutes=455, leave_by=time(20, 0)),
+    ],
 )
 def test_rules_that_a_claim_cannot_say_are_refused(rule: StayRule) -> None:
     with pytest.raises(ValueError, match=r"minutes|multiple"):
