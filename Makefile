@@ -1,6 +1,6 @@
 # The commands of the house. `make` alone lists them; each one first installs what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench screenshots lock clean
+.PHONY: help run test check fuzz bench screenshots lock clean
 
 VENV := .venv
 INTEROP := .venv-interop
@@ -25,6 +25,10 @@ test: $(VENV)/.dev $(INTEROP)/.interop  ## the whole test suite, with a list of 
 
 check: $(VENV)/.dev  ## format, lint, types, import contracts, dead code, locks, house rules
 	@$(IN_VENV) exec $(PY) -m scripts.check
+
+fuzz: $(VENV)/.dev  ## a million inputs each to the parser of passes and of claims, led by coverage (ARGS='--runs N --seed N')
+	@$(IN_VENV) $(PY) -m tests.fuzz.claims $(ARGS)
+	@$(IN_VENV) exec $(PY) -m tests.fuzz.parser $(ARGS)
 
 bench: $(VENV)/.dev  ## benchmarks as ratios: a table, and build/bench.json (QR_REAL=DIR adds photographs)
 	@$(IN_VENV) exec $(PY) -m benchmarks $(if $(QR_REAL),--qr-real "$(QR_REAL)") $(ARGS)
