@@ -90,6 +90,7 @@ class Camera:
         self._state: CameraState | None = None
         self._reader = Reader(live=True)
         self._view = InView()
+        self._again = threading.Event()
         self._freshness = Freshness()
         self._thread = threading.Thread(target=self._run, name=f"camera-{name}", daemon=True)
 
@@ -106,6 +107,10 @@ class Camera:
         if self._thread.is_alive():
             self._thread.join(CLOSE_WITHIN_S)
 
+    def look_again(self) -> None:
+        """Report the codes in view once more, as if they had just come; any thread."""
+        self._again.set()
+
     def _run(self) -> None:
         pause_s = FIRST_PAUSE_S
         try:
@@ -118,6 +123,11 @@ class Camera:
                     if self._state is CameraState.OK:
                         pause_s = FIRST_PAUSE_S
                     self._report(CameraState.FAULT, str(error))
+                except Exception as error:  # noqa: BLE001  # a lane without a reader is worse than a lost picture
+                    get_logger("camera").exception(
+                        "reading failed, the source is opened again", camera=self.name
+                    )
+                    self._report(CameraState.FAULT, f"reading failed: {type(error).__name__}")
                 self._stop.wait(pause_s)
                 pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
         finally:
@@ -151,6 +161,9 @@ class Camera:
             return
         self._report(CameraState.OK, "frames arrive")
         texts = tuple(sorted(code.text for code in self._reader.read(frame.picture)))
+        if self._again.is_set():
+            self._again.clear()
+            self._view = InView()
         self._view, new = look(self._view, texts, frame.at_s)
         if new and not self._stop.is_set():
             self._on_scan(Scan(camera=self.name, texts=texts, at_s=frame.at_s))

@@ -18,7 +18,7 @@ class ContactConfig(SettingsModel):
     """Which input of which board reports a passage; channels count from 1."""
 
     board: Word
-    channel: Annotated[int, Field(ge=1, le=16)]
+    channel: Annotated[int, Field(ge=1, le=8)]
 
 
 class GateSection(SettingsModel):
@@ -71,7 +71,7 @@ class LaneSection(SettingsModel):
     direction: Direction
     camera: Annotated[str, StringConstraints(min_length=1, max_length=500)]
     board: Word
-    channel: Annotated[int, Field(ge=1, le=16)]
+    channel: Annotated[int, Field(ge=1, le=8)]
     pulse_ms: Annotated[int, Field(ge=100, le=PULSE_MS_MAX)] = 300
     passage: Literal["contact", "assumed"]
     contact: ContactConfig | None = None
@@ -83,6 +83,8 @@ class LaneSection(SettingsModel):
     def _contact_when_needed(self) -> Self:
         if (self.passage == "contact") != (self.contact is not None):
             raise ValueError('passage = "contact" needs contact = { board, channel }, and "assumed" has none')
+        if self.passage_wait_s < self.pulse_ms / 1000 + 1:
+            raise ValueError("passage_wait_s must be at least one second longer than pulse_ms")
         if self.release == "energise_to_lock":
             raise ValueError(
                 'release = "energise_to_lock" is not driven yet: wire this lane as "pulse_to_open"'
@@ -112,8 +114,11 @@ class GateConfig(SettingsModel):
             if lane.contact and boards.get(lane.contact.board) != "modbus-inputs":
                 raise ValueError(f"lane {lane.name}: contact board {lane.contact.board!r} has no inputs")
         outputs = [(lane.board, lane.channel) for lane in self.lane]
+        inputs = [(lane.contact.board, lane.contact.channel) for lane in self.lane if lane.contact]
         if len(set(outputs)) != len(outputs):
             raise ValueError("two lanes share one output")
+        if len(set(inputs)) != len(inputs):
+            raise ValueError("two lanes share one passage contact")
         return self
 
     def to_policy(self) -> Policy:

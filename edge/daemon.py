@@ -7,6 +7,7 @@ Cameras, boards and the uplink each have their own thread and only put inputs in
 import hashlib
 import queue
 import threading
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from random import Random
@@ -60,7 +61,7 @@ class EdgeDaemon:
         self.journal = Journal(gate.data_dir, self._clock)
         try:
             self._raise_clock_floor()
-            standings = Standings(self.journal, config.to_policy().zone)
+            self._standings = Standings(self.journal, config.to_policy().zone)
             self._uplink = Uplink(
                 self.journal,
                 link=LinkSettings(url=config.broker.url, client_id=gate.id),
@@ -76,7 +77,7 @@ class EdgeDaemon:
                 config,
                 units=units,
                 journal=self.journal,
-                standings=standings,
+                standings=self._standings,
                 clock=self._clock,
                 uplink=self._uplink_view,
             )
@@ -85,14 +86,15 @@ class EdgeDaemon:
                 config,
                 keys=keys,
                 journal=self.journal,
-                standings=standings,
+                standings=self._standings,
                 screen=self._screen,
                 clock=self._clock,
                 submit=self._submit,
                 recorded=self._uplink.wake,
                 health_changed=self._uplink.health_changed,
+                look_again=lambda lane: self._cameras[lane].look_again(),
             )
-            self._cameras = [self._make_camera(lane) for lane in config.lane]
+            self._cameras = {lane.name: self._make_camera(lane) for lane in config.lane}
             self._pages = PageServer(
                 create_kiosk(self._screen, clock=self._clock),
                 host=config.kiosk.host,
@@ -119,16 +121,16 @@ class EdgeDaemon:
             self._close()
 
     def _start(self) -> None:
-        self.journal.append(Kind.BOOT, BootData(software=SOFTWARE, config_sha256=self._config_sha256))
+        self._gate.note(Kind.BOOT, BootData(software=SOFTWARE, config_sha256=self._config_sha256))
         if self.journal.set_aside is not None:
             detail = f"set aside as {self.journal.set_aside.name}"
-            self.journal.append(Kind.DEVICE, DeviceData(device="journal", state="fault", detail=detail))
+            self._gate.note(Kind.DEVICE, DeviceData(device="journal", state="fault", detail=detail))
         self._gate.resume()
         for bus in self._buses.values():
             bus.start()
         self._uplink.start()
         self._pages.start()
-        for camera in self._cameras:
+        for camera in self._cameras.values():
             camera.start()
 
     def _decide_until(self, stop: threading.Event) -> None:
@@ -151,17 +153,20 @@ class EdgeDaemon:
     def _housekeep(self) -> None:
         try:
             self.journal.prune()
+            self._standings.forget_old(self._clock.now())
         except JournalError as error:
             log.error("old rows were not deleted", error=str(error))
 
     def _close(self) -> None:
-        for camera in self._cameras:
-            camera.close()
-        for bus in self._buses.values():
-            bus.close()
-        self._uplink.stop()
-        self._pages.stop()
-        self.journal.close()
+        """Close everything, the relays first; one failure keeps nothing else open."""
+        with ExitStack() as rest:
+            rest.callback(self.journal.close)
+            rest.callback(self._pages.stop)
+            rest.callback(self._uplink.stop)
+            for camera in self._cameras.values():
+                rest.callback(camera.close)
+            for bus in self._buses.values():
+                rest.callback(bus.close)
 
     # -- owners of devices
 
@@ -202,6 +207,8 @@ class EdgeDaemon:
         )
 
     def _raise_clock_floor(self) -> None:
-        newest = self.journal.read("select max(at_ms) from event")[0][0]
+        newest = self.journal.read(
+            "select max(at_ms) from event where json_extract(body, '$.trust') = 'trusted'"
+        )[0][0]
         if newest is not None:
             self._clock.raise_floor(datetime.fromtimestamp(newest / 1000, self._clock.now().tzinfo))

@@ -5,17 +5,20 @@ machine says what boards and contacts mean. At an entry every failure keeps the 
 """
 
 import os
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Final, assert_never
 
-from drivers.model import Done, Fault, Garbage, InputEdge, Line, Pulse, Refused, TimedOut
+from pydantic import BaseModel
+
+from drivers.model import Done, Fault, Garbage, InputEdge, Line, Pulse, Refusal, Refused, TimedOut
 from drivers.model import Event as BoardEvent
 from edge import lane as machine
 from edge.config import GateConfig, LaneSection
-from edge.journal import Journal, JournalError, Recorded
+from edge.journal import Journal, JournalError
 from edge.kiosk.view import Verdict
 from edge.lane import Effect, Event, Lane, State, Timing
 from edge.screen import TAIL, Screen
@@ -36,6 +39,7 @@ SCAN_AGE_MAX_S: Final = 2.0  # what was seen longer ago never opens anything
 SAME_PERSON_S: Final = 6.0  # a phone still held up after its grant is not a second visitor
 OWED_MAX: Final = 1000
 RED_LOOK_EVERY_S: Final = 1.0
+_WALKING: Final = {State.GRANTED, State.PASSING}
 _LANE_WORDS: Final = {
     State.READY: "ready",
     State.GRANTED: "opening",
@@ -82,6 +86,7 @@ class _Let:
     direction: Direction
     stay_id: str | None
     claims: Claims | None
+    issued_s: float  # a pulse for it is refused by the driver when this is older than two seconds
 
 
 @dataclass(slots=True)
@@ -96,7 +101,7 @@ class _LaneState:
     last_pass: str | None = None
     last_pass_s: float = 0.0
     last_shown_at: int | None = None
-    waiting: ScanSeen | None = None
+    turned_aside: bool = False  # a code was shown while somebody else was walking
 
 
 class Gate:
@@ -112,6 +117,7 @@ class Gate:
         submit: Hands a pulse to a board's bus; False when it was not taken.
         recorded: Called after rows were recorded, to wake the uplink.
         health_changed: Called when a camera or board went or came back.
+        look_again: Asks a lane's camera to report the code in view once more.
     """
 
     def __init__(
@@ -126,25 +132,35 @@ class Gate:
         submit: Callable[[str, Pulse], bool],
         recorded: Callable[[], None],
         health_changed: Callable[[], None],
+        look_again: Callable[[str], None],
     ) -> None:
         self._config, self._keys, self._clock = config, keys, clock
         self._journal, self._standings, self._screen = journal, standings, screen
         self._submit, self._recorded, self._health_changed = submit, recorded, health_changed
+        self._look_again = look_again
         self._policy: Policy = config.to_policy()
         self._lanes = {section.name: _LaneState(section, _timing(section)) for section in config.lane}
         self._boards_ok: dict[str, bool | None] = {board.name: None for board in config.board}
         self._let: dict[str, _Let] = {}
-        self._owed: list[Callable[[], Recorded]] = []
+        self._owed: deque[Callable[[], object]] = deque()
+        self._resumed = False
         self._next_look_s, self._looked_at = 0.0, clock.now()
 
     def resume(self) -> None:
-        """Settle what an earlier run left open: a grant without an end counts as an entry, and says so."""
-        now = self._clock.now()
-        for stay_id, lane in self._standings.pending():
-            self._write(partial(self._assume_entry, stay_id, lane, now))
+        """Settle what an earlier run left open: a grant without an end counts as an entry, from then, and says so."""
+        try:
+            pending = self._standings.pending()
+        except JournalError as error:
+            log.error("what was left open cannot be read yet", error=str(error))
+            return
+        self._resumed = True
+        for stay_id, lane, granted_at in pending:
+            if stay_id not in self._let:
+                self._write(partial(self._standings.record_entry, stay_id, lane, at=granted_at, assumed=True))
 
-    def _assume_entry(self, stay_id: str, lane: str, at: datetime) -> Recorded:
-        return self._standings.record_entry(stay_id, lane, at=at, assumed=True)[0]
+    def note(self, kind: Kind, data: BaseModel) -> None:
+        """Record something that has happened; owed while the journal cannot take it."""
+        self._write(partial(self._journal.append, kind, data, at=self._clock.now()))
 
     def handle(self, item: Input) -> None:
         """Take one input and carry out what follows from it.
@@ -175,9 +191,14 @@ class Gate:
         now_s = self._clock.monotonic_s()
         for state in self._lanes.values():
             if state.lane.deadline_s is not None and now_s >= state.lane.deadline_s:
-                self._advance(state, Event.DEADLINE)
-            self._serve_waiting(state)
+                try:
+                    self._advance(state, Event.DEADLINE)
+                except Exception:
+                    log.exception("deadline could not be handled", lane=state.section.name)
+                    self._abandon(state)
         self._pay_owed()
+        if not self._resumed:
+            self.resume()
         self._look_for_red(now_s)
 
     def _look_for_red(self, now_s: float) -> None:
@@ -213,14 +234,14 @@ class Gate:
         if isinstance(checked, Verified) and self._still_here(state, checked, now_s):
             return
         entry = state.section.direction is Direction.ENTRY
-        if entry and state.lane.state is not State.READY and not isinstance(checked, Foreign):
-            state.waiting = scan  # decided as soon as the lane is free, if that is soon enough
+        if entry and state.lane.state in _WALKING and not isinstance(checked, Foreign):
+            state.turned_aside = True  # one at a time: the code is asked for again when the lane is free
             return
         answer = self._decide(checked, claims, state, now, trust)
         if isinstance(answer, Ignore):
             self._screen.count("foreign_codes")
             return
-        self._carry_out(answer, state, checked, now)
+        self._carry_out(answer, state, checked, scan)
 
     def _still_here(self, state: _LaneState, scan: Verified, now_s: float) -> bool:
         """Whether this is the person who was just let through, with the phone still up and its code rolled on."""
@@ -246,33 +267,33 @@ class Gate:
                 return Deny(Reason.INTERNAL_ERROR, claims)
             standing = Standing()
         answer = decide(checked, standing, facts, self._policy, now=now, trust=trust)
-        if isinstance(answer, Grant) and not self._boards_ok[state.section.board]:
+        shut = not self._boards_ok[state.section.board] or state.lane.state in {State.HELD, State.FORCED}
+        if isinstance(answer, Grant) and state.section.direction is Direction.ENTRY and shut:
             return Refer(Reason.LANE_FAULT, answer.claims)
         return answer
 
     def _carry_out(
-        self, answer: Grant | Refer | Deny, state: _LaneState, checked: Checked, now: datetime
+        self, answer: Grant | Refer | Deny, state: _LaneState, checked: Checked, scan: ScanSeen
     ) -> None:
-        section = state.section
+        section, now = state.section, self._clock.now()
         shown_at = checked.shown_at if isinstance(checked, Verified) else None
         if isinstance(answer, Grant):
-            token, answer = self._record_grant(answer, section, shown_at)
+            token, answer = self._record_grant(answer, section, shown_at, scan.at_s)
             if token is not None:
                 assert isinstance(answer, Grant)
-                self._show(answer, section, now)
                 state.last_pass = answer.claims.pass_id if answer.claims else None
                 state.last_pass_s, state.last_shown_at = self._clock.monotonic_s(), shown_at
+                seq = self._journal.last_seq()
                 self._advance(state, Event.GRANTED, token)
+                self._show(answer, section, now, seq)
                 return
         assert not isinstance(answer, Grant)
-        refusal = answer
-        self._write(
-            lambda: self._standings.record_refusal(refusal, section.name, section.direction, shown_at)
-        )
-        self._show(refusal, section, now)
+        refused = partial(self._standings.record_refusal, answer, section.name, section.direction, shown_at)
+        self._write(refused)
+        self._show(answer, section, now, self._journal.last_seq())
 
     def _record_grant(
-        self, grant: Grant, section: LaneSection, shown_at: int | None
+        self, grant: Grant, section: LaneSection, shown_at: int | None, seen_s: float
     ) -> tuple[str, Grant] | tuple[None, Deny]:
         """Make the grant durable; returns its token, or what the visitor is told instead."""
         stay_id: str | None = None
@@ -293,19 +314,43 @@ class Gate:
                 return None, Deny(Reason.INTERNAL_ERROR, grant.claims)
             token = os.urandom(8).hex()  # exits open without a row; nobody is held inside by a full disk
         self._recorded()
+        entry = section.direction is Direction.ENTRY
         self._let[token] = _Let(
-            lane=section.name, direction=section.direction, stay_id=stay_id, claims=grant.claims
+            lane=section.name,
+            direction=section.direction,
+            stay_id=stay_id,
+            claims=grant.claims,
+            issued_s=seen_s if entry else self._clock.monotonic_s(),
         )
         return token, grant
 
     def _scan_failed(self, state: _LaneState) -> None:
-        if state.section.direction is Direction.ENTRY:
-            self._show(Deny(Reason.INTERNAL_ERROR), state.section, self._clock.now())
+        """After an error of ours: take back what was half granted; an exit opens all the same."""
+        self._abandon(state)
+        section, now, seq = state.section, self._clock.now(), self._journal.last_seq()
+        if section.direction is Direction.ENTRY:
+            self._show(Deny(Reason.INTERNAL_ERROR), section, now, seq)
             return
         token = os.urandom(8).hex()
-        self._let[token] = _Let(lane=state.section.name, direction=Direction.EXIT, stay_id=None, claims=None)
-        self._show(Grant(None), state.section, self._clock.now())
+        self._let[token] = _Let(
+            lane=section.name,
+            direction=Direction.EXIT,
+            stay_id=None,
+            claims=None,
+            issued_s=self._clock.monotonic_s(),
+        )
         self._advance(state, Event.GRANTED, token)
+        self._show(Grant(None), section, now, seq)
+
+    def _abandon(self, state: _LaneState) -> None:
+        """Give back grants that the lane does not know of (an error came between)."""
+        name = state.section.name
+        for token in [
+            token for token, let in self._let.items() if let.lane == name and token not in state.lane.tokens
+        ]:
+            let = self._let.pop(token)
+            at = self._clock.now()
+            self._write(partial(self._standings.record_no_show, let.stay_id, let.lane, let.direction, at=at))
 
     # -- boards and cameras
 
@@ -319,7 +364,8 @@ class Gate:
                 )
             case Refused():
                 log.error("pulse refused", board=board, why=event.why.value)
-                self._pulse_ended(event.id, Event.PULSE_NOT_DONE)
+                opening = event.why is Refusal.BUSY  # the relay is closed for somebody just before
+                self._pulse_ended(event.id, Event.PULSE_DOUBTFUL if opening else Event.PULSE_NOT_DONE)
             case InputEdge():
                 for state in self._lanes.values():
                     contact = state.section.contact
@@ -347,7 +393,7 @@ class Gate:
             self._device(board, ok=ok, detail=detail)
         for state in self._lanes.values():
             if state.section.contact and state.section.contact.board == board:
-                state.lane = machine.with_contact(state.lane, answers=ok)
+                self._advance(state, Event.CONTACT_BACK if ok else Event.CONTACT_LOST)
             self._show_lane(state, detail if not ok else "")
         self._health_changed()
 
@@ -363,7 +409,7 @@ class Gate:
 
     def _device(self, device: str, *, ok: bool, detail: str) -> None:
         data = DeviceData(device=device, state="recovered" if ok else "fault", detail=detail[:200])
-        self._write(lambda: self._journal.append(Kind.DEVICE, data))
+        self.note(Kind.DEVICE, data)
 
     # -- the lane machine's effects
 
@@ -373,13 +419,17 @@ class Gate:
         for effect, about in effects:
             self._effect(effect, about, state, now_s)
         self._show_lane(state, state.detail)
-        self._serve_waiting(state)
+        if state.turned_aside and state.lane.state is State.READY:
+            state.turned_aside = False
+            self._look_again(state.section.name)
 
     def _effect(self, effect: Effect, token: str, state: _LaneState, now_s: float) -> None:
         section = state.section
         match effect:
             case Effect.PULSE:
-                pulse = Pulse(channel=section.channel, ms=section.pulse_ms, id=token, issued_s=now_s)
+                pulse = Pulse(
+                    channel=section.channel, ms=section.pulse_ms, id=token, issued_s=self._let[token].issued_s
+                )
                 if not self._submit(section.board, pulse):
                     log.error("pulse not taken", lane=section.name)
                     self._advance(state, Event.PULSE_NOT_DONE, token)
@@ -389,13 +439,16 @@ class Gate:
             case Effect.RECORD_NO_SHOW:
                 let = self._let.pop(token, None)
                 if let is not None:
-                    self._write(lambda: self._standings.record_no_show(let.stay_id, let.lane, let.direction))
+                    at = self._clock.now()
+                    self._write(
+                        partial(self._standings.record_no_show, let.stay_id, let.lane, let.direction, at=at)
+                    )
                     self._screen.count("no_shows")
                 state.last_pass = None
             case Effect.RAISE_FORCED:
-                self._write(lambda: self._journal.append(Kind.FORCED, LaneData(lane=section.name)))
+                self.note(Kind.FORCED, LaneData(lane=section.name))
             case Effect.RAISE_HELD:
-                self._write(lambda: self._journal.append(Kind.HELD_OPEN, LaneData(lane=section.name)))
+                self.note(Kind.HELD_OPEN, LaneData(lane=section.name))
             case Effect.CLEAR_ALARM:
                 log.info("lane is clear again", lane=section.name)
             case _:
@@ -405,44 +458,45 @@ class Gate:
         if let is None:
             return
         at = self._clock.now()
-        stay_id = let.stay_id
-        if let.direction is Direction.ENTRY and stay_id is not None:
-            self._write(lambda: self._standings.record_entry(stay_id, let.lane, at=at, assumed=assumed)[0])
+        if let.direction is Direction.ENTRY and let.stay_id is not None:
+            self._write(partial(self._standings.record_entry, let.stay_id, let.lane, at=at, assumed=assumed))
         else:
             self._write(
-                lambda: self._standings.record_exit(let.claims, stay_id, let.lane, at=at, assumed=assumed)
+                partial(
+                    self._standings.record_exit, let.claims, let.stay_id, let.lane, at=at, assumed=assumed
+                )
             )
         self._screen.count("passages")
         self._screen.refresh()
 
-    def _serve_waiting(self, state: _LaneState) -> None:
-        if state.waiting is not None and state.lane.state is State.READY:
-            scan, state.waiting = state.waiting, None
-            self._scan(scan)
-
     # -- recording and showing
 
-    def _write(self, record: Callable[[], Recorded]) -> None:
-        """Record something that has happened; what the journal cannot take now is owed and tried again."""
-        try:
-            record()
-        except JournalError as error:
-            log.error("event is owed to the journal", error=str(error), owed=len(self._owed) + 1)
-            if len(self._owed) < OWED_MAX:
-                self._owed.append(record)
-        else:
-            self._recorded()
+    def _write(self, record: Callable[[], object]) -> None:
+        """Record something that has happened; what the journal cannot take now is owed, in order, and tried again."""
+        if len(self._owed) >= OWED_MAX:
+            log.error("event is lost: the journal owes too many", owed=len(self._owed))
+            self._screen.count("events_lost")
+            return
+        self._owed.append(record)
+        self._pay_owed()
 
     def _pay_owed(self) -> None:
+        paid = False
         while self._owed:
             try:
                 self._owed[0]()
-            except JournalError:
-                return
-            self._owed.pop(0)
+            except JournalError as error:
+                log.error("events are owed to the journal", owed=len(self._owed), error=str(error))
+                break
+            except Exception:
+                log.exception("event cannot be recorded")
+                self._screen.count("events_lost")
+            self._owed.popleft()
+            paid = True
+        if paid:
             self._recorded()
 
-    def _show(self, answer: Grant | Refer | Deny, section: LaneSection, now: datetime) -> None:
+    def _show(self, answer: Grant | Refer | Deny, section: LaneSection, now: datetime, seq: int) -> None:
         claims = answer.claims
         outcome = Outcome.GRANT
         if not isinstance(answer, Grant):
@@ -455,7 +509,7 @@ class Gate:
             end = due_at(rule, entered_at=now, zone=self._policy.zone, pass_end=pass_end)
         self._screen.show(
             Verdict(
-                seq=self._journal.last_seq(),
+                seq=seq,
                 at=now,
                 lane=section.name,
                 direction=section.direction,
@@ -485,7 +539,11 @@ class Gate:
 
 
 def _timing(section: LaneSection) -> Timing:
-    return Timing(passage_wait_s=section.passage_wait_s, has_contact=section.passage == "contact")
+    return Timing(
+        passage_wait_s=section.passage_wait_s,
+        has_contact=section.passage == "contact",
+        leads_out=section.direction is Direction.EXIT,
+    )
 
 
 def _one_of(checked: list[Checked]) -> Checked:

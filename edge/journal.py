@@ -45,7 +45,8 @@ create table event (
   primary key (epoch, seq)
 ) without rowid;
 create table pass_state (
-  pass_id text primary key, last_shown_at integer, entries_used integer not null default 0
+  pass_id text primary key, last_shown_at integer, entries_used integer not null default 0,
+  pass_end_ms integer not null
 ) without rowid;
 create table stay (
   stay_id text primary key, pass_id text not null, person text not null, category text not null,
@@ -95,7 +96,7 @@ class Journal:
     def __init__(self, folder: Path, clock: Clock) -> None:
         self._clock, self._lock = clock, threading.RLock()
         self._epoch, self._head = "", GENESIS
-        self._last = self._acked = self._pruned_to = self._last_at_start = 0
+        self._last = self._acked = self._pruned_to = 0
         self.boot = os.urandom(8).hex()
         self.path = folder / "journal.db"
         self.set_aside: Path | None = None
@@ -120,22 +121,26 @@ class Journal:
             self._folder_lock.close()
             raise
 
-    def append(self, kind: Kind, data: BaseModel, change: Change | None = None) -> Recorded:
+    def append(
+        self, kind: Kind, data: BaseModel, change: Change | None = None, *, at: datetime | None = None
+    ) -> Recorded:
         """Record one event durably, together with what follows from it.
 
         Args:
             kind: What happened.
             data: Its border model.
             change: Called inside the transaction with the connection; whatever it raises undoes the event too.
+            at: When it happened, if that was before now.
 
         Raises:
             JournalError: The row is not durable; nothing may be done in its name.
         """
-        now = self._clock.now()
+        now = at or self._clock.now()
         with self._lock:
             recorded = Recorded(self._last + 1, os.urandom(8).hex(), now)
             body, digest = self._compose(recorded, kind, data)
             try:
+                self._roll_back()  # of a transaction whose own rollback failed
                 self._db.execute("begin immediate")
                 try:
                     self._db.execute(
@@ -207,11 +212,11 @@ class Journal:
     def new_epoch(self, *, centre_upto: int) -> str:
         """Begin a new epoch: the centre knows rows that this file lacks, so the file is an older copy of itself.
 
-        Rows recorded since this process started are carried over with their ids, numbered from 1: under their old
-        numbers the centre would take them for rows it has.
+        Every row without a receipt is carried over with its id, numbered from 1: under its old number the centre
+        would take it for another row. What it has already it knows by the id.
         """
         with self._lock:
-            carried = self.rows_after(self._last_at_start, 1_000_000, 1 << 40)
+            carried = self.rows_after(self._acked, 1_000_000, 1 << 40)
             log.warning(
                 "journal is an older copy: new epoch",
                 last=self._last,
@@ -232,28 +237,45 @@ class Journal:
             except apsw.Error as error:
                 raise JournalError(f"{self.path}: no new epoch could be begun: {error}") from error
             self._epoch, self._head, self._last = epoch, head, len(carried)
-            self._acked = self._pruned_to = self._last_at_start = 0
+            self._acked = self._pruned_to = 0
             return epoch
 
     def prune(self) -> int:
-        """Delete a bounded number of receipted rows older than seven days; returns how many."""
+        """Delete a bounded number of rows older than seven days; returns how many.
+
+        Of this epoch only receipted ones, and none behind a row that is younger: a row dated wrongly by a wrong clock
+        takes nothing with it. Of earlier epochs, whose unreceipted rows were carried over, all.
+        """
         horizon_ms = int((self._clock.now() - KEEP_RECEIPTED).timestamp() * 1000)
         with self._lock:
-            old = self.read(
-                "select seq from event where epoch = ? and seq > ? and seq <= ? and at_ms < ? order by seq limit ?",
-                (self._epoch, self._pruned_to, self._acked, horizon_ms, _PRUNE_ROWS),
-            )
-            if not old:
-                return 0
-            upto = old[-1][0]
+            young = self.read(
+                "select min(seq) from event where epoch = ? and seq > ? and at_ms >= ?",
+                (self._epoch, self._pruned_to, horizon_ms),
+            )[0][0]
+            upto = min(self._acked, self._pruned_to + _PRUNE_ROWS, self._last if young is None else young - 1)
             try:
                 with self._db:
-                    self._db.execute("delete from event where epoch = ? and seq <= ?", (self._epoch, upto))
-                    self._put_meta(pruned_to=str(upto))
+                    deleted = self._delete("epoch = ? and seq <= ?", (self._epoch, upto))
+                    deleted += self._delete(
+                        "(epoch, seq) in (select epoch, seq from event where epoch <> ? and at_ms < ? limit ?)",
+                        (self._epoch, horizon_ms, _PRUNE_ROWS),
+                    )
+                    if upto > self._pruned_to:
+                        self._put_meta(pruned_to=str(upto))
             except apsw.Error as error:
                 raise JournalError(f"{self.path}: old rows were not deleted: {error}") from error
-            self._pruned_to = upto
-            return len(old)
+            self._pruned_to = max(self._pruned_to, upto)
+            return deleted
+
+    def forget(self, query: str, values: tuple[Any, ...]) -> int:
+        """Run one statement that deletes what is no longer needed; returns how many rows went."""
+        with self._lock:
+            try:
+                with self._db:
+                    self._db.execute(query, values)
+                return int(self._db.changes())
+            except apsw.Error as error:
+                raise JournalError(f"{self.path}: old rows were not deleted: {error}") from error
 
     def close(self) -> None:
         """Close the file and let go of the folder."""
@@ -351,7 +373,6 @@ class Journal:
         self._last, self._head = self._pruned_to, GENESIS
         if last:
             self._last, self._head = last[0][0], json.loads(last[0][1])["hash"]
-        self._last_at_start = self._last
 
     def _meta(self) -> dict[str, str]:
         return dict(self.read("select key, value from meta"))
@@ -362,6 +383,10 @@ class Journal:
                 self._put_meta(**values)
         except apsw.Error as error:
             raise JournalError(f"{self.path}: {', '.join(values)} could not be written: {error}") from error
+
+    def _delete(self, where: str, values: tuple[Any, ...]) -> int:
+        self._db.execute(f"delete from event where {where}", values)  # noqa: S608  # constants of this module
+        return int(self._db.changes())
 
     def _put_meta(self, **values: str) -> None:
         self._db.executemany("insert or replace into meta values (?, ?)", list(values.items()))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, assert_never
 
-MAX_TOKENS: Final = 4
+MAX_TOKENS: Final = 32  # more people than a lane holds; only a queue of held-up codes gets here
 
 
 class State(StrEnum):
@@ -31,6 +31,8 @@ class Event(StrEnum):
     PULSE_DOUBTFUL = "pulse_doubtful"  # perhaps executed; never repeated
     CONTACT_ACTIVE = "contact_active"
     CONTACT_CLEAR = "contact_clear"
+    CONTACT_LOST = "contact_lost"  # its module does not answer: passages cannot be seen
+    CONTACT_BACK = "contact_back"
     DEADLINE = "deadline"
 
 
@@ -51,11 +53,15 @@ Effects = tuple[tuple[Effect, str], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """How a lane waits, in seconds, and whether a contact reports passages."""
+    """How a lane waits, in seconds, whether a contact reports passages, and whether it leads out.
+
+    At an exit somebody may walk although the pulse failed (by button or key), so the token waits for the contact.
+    """
 
     passage_wait_s: float = 5.0
     held_open_after_s: float = 30.0
     has_contact: bool = True
+    leads_out: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,37 +96,50 @@ def step(lane: Lane, event: Event, now_s: float, timing: Timing, token: str = ""
                 return lane, ()
             return _without(lane, token), ((Effect.RECORD_ASSUMED, token),)
         case Event.PULSE_NOT_DONE:
-            if token not in lane.tokens:
+            if token not in lane.tokens or (timing.leads_out and timing.has_contact):
                 return lane, ()
             return _without(lane, token), ((Effect.RECORD_NO_SHOW, token),)
         case Event.CONTACT_ACTIVE:
             return _contact_active(lane, now_s, timing)
         case Event.CONTACT_CLEAR:
             return _contact_clear(lane, now_s, timing)
+        case Event.CONTACT_LOST:
+            after, effects = _contact_clear(lane, now_s, timing)
+            return replace(after, blind=True), effects
+        case Event.CONTACT_BACK:
+            return replace(lane, blind=False), ()
         case Event.DEADLINE:
-            return _deadline(lane, now_s)
+            return _deadline(lane, now_s, timing)
         case _:
             assert_never(event)
 
 
-def with_contact(lane: Lane, *, answers: bool) -> Lane:
-    """The lane after its passage contact's module went or came back."""
-    return replace(lane, blind=not answers)
-
-
 def _granted(lane: Lane, now_s: float, timing: Timing, token: str) -> tuple[Lane, Effects]:
-    dropped: Effects = ()
+    before: Effects = ()
     tokens = lane.tokens
     if len(tokens) >= MAX_TOKENS:
-        dropped, tokens = ((Effect.RECORD_ASSUMED, tokens[0]),), tokens[1:]
-    occupied = lane.state in {State.PASSING, State.HELD}
-    after = replace(
-        lane,
-        state=lane.state if occupied else State.GRANTED,
-        tokens=(*tokens, token),
-        deadline_s=lane.deadline_s if occupied else now_s + timing.passage_wait_s,
-    )
-    return after, (*dropped, (Effect.PULSE, token))
+        before, tokens = ((_unseen(lane, timing), tokens[0]),), tokens[1:]
+    pulse: Effects = (*before, (Effect.PULSE, token))
+    wait_until_s = now_s + timing.passage_wait_s
+    match lane.state:
+        case State.READY | State.GRANTED:
+            return replace(lane, state=State.GRANTED, tokens=(*tokens, token), deadline_s=wait_until_s), pulse
+        case State.PASSING:
+            return replace(lane, tokens=(*tokens, token)), pulse
+        case State.HELD:  # the contact is stuck and will not tell: after the wait they count as gone through
+            return replace(lane, tokens=(*tokens, token), deadline_s=wait_until_s), pulse
+        case State.FORCED:  # who stands in the lane has shown a code after all
+            held_at_s = now_s + timing.held_open_after_s
+            after = replace(lane, state=State.PASSING, tokens=tokens, deadline_s=held_at_s)
+            return after, (*pulse, (Effect.RECORD_PASSAGE, token))
+        case _:
+            assert_never(lane.state)
+
+
+def _unseen(lane: Lane, timing: Timing) -> Effect:
+    """What a token comes to whose walk nobody reported: only a contact that works can say that nobody walked."""
+    can_tell = timing.has_contact and not lane.blind and lane.state is not State.HELD
+    return Effect.RECORD_NO_SHOW if can_tell else Effect.RECORD_ASSUMED
 
 
 def _without(lane: Lane, token: str) -> Lane:
@@ -149,13 +168,19 @@ def _contact_clear(lane: Lane, now_s: float, timing: Timing) -> tuple[Lane, Effe
     return replace(lane, state=State.READY, deadline_s=None), cleared
 
 
-def _deadline(lane: Lane, now_s: float) -> tuple[Lane, Effects]:
+def _deadline(lane: Lane, now_s: float, timing: Timing) -> tuple[Lane, Effects]:
     if lane.deadline_s is None or now_s < lane.deadline_s:
         return lane, ()
-    if lane.state is State.GRANTED:
-        outcome = Effect.RECORD_ASSUMED if lane.blind else Effect.RECORD_NO_SHOW
-        over = tuple((outcome, token) for token in lane.tokens)
-        return replace(lane, state=State.READY, tokens=(), deadline_s=None), over
-    if lane.state in {State.PASSING, State.FORCED}:
-        return replace(lane, state=State.HELD, deadline_s=None), ((Effect.RAISE_HELD, ""),)
-    return replace(lane, deadline_s=None), ()
+    over = tuple((_unseen(lane, timing), token) for token in lane.tokens)
+    match lane.state:
+        case State.GRANTED:
+            return replace(lane, state=State.READY, tokens=(), deadline_s=None), over
+        case State.PASSING | State.FORCED:
+            wait_until_s = now_s + timing.passage_wait_s if lane.tokens else None
+            return replace(lane, state=State.HELD, deadline_s=wait_until_s), ((Effect.RAISE_HELD, ""),)
+        case State.HELD:
+            return replace(lane, tokens=(), deadline_s=None), over
+        case State.READY:
+            return replace(lane, deadline_s=None), ()
+        case _:
+            assert_never(lane.state)

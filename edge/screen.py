@@ -13,7 +13,10 @@ from edge.kiosk.view import Inside, LaneView, Listener, Snapshot, Uplink, Verdic
 from edge.standing import Standings, Stay
 from passes.vocabulary import Category, Colour, Direction
 from shell.clock import Clock
+from shell.logs import get_logger
 from sync.messages import DecisionData, Health, Kind, LaneHealth, Outcome
+
+log = get_logger("screen")
 
 VERDICTS_KEPT: Final = 200
 REFUSED_SHOWN: Final = 20
@@ -153,7 +156,10 @@ class Screen:
         with self._lock:
             listeners = list(self._listeners)
         for listener in listeners:
-            listener(verdict)
+            try:
+                listener(verdict)
+            except Exception:  # a page's trouble is not the gate's
+                log.exception("a page could not be told")
 
     def _inside(self, stay: Stay, now: datetime) -> Inside:
         assert stay.entered_at is not None

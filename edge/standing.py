@@ -5,7 +5,7 @@ neither. Times in the tables are milliseconds since 1970 in UTC, always handed i
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -15,10 +15,11 @@ from edge.journal import Journal, Recorded
 from passes.claims import Claims
 from passes.decide import Deny as Denied
 from passes.decide import Grant, Presence, Refer, Standing
-from passes.stay import StayFacts, due_at, is_red, rule_of_claim
+from passes.stay import LATE_EXIT_GRACE, StayFacts, due_at, is_red, rule_of_claim
 from passes.vocabulary import Category, Colour, Direction
 from sync.messages import DecisionData, Kind, NoShowData, Outcome, PassageData
 
+KEEP_ENDED: Final = timedelta(days=30)  # personal data of visits that are over, at the gate
 _STAY_COLUMNS: Final = (
     "stay_id, pass_id, person, category, unit, purpose, stay_claim, pass_end_ms, state, entered_ms, due_ms"
 )
@@ -107,7 +108,7 @@ class Standings:
         hard = claims.category.colour is Colour.BLUE
 
         def change(db: apsw.Connection, recorded: Recorded) -> None:
-            _remember_code(db, claims.pass_id, shown_at)
+            _remember_code(db, claims, shown_at)
             db.execute(
                 "insert into stay (stay_id, pass_id, person, category, unit, purpose, stay_claim, pass_end_ms, lane,"
                 " state, granted_ms) select ?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending', ? where not exists (select 1 from"
@@ -148,7 +149,7 @@ class Standings:
 
         def change(db: apsw.Connection, _: Recorded) -> None:
             if claims is not None:
-                _remember_code(db, claims.pass_id, shown_at)
+                _remember_code(db, claims, shown_at)
 
         return self._journal.append(Kind.DECISION, data, change)
 
@@ -166,15 +167,12 @@ class Standings:
         )
         return self._journal.append(Kind.DECISION, data)
 
-    def record_entry(
-        self, stay_id: str, lane: str, *, at: datetime, assumed: bool
-    ) -> tuple[Recorded, Stay | None]:
-        """Record the passage that begins a pending stay; returns the stay as it is now."""
+    def record_entry(self, stay_id: str, lane: str, *, at: datetime, assumed: bool) -> Recorded:
+        """Record the passage that begins a pending stay. ``at`` is when somebody walked."""
         stay = self.stay(stay_id)
         if stay is None:
-            return self._journal.append(
-                Kind.PASSAGE, PassageData(lane=lane, direction=Direction.ENTRY, assumed=assumed)
-            ), None
+            unknown = PassageData(lane=lane, direction=Direction.ENTRY, assumed=assumed)
+            return self._journal.append(Kind.PASSAGE, unknown, at=at)
         visitor = stay.category.colour is Colour.BLUE
         end = due_at(
             rule_of_claim(stay.stay_claim),
@@ -194,33 +192,35 @@ class Standings:
 
         def change(db: apsw.Connection, _: Recorded) -> None:
             db.execute(
+                "update stay set state = 'inside', entered_ms = ?, due_ms = ?, assumed = ?"
+                " where stay_id = ? and state = 'pending'",
+                (_ms(at), _ms(end) if end else None, assumed, stay_id),
+            )
+            if db.changes() != 1:
+                return  # its exit was recorded before its entry: it has left
+            db.execute(
                 "update stay set state = 'superseded' where pass_id = ? and state = 'inside' and stay_id != ?",
                 (stay.pass_id, stay_id),
             )
             db.execute(
-                "update stay set state = 'inside', entered_ms = ?, due_ms = ?, assumed = ? where stay_id = ?",
-                (_ms(at), _ms(end) if end else None, assumed, stay_id),
-            )
-            db.execute(
-                "insert into pass_state (pass_id, entries_used) values (?, 1)"
+                "insert into pass_state (pass_id, entries_used, pass_end_ms) values (?, 1, ?)"
                 " on conflict (pass_id) do update set entries_used = entries_used + 1",
-                (stay.pass_id,),
+                (stay.pass_id, _ms(stay.pass_end)),
             )
 
-        recorded = self._journal.append(Kind.PASSAGE, data, change)
-        return recorded, self.stay(stay_id)
+        return self._journal.append(Kind.PASSAGE, data, change, at=at)
 
     def record_exit(
         self, claims: Claims | None, stay_id: str | None, lane: str, *, at: datetime, assumed: bool
     ) -> Recorded:
         """Record that somebody went out, and close the stay if it is known."""
-        stay = self.stay(stay_id) if stay_id else None
+        stay = self.stay(stay_id) if stay_id else self.open_stay(claims) if claims else None
         subject = _stay_subject(stay) if stay else _subject(claims) if claims else {}
         data = PassageData(
             **subject,
             lane=lane,
             direction=Direction.EXIT,
-            stay_id=stay_id,
+            stay_id=stay.stay_id if stay else None,
             entered_at=stay.entered_at if stay else None,
             due_at=stay.due_at if stay else None,
             assumed=assumed,
@@ -229,12 +229,14 @@ class Standings:
         def change(db: apsw.Connection, _: Recorded) -> None:
             db.execute(
                 "update stay set state = 'left', exited_ms = ? where stay_id = ? and state in ('pending', 'inside')",
-                (_ms(at), stay_id),
+                (_ms(at), data.stay_id),
             )
 
-        return self._journal.append(Kind.PASSAGE, data, change)
+        return self._journal.append(Kind.PASSAGE, data, change, at=at)
 
-    def record_no_show(self, stay_id: str | None, lane: str, direction: Direction) -> Recorded:
+    def record_no_show(
+        self, stay_id: str | None, lane: str, direction: Direction, *, at: datetime
+    ) -> Recorded:
         """Record that nobody walked after a grant; a pending stay is given back, an open one stays open."""
         stay = self.stay(stay_id) if stay_id else None
         data = NoShowData(
@@ -246,7 +248,7 @@ class Standings:
                 "update stay set state = 'no_show' where stay_id = ? and state = 'pending'", (stay_id,)
             )
 
-        return self._journal.append(Kind.NO_SHOW, data, change)
+        return self._journal.append(Kind.NO_SHOW, data, change, at=at)
 
     def stay(self, stay_id: str) -> Stay | None:
         """One stay by its id."""
@@ -257,17 +259,30 @@ class Standings:
         """The stay that an exit with this pass would end: its own, else the person's."""
         rows = self._journal.read(
             f"select {_STAY_COLUMNS} from stay where (pass_id = ? or person = ?) and state in ('inside', 'pending')"  # noqa: S608
-            " order by pass_id = ? desc, granted_ms desc limit 1",
+            " order by pass_id = ? desc, state = 'inside' desc, granted_ms desc limit 1",
             (claims.pass_id, claims.person, claims.pass_id),
         )
         return _stay(rows[0]) if rows else None
 
-    def pending(self) -> list[tuple[str, str]]:
-        """Stays left pending by an earlier run, with their lanes."""
-        return [
-            (row[0], row[1])
-            for row in self._journal.read("select stay_id, lane from stay where state = 'pending'")
-        ]
+    def pending(self) -> list[tuple[str, str, datetime]]:
+        """Stays left pending by an earlier run: id, lane, and when the lane was opened."""
+        rows = self._journal.read("select stay_id, lane, granted_ms from stay where state = 'pending'")
+        return [(stay_id, lane, datetime.fromtimestamp(ms / 1000, UTC)) for stay_id, lane, ms in rows]
+
+    def forget_old(self, now: datetime) -> int:
+        """Delete what is needed no more: ended stays that keep nobody out, and codes of passes that are over."""
+        horizon_ms, limit = _ms(now - KEEP_ENDED), 500
+        gone = self._journal.forget(
+            "delete from stay where stay_id in (select stay_id from stay where state in ('left', 'no_show',"
+            " 'superseded') and coalesce(exited_ms, granted_ms) < ? and (settled or due_ms is null or exited_ms is null"
+            " or exited_ms - due_ms <= ?) limit ?)",
+            (horizon_ms, int(LATE_EXIT_GRACE.total_seconds() * 1000), limit),
+        )
+        return gone + self._journal.forget(
+            "delete from pass_state where pass_id in (select pass_id from pass_state where pass_end_ms < ?"
+            " and pass_id not in (select pass_id from stay where state in ('pending', 'inside')) limit ?)",
+            (horizon_ms, limit),
+        )
 
     def fell_due(self, since: datetime, now: datetime) -> bool:
         """Whether a stay's end lies after ``since`` and not after ``now``."""
@@ -323,13 +338,13 @@ def _stay(row: tuple[Any, ...]) -> Stay:
     )
 
 
-def _remember_code(db: apsw.Connection, pass_id: str, shown_at: int | None) -> None:
+def _remember_code(db: apsw.Connection, claims: Claims, shown_at: int | None) -> None:
     if shown_at is None:
         return
     db.execute(
-        "insert into pass_state (pass_id, last_shown_at) values (?, ?) on conflict (pass_id)"
+        "insert into pass_state (pass_id, last_shown_at, pass_end_ms) values (?, ?, ?) on conflict (pass_id)"
         " do update set last_shown_at = max(coalesce(last_shown_at, 0), excluded.last_shown_at)",
-        (pass_id, shown_at),
+        (claims.pass_id, shown_at, claims.expires_at * 1000),
     )
 
 

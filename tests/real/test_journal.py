@@ -70,7 +70,7 @@ def test_a_change_that_fails_leaves_neither_event_nor_number_used(journal: Journ
     record(journal, 1)
 
     def spoil(db: apsw.Connection, _: object) -> None:
-        db.execute("insert into pass_state (pass_id) values ('aa')")
+        db.execute("insert into pass_state (pass_id, pass_end_ms) values ('aa', 1)")
         raise RuntimeError("crash in the middle")
 
     with pytest.raises(RuntimeError, match="crash"):
@@ -110,28 +110,59 @@ def test_rows_are_handed_out_in_bounded_portions_but_never_none(journal: Journal
     assert [seq for seq, _ in journal.rows_after(1, 9, 1)] == [2]
 
 
-def test_k1_an_older_copy_of_the_file_begins_a_new_epoch_and_keeps_what_it_recorded(
+def test_k1_an_older_copy_of_the_file_begins_a_new_epoch_and_carries_all_that_has_no_receipt(
     tmp_path: Path, clock: HandClock
 ) -> None:
     journal = Journal(tmp_path, clock)
     record(journal, 3)
+    journal.acknowledge(journal.epoch(), 1)
     journal.close()
     restored = Journal(tmp_path, clock)  # the centre has seen more of this epoch than the copy holds
     record(restored, 2)
     old = restored.epoch()
-    fresh_ids = [json.loads(body)["id"] for _, body in restored.rows_after(3, *ALL)]
+    unreceipted = [json.loads(body)["id"] for _, body in restored.rows_after(1, *ALL)]
     assert restored.acknowledge(old, 40) is AckResult.BEYOND_LAST
     epoch = restored.new_epoch(centre_upto=40)
     rows = [json.loads(body) for _, body in restored.rows_after(0, *ALL)]
     assert epoch != old
-    assert [(row["seq"], row["id"]) for row in rows] == list(enumerate(fresh_ids, start=1))
+    assert [(row["seq"], row["id"]) for row in rows] == list(enumerate(unreceipted, start=1))
     assert all(row["hash"] == chain_hash(row) for row in rows)
     record(restored, 1)
-    assert restored.last_seq() == 3
+    assert restored.last_seq() == 5
     restored.close()
     again = Journal(tmp_path, clock)
-    assert (again.epoch(), again.last_seq(), again.acked()) == (epoch, 3, 0)
+    assert (again.epoch(), again.last_seq(), again.acked()) == (epoch, 5, 0)
     again.close()
+
+
+def test_rows_of_an_earlier_epoch_go_after_their_seven_days(journal: Journal, clock: HandClock) -> None:
+    record(journal, 3)
+    journal.acknowledge(journal.epoch(), 3)
+    journal.new_epoch(centre_upto=9)
+    record(journal, 1)
+    clock.advance(timedelta(days=8).total_seconds())
+    assert journal.prune() == 3
+    assert journal.read("select count(*) from event") == [(1,)]
+
+
+def test_a_row_dated_by_a_wrong_clock_takes_no_younger_row_with_it(
+    journal: Journal, clock: HandClock
+) -> None:
+    record(journal, 2)
+    clock.wall -= timedelta(days=300)
+    record(journal, 1)
+    clock.wall += timedelta(days=300)
+    record(journal, 2)
+    journal.acknowledge(journal.epoch(), 5)
+    assert journal.prune() == 0
+    clock.advance(timedelta(days=7, seconds=1).total_seconds())
+    assert journal.prune() == 5
+
+
+def test_a_transaction_left_open_by_a_failed_rollback_is_closed_by_the_next_row(journal: Journal) -> None:
+    journal.read("begin immediate")
+    record(journal, 1)
+    assert journal.last_seq() == 1
 
 
 def test_a_second_process_is_told_that_the_folder_is_in_use(

@@ -77,6 +77,12 @@ def test_a_wrong_value_is_named_with_its_line_and_what_is_allowed(
         ('board = "relays"', 'board = "inputs"', "is not a relay board of this file"),
         ('board = "inputs", channel = 1', 'board = "relays", channel = 1', "has no inputs"),
         ('name = "exit"', 'name = "entry"', "have the same name"),
+        (
+            'board = "inputs", channel = 2',
+            'board = "inputs", channel = 1',
+            "two lanes share one passage contact",
+        ),
+        ("passage_wait_s = 5", "passage_wait_s = 1", "at least one second longer than pulse_ms"),
         ('release = "pulse_to_open"', 'release = "energise_to_lock"', "is not driven yet"),
         ('contact = { board = "inputs", channel = 1 }\n', "", "needs contact"),
     ],

@@ -3,9 +3,10 @@ from collections import Counter
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from edge.lane import MAX_TOKENS, Effect, Effects, Event, Lane, State, Timing, step, with_contact
+from edge.lane import MAX_TOKENS, Effect, Effects, Event, Lane, State, Timing, step
 
 TIMING = Timing(passage_wait_s=5.0, held_open_after_s=30.0)
+EXIT = Timing(passage_wait_s=5.0, held_open_after_s=30.0, leads_out=True)
 BLIND_LANE = Timing(passage_wait_s=5.0, has_contact=False)
 
 
@@ -90,12 +91,57 @@ def test_without_a_contact_the_pulse_is_the_passage() -> None:
 
 
 def test_s16_with_a_silent_contact_an_entry_is_assumed_not_given_back() -> None:
-    lane, _ = step(Lane(), Event.GRANTED, 0.0, TIMING, "a")
-    lane = with_contact(lane, answers=False)
-    assert step(lane, Event.DEADLINE, 5.0, TIMING) == (
-        with_contact(Lane(), answers=False),
-        ((Effect.RECORD_ASSUMED, "a"),),
+    lane, effects = run((0.0, Event.GRANTED, "a"), (1.0, Event.CONTACT_LOST), (5.0, Event.DEADLINE))
+    assert lane == Lane(blind=True)
+    assert effects[-1] == (Effect.RECORD_ASSUMED, "a")
+    lane, effects = run(
+        (0.0, Event.CONTACT_LOST), (1.0, Event.CONTACT_BACK), (2.0, Event.GRANTED, "a"), (7.0, Event.DEADLINE)
     )
+    assert effects[-1] == (Effect.RECORD_NO_SHOW, "a")
+
+
+def test_s16_a_contact_lost_in_mid_walk_does_not_hold_the_lane_for_ever() -> None:
+    for start in ((0.0, Event.GRANTED, "a"), (0.0, Event.PULSE_DONE, "x")):
+        lane, _ = run(start, (1.0, Event.CONTACT_ACTIVE), (2.0, Event.CONTACT_LOST))
+        assert lane == Lane(blind=True)
+
+
+def test_a_stuck_contact_at_an_exit_still_lets_stays_end() -> None:
+    lane, effects = run(
+        (0.0, Event.CONTACT_ACTIVE),
+        (30.0, Event.DEADLINE),
+        (60.0, Event.GRANTED, "a"),
+        (65.0, Event.DEADLINE),
+        timing=EXIT,
+    )
+    assert lane.state is State.HELD
+    assert lane.tokens == ()
+    assert effects[-2:] == ((Effect.PULSE, "a"), (Effect.RECORD_ASSUMED, "a"))
+
+
+def test_who_stands_in_the_exit_and_then_shows_a_code_has_walked() -> None:
+    lane, effects = run(
+        (0.0, Event.CONTACT_ACTIVE), (1.0, Event.GRANTED, "a"), (2.0, Event.CONTACT_CLEAR), timing=EXIT
+    )
+    assert lane == Lane()
+    assert effects == ((Effect.RAISE_FORCED, ""), (Effect.PULSE, "a"), (Effect.RECORD_PASSAGE, "a"))
+
+
+def test_at_an_exit_whose_relay_fails_the_contact_still_tells_who_left_by_the_button() -> None:
+    _, effects = run(
+        (0.0, Event.GRANTED, "a"),
+        (0.1, Event.PULSE_NOT_DONE, "a"),
+        (2.0, Event.CONTACT_ACTIVE),
+        timing=EXIT,
+    )
+    assert effects == ((Effect.PULSE, "a"), (Effect.RECORD_PASSAGE, "a"))
+
+
+def test_many_codes_held_up_at_an_exit_make_nobody_leave() -> None:
+    shown = [(0.1 * number, Event.GRANTED, str(number)) for number in range(MAX_TOKENS + 3)]
+    _, effects = run(*shown, (60.0, Event.DEADLINE), timing=EXIT)
+    ends = [effect for effect, _ in effects if effect is not Effect.PULSE]
+    assert ends == [Effect.RECORD_NO_SHOW] * (MAX_TOKENS + 3)
 
 
 class LaneMachine(RuleBasedStateMachine):
@@ -142,8 +188,9 @@ class LaneMachine(RuleBasedStateMachine):
 
     @invariant()
     def a_lane_with_somebody_to_wait_for_has_a_deadline(self) -> None:
-        if self.lane.state is State.GRANTED:
+        if self.lane.tokens:
             assert self.lane.deadline_s is not None
+        if self.lane.state is State.GRANTED:
             assert self.lane.tokens
 
 
