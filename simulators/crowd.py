@@ -204,7 +204,7 @@ class Crowd:
             "name": name,
             "phone": f"+86138{self._rng.randrange(10**8):08d}",
             "category": category,
-            "unit": self._rng.randrange(1, 9),
+            "unit": self._rng.randrange(7, 47),
             "purpose": purpose,
             "valid_minutes": valid_minutes,
             "gates": [0],
