@@ -21,6 +21,8 @@ from controller.issuer_keys import IssuerKeyError, load_key_set, load_keys
 from controller.issuing import Issuer
 from controller.overstay import OverstayMonitor
 from controller.people import read_pepper
+from controller.phone.enrolment import Enrolment
+from controller.phone.routers import phone_routers
 from controller.sms import HttpSms
 from controller.store import Store
 from controller.units import load_units
@@ -91,7 +93,7 @@ class CentreDaemon:
                 clock=self._clock,
                 rng=Random(),  # noqa: S311  # jitter, not a secret
             )
-            routers: list[APIRouter] = []
+            routers = self._phone_routers(issuers, token)
             if token is not None:
                 routers.append(
                     api_router(token=token, store=self._store, issuers=issuers, changed=self._console.changed)
@@ -170,6 +172,16 @@ class CentreDaemon:
             )
             for site in self._config.sites.values()
         }
+
+    def _phone_routers(self, issuers: dict[int, Issuer], token: str | None) -> list[APIRouter]:
+        enrolment = Enrolment(
+            store=self._store,
+            issuers=issuers,
+            clock=self._clock,
+            random_bytes=secrets.token_bytes,
+            changed=self._console.changed,
+        )
+        return phone_routers(enrolment, clock=self._clock, config=self._config, token=token)
 
     def _make_alerts(self) -> AlertOutbox | None:
         if self._sms is None:

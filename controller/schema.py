@@ -257,3 +257,25 @@ alert = Table(  # the SMS outbox; later steps of an escalation are further rows 
     ),
     Index("ix_alert_due", "next_at", **_where("state = 'queued'")),
 )
+
+enrolment = Table(  # one-time links for phones; a used or expired one keeps no name and no number
+    "enrolment",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("secret_hash", String(64), nullable=False, unique=True),
+    Column("challenge", String(64), nullable=False),
+    Column("site", Integer, nullable=False),
+    Column("category", String(20), nullable=False),
+    Column("ordered", Text),  # what the pass is to say, as JSON, until it has been issued
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    Column("used_at", Moment),
+    Column("holder_key", String(66)),
+    Column("key_level", Integer),
+    Column("device", String(40)),
+    Column("pass_id", String(16)),
+    Column("pass_expires_at", Moment),
+    Column("sealed", LargeBinary),
+    CheckConstraint("(used_at is null) = (holder_key is null)", name="used"),
+    Index("ix_enrolment_expires_at", "expires_at"),
+)

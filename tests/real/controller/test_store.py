@@ -49,12 +49,13 @@ def test_a_file_that_is_no_database_is_refused_and_kept(tmp_path: Path) -> None:
 def test_a_database_of_a_newer_version_is_refused(centre: Centre) -> None:
     centre.store.close()
     with sqlite3.connect(centre.path) as connection:
+        (newest,) = connection.execute("select version_num from alembic_version").fetchone()
         connection.execute("update alembic_version set version_num = '9999'")
     connection.close()
     with pytest.raises(StoreError, match="newer version"):
         Store(centre.path)
     with sqlite3.connect(centre.path) as connection:
-        connection.execute("update alembic_version set version_num = '0001'")
+        connection.execute("update alembic_version set version_num = ?", (newest,))
     connection.close()
     centre.reopen()
 

@@ -1,0 +1,296 @@
+"""Enrolment: a one-time link becomes a pass that is bound to the key of the first phone that opens it.
+
+Of a link only the SHA-256 of its secret is kept, and of the order behind it nothing once the pass is out or the link
+is dead. Claiming a link, issuing its pass and recording that are three transactions: a centre that dies in between
+has claimed the link for one key, and that key alone may ask again and gets the pass.
+"""
+
+import base64
+import hashlib
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import IntEnum, StrEnum
+from typing import Final
+
+from sqlalchemy import Row, and_, select
+
+from controller import schema
+from controller.api import PassRequest
+from controller.issuing import IssuedPass, IssueError, Issuer, StandingError
+from controller.store import Store
+from passes.keys import holder_verifies
+from passes.vocabulary import Category, PassId
+from shell.clock import Clock
+from shell.logs import get_logger
+
+SECRET_BYTES: Final = 16
+CHALLENGE_BYTES: Final = 32
+SOFT_LIFE_MAX: Final = timedelta(hours=12)  # a key that can be copied is trusted as long as paper is
+KEPT_AFTER_END: Final = timedelta(days=30)  # so long a second phone is told "already enrolled"
+_PROOF_DOMAIN: Final = b"GP1/enrol\x00"
+_DEVICE_MAX: Final = 40
+log = get_logger("enrolment")
+
+
+class KeyLevel(IntEnum):
+    """How the phone keeps its key, as the pass's flags say it (bits 4 and 5)."""
+
+    SOFT = 1  # could be copied by somebody who takes over the page
+    KEPT = 2  # non-extractable, in the browser's store
+
+
+class Refusal(StrEnum):
+    """Why a link gave no pass."""
+
+    UNKNOWN = "unknown"  # wrong, expired or withdrawn: one answer for all
+    USED = "used"
+    NOT_PROVEN = "not_proven"
+    RED = "red"
+    LATER = "later"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """A new link: ``secret`` is told once, here, and goes into the fragment."""
+
+    id: str
+    secret: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offered:
+    """What a phone is told before it makes a key."""
+
+    challenge: bytes
+    site: int
+    category: Category
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrolled:
+    """A pass for the phone that proved its key."""
+
+    sealed: bytes
+    pass_id: PassId
+    site: int
+    category: Category
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkState:
+    """What the issuer of a link may know about it."""
+
+    id: str
+    site: int
+    expires_at: datetime
+    used_at: datetime | None
+    device: str | None
+    key_level: KeyLevel | None
+    pass_id: PassId | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """A phone's key: its compressed point, how it is kept, and its signature over ``proof_message``."""
+
+    public_key: bytes
+    signature: bytes
+    level: KeyLevel
+    device: str
+
+
+def proof_message(challenge: bytes, public_key: bytes) -> bytes:
+    """What the phone signs to show that it holds the key; its own domain, so it is never a code."""
+    return _PROOF_DOMAIN + challenge + public_key
+
+
+class Enrolment:
+    """Makes links and turns each into one pass.
+
+    Args:
+        store: The centre's database.
+        issuers: The issuer of each site.
+        clock: Wall time.
+        random_bytes: Unpredictable bytes, such as ``secrets.token_bytes``.
+        changed: Called when a phone has enrolled.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        issuers: Mapping[int, Issuer],
+        clock: Clock,
+        random_bytes: Callable[[int], bytes],
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._store, self._issuers, self._clock = store, issuers, clock
+        self._random_bytes, self._changed = random_bytes, changed
+        self._one_at_a_time = threading.Lock()
+
+    @property
+    def sites(self) -> tuple[int, ...]:
+        """The sites that passes can be issued for."""
+        return tuple(self._issuers)
+
+    def offer(self, order: PassRequest, *, site: int, life: timedelta) -> Link:
+        """Make a link for a pass that the phone's key will complete.
+
+        Args:
+            order: What the pass is to say; without a holder key, and not static.
+            site: Whose pass; one of ``sites``.
+            life: How long the link may be opened.
+        """
+        assert order.holder_key is None and not order.static and site in self._issuers
+        now = self._clock.now()
+        secret = _base64url(self._random_bytes(SECRET_BYTES))
+        link = Link(id=self._random_bytes(8).hex(), secret=secret, expires_at=now + life)
+        table = schema.enrolment
+        with self._store.transaction() as connection:
+            connection.execute(table.delete().where(table.c.expires_at < now - KEPT_AFTER_END))
+            dead = and_(table.c.expires_at <= now, table.c.ordered.is_not(None))
+            connection.execute(table.update().where(dead).values(ordered=None))
+            connection.execute(
+                table.insert().values(
+                    id=link.id,
+                    secret_hash=_hashed(secret),
+                    challenge=self._random_bytes(CHALLENGE_BYTES).hex(),
+                    site=site,
+                    category=order.category,
+                    ordered=order.model_dump_json(),
+                    created_at=now,
+                    expires_at=link.expires_at,
+                )
+            )
+        return link
+
+    def state(self, link_id: str) -> LinkState | None:
+        """What became of a link, for its issuer."""
+        table = schema.enrolment
+        with self._store.transaction() as connection:
+            row = connection.execute(select(table).where(table.c.id == link_id)).one_or_none()
+        if row is None:
+            return None
+        return LinkState(
+            id=row.id,
+            site=row.site,
+            expires_at=row.expires_at,
+            used_at=row.used_at,
+            device=row.device,
+            key_level=None if row.key_level is None else KeyLevel(row.key_level),
+            pass_id=None if row.pass_id is None else PassId(row.pass_id),
+        )
+
+    def look(self, secret: str) -> Offered | Refusal:
+        """What the link offers; nothing is used up by looking."""
+        row = self._find(secret)
+        if row is None:
+            return Refusal.UNKNOWN
+        if row.used_at is not None:
+            return Refusal.USED
+        return Offered(
+            challenge=bytes.fromhex(row.challenge),
+            site=row.site,
+            category=Category.from_code(row.category),
+            expires_at=row.expires_at,
+        )
+
+    def enrol(self, secret: str, proof: Proof) -> Enrolled | Refusal:
+        """Give the link's pass to the first key that is proven; the same key may ask again and gets the same pass."""
+        with self._one_at_a_time:
+            row = self._find(secret)
+            if row is None:
+                return Refusal.UNKNOWN
+            if row.used_at is not None and row.holder_key != proof.public_key.hex():
+                return Refusal.USED
+            message = proof_message(bytes.fromhex(row.challenge), proof.public_key)
+            if not holder_verifies(proof.public_key, message, proof.signature):
+                return Refusal.NOT_PROVEN
+            if row.sealed is not None:
+                return _enrolled(row)
+            self._claim(row.id, proof)
+            issued = self._issue(row, proof)
+            if isinstance(issued, Refusal):
+                self._release(row.id)
+                return issued
+            self._record(row.id, issued)
+            found = self._find(secret)
+        assert found is not None and found.sealed is not None
+        self._changed()
+        return _enrolled(found)
+
+    def _find(self, secret: str) -> Row[tuple[object, ...]] | None:
+        """The link with this secret, while it can be opened or tells that it was."""
+        table = schema.enrolment
+        with self._store.transaction() as connection:
+            row = connection.execute(
+                select(table).where(table.c.secret_hash == _hashed(secret))
+            ).one_or_none()
+        if row is None or row.site not in self._issuers:
+            return None
+        if row.used_at is None and row.expires_at <= self._clock.now():
+            return None
+        return row
+
+    def _claim(self, link_id: str, proof: Proof) -> None:
+        self._update(
+            link_id,
+            used_at=self._clock.now(),
+            holder_key=proof.public_key.hex(),
+            key_level=int(proof.level),
+            device=proof.device[:_DEVICE_MAX],
+        )
+
+    def _release(self, link_id: str) -> None:
+        self._update(link_id, used_at=None, holder_key=None, key_level=None, device=None)
+
+    def _record(self, link_id: str, issued: IssuedPass) -> None:
+        ends = datetime.fromtimestamp(issued.claims.expires_at, self._clock.now().tzinfo)
+        self._update(
+            link_id,
+            ordered=None,
+            sealed=issued.sealed,
+            pass_id=issued.claims.pass_id,
+            pass_expires_at=ends,
+        )
+
+    def _update(self, link_id: str, **values: object) -> None:
+        table = schema.enrolment
+        with self._store.transaction() as connection:
+            connection.execute(table.update().where(table.c.id == link_id).values(**values))
+
+    def _issue(self, row: Row[tuple[object, ...]], proof: Proof) -> IssuedPass | Refusal:
+        if row.ordered is None:  # claimed, and then the link's time ran out before the pass was recorded
+            return Refusal.UNKNOWN
+        order = PassRequest.model_validate_json(row.ordered).to_domain()
+        valid = min(order.valid, SOFT_LIFE_MAX) if proof.level is KeyLevel.SOFT else order.valid
+        try:
+            return self._issuers[row.site].issue(replace(order, holder_key=proof.public_key, valid=valid))
+        except StandingError:
+            return Refusal.RED
+        except IssueError as error:
+            log.error("a link's pass cannot be issued", link=row.id, field=error.field, problem=error.problem)
+            return Refusal.LATER
+
+
+def _enrolled(row: Row[tuple[object, ...]]) -> Enrolled:
+    return Enrolled(
+        sealed=row.sealed,
+        pass_id=PassId(row.pass_id),
+        site=row.site,
+        category=Category.from_code(row.category),
+        expires_at=row.pass_expires_at,
+    )
+
+
+def _hashed(secret: str) -> str:
+    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
+
+
+def _base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
