@@ -3,14 +3,20 @@
 Whether that pass may enter here is ``passes.decide``'s question.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, assert_never
 
 from passes.claims import Claims, ClaimsError, decode_claims
 from passes.gp1 import PREFIX, Envelope, MalformedError, SignedPass, from_text, open_body
 from passes.keys import KeyTable, TrustedKey, holder_verifies
-from passes.vocabulary import ClockTrust, Reason
+from passes.shortcode import ENVELOPE as SHORT_ENVELOPE
+from passes.shortcode import ShortCode, cut_short
+from passes.vocabulary import ClockTrust, PassId, Reason
+
+Stored = Callable[[PassId], bytes | None]
+"""Finds the bytes of a pass that this gate has read before or was sent; they are checked again like any others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,10 +32,16 @@ NORMAL_WINDOW: Final = Window()
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """The issuer's and, for a rotating code, the holder's signature hold. ``shown_at`` is the code's own time."""
+    """The issuer's and, for a rotating or short code, the holder's signature hold.
+
+    ``shown_at`` is the code's own time, None for a static pass. ``kid`` names the key that signed, and ``sealed`` is
+    the pass itself, for a gate that keeps it to read short codes.
+    """
 
     claims: Claims
     shown_at: int | None
+    kid: bytes = field(default=b"", compare=False)
+    sealed: bytes = field(default=b"", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +60,10 @@ class Foreign:
 Checked = Verified | Rejected | Foreign
 
 
+def _none_stored(_: PassId) -> None:
+    return None
+
+
 def check(
     text: str,
     keys: KeyTable,
@@ -55,38 +71,72 @@ def check(
     now: datetime,
     trust: ClockTrust = ClockTrust.TRUSTED,
     window: Window = NORMAL_WINDOW,
+    stored: Stored = _none_stored,
 ) -> Checked:
-    """Check one scanned text; never raises, whatever the text.
+    """Check one scanned text; whatever the text, this does not raise.
 
     Args:
         text: What the reader decoded.
         keys: The issuer keys of this site.
         now: Aware UTC wall time.
         trust: With an untrusted clock the time of the code and of the key are not judged here; ``decide`` refers.
-        window: How old a rotating code may be.
+        window: How old a rotating or short code may be.
+        stored: Finds the pass of a short code; asked once at most, and only for a code within its window.
     """
     if not text.startswith(PREFIX):
         return Foreign()
     try:
-        opened = open_body(from_text(text))
+        body = from_text(text)
+        opened = cut_short(body) if body[0] == SHORT_ENVELOPE else open_body(body)
     except MalformedError as error:
         return Rejected(Reason.MALFORMED, str(error))
     timed = trust is ClockTrust.TRUSTED
-    if isinstance(opened, Envelope) and timed:
-        age_s = now.timestamp() - opened.shown_at
+    proof = None if isinstance(opened, SignedPass) else opened
+    if proof is not None and timed:
+        age_s = now.timestamp() - proof.shown_at
         if not -window.ahead_s <= age_s <= window.back_s:
             return Rejected(Reason.STALE_CODE, f"the code is {age_s:.0f} s old")
-    signed = opened.signed_pass if isinstance(opened, Envelope) else opened
+    match opened:
+        case SignedPass():
+            signed = opened
+        case Envelope():
+            signed = opened.signed_pass
+        case ShortCode():
+            found = _find(opened.pass_id, stored)
+            if isinstance(found, Rejected):
+                return found
+            signed = found
+        case _:
+            assert_never(opened)
     key = keys.find(signed.protected)
     if key is None:
         return Rejected(Reason.UNKNOWN_KEY, f"no key for header {signed.protected.hex()}")
     if timed and not key.not_before <= now < key.not_after:
         return Rejected(Reason.UNKNOWN_KEY, f"key {key.kid.hex()} is not valid now")
-    return _check_signed(signed, key, opened if isinstance(opened, Envelope) else None)
+    return _check_signed(signed, key, proof)
 
 
-def _check_signed(signed: SignedPass, key: TrustedKey, envelope: Envelope | None) -> Verified | Rejected:
+def _find(pass_id: PassId, stored: Stored) -> SignedPass | Rejected:
+    sealed = stored(pass_id)
+    if not sealed:
+        return Rejected(Reason.UNKNOWN_PASS, f"pass {pass_id} is not held here")
+    try:
+        signed = open_body(sealed)
+    except MalformedError as error:
+        return Rejected(Reason.UNKNOWN_PASS, f"pass {pass_id} is held here, but broken: {error}")
+    if not isinstance(signed, SignedPass):
+        return Rejected(Reason.UNKNOWN_PASS, f"pass {pass_id} is held here as a code, not as a pass")
+    return signed
+
+
+def _check_signed(
+    signed: SignedPass, key: TrustedKey, proof: Envelope | ShortCode | None
+) -> Verified | Rejected:
     if not key.verifies(signed.to_be_signed, signed.signature):
+        if isinstance(proof, ShortCode):  # what the gate holds has decayed: the full code heals it
+            return Rejected(
+                Reason.UNKNOWN_PASS, f"pass {proof.pass_id} is held here, but not as it was signed"
+            )
         return Rejected(Reason.BAD_SIGNATURE, f"key {key.kid.hex()} did not sign this")
     try:
         claims = decode_claims(signed.payload)
@@ -94,12 +144,17 @@ def _check_signed(signed: SignedPass, key: TrustedKey, envelope: Envelope | None
         return Rejected(Reason.MALFORMED, f"claims: {error}")
     if claims.category not in key.categories:
         return Rejected(Reason.UNKNOWN_KEY, f"key {key.kid.hex()} may not issue {claims.category.code}")
+    beyond = key.delegation.breach(claims) if key.delegation else None
+    if beyond is not None:
+        return Rejected(Reason.UNKNOWN_KEY, f"key {key.kid.hex()}: {beyond}")
+    if isinstance(proof, ShortCode) and claims.pass_id != proof.pass_id:
+        return Rejected(Reason.UNKNOWN_PASS, f"the pass held as {proof.pass_id} is {claims.pass_id}")
     if claims.holder_key is None:
-        if envelope is not None:
-            return Rejected(Reason.MALFORMED, "a static pass in a rotating envelope")
-        return Verified(claims, None)
-    if envelope is None:
+        if proof is not None:
+            return Rejected(Reason.MALFORMED, "a static pass has no phone to sign a code")
+        return Verified(claims, None, key.kid, signed.sealed)
+    if proof is None:
         return Rejected(Reason.STALE_CODE, "a pass bound to a phone, shown without the phone's signature")
-    if not holder_verifies(claims.holder_key, envelope.to_be_signed, envelope.signature):
+    if not holder_verifies(claims.holder_key, proof.to_be_signed, proof.signature):
         return Rejected(Reason.BAD_SIGNATURE, "the phone's key did not sign this code")
-    return Verified(claims, envelope.shown_at)
+    return Verified(claims, proof.shown_at, key.kid, signed.sealed)

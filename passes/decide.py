@@ -10,12 +10,15 @@ from typing import Final, assert_never
 from zoneinfo import ZoneInfo
 
 from passes.check import Checked, Foreign, Rejected, Verified
-from passes.claims import FLAG_GUARD_CONFIRM, Claims
+from passes.claims import FLAG_CHALLENGE, FLAG_GUARD_CONFIRM, FLAG_PLATE_CHECK, Claims
 from passes.stay import due_at, rule_of_claim
-from passes.vocabulary import ClockTrust, Colour, Direction, Reason
+from passes.vocabulary import PURPOSE_ITEM_PASS, ClockTrust, Colour, Direction, PassStatus, Reason
 
 NOT_BEFORE_LEEWAY: Final = timedelta(seconds=60)
 STATIC_LIFE_MAX: Final = timedelta(hours=12)
+
+_GUARD_LOOKS: Final = FLAG_GUARD_CONFIRM | FLAG_PLATE_CHECK | FLAG_CHALLENGE
+"""The guard compares plates, and stands in for the challenge at gates that show none."""
 
 
 class Presence(StrEnum):
@@ -27,12 +30,14 @@ class Presence(StrEnum):
 
 
 class Note(StrEnum):
-    """A remark on a grant, for the record and the guard; it never closes a lane."""
+    """A remark on a grant or for the guard who decides; it never closes a lane."""
 
     UNIDENTIFIED_EXIT = "unidentified_exit"
     AGAIN_INSIDE = "again_inside"
     RED_EXIT = "red_exit"
     NO_ENTRY_KNOWN = "no_entry_known"
+    WITHDRAWN_EXIT = "withdrawn_exit"  # left with a pass that was revoked meanwhile
+    ITEM_PASS = "item_pass"  # noqa: S105  # things are carried out: the guard looks at them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,10 +46,24 @@ class Standing:
 
     presence: Presence = Presence.OUTSIDE
     person_inside: bool = False  # by another pass of the same person
-    red: bool = False
-    revoked: bool = False
+    red: bool = False  # the person: by this gate's own record of stays, or by the bundle
+    red_device: bool = False  # the phone that the pass is bound to
+    red_plate: bool = False  # the car it comes with
+    revoked: bool = False  # withdrawn here, or made before a moment that the bundle names
+    status: PassStatus = PassStatus.VALID  # by the bundle's status list
     last_shown_at: int | None = None  # newest code time accepted from this pass, Unix seconds
     entries_used: int = 0
+    bundle_age_s: float | None = 0.0  # of the newest bundle; None: this gate never got one
+
+    @property
+    def is_red(self) -> bool:
+        """RED by any of the ways."""
+        return self.red or self.red_device or self.red_plate or self.status is PassStatus.SUSPENDED
+
+    @property
+    def is_withdrawn(self) -> bool:
+        """Revoked by either of the ways."""
+        return self.revoked or self.status is PassStatus.INVALID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +77,18 @@ class LaneFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What a site may choose. The defaults are the careful ones."""
+    """What a site may choose. The defaults are the careful ones, except that old lists alone do not stop residents.
+
+    Bundles younger than ``bundle_fresh_s`` are as good as new. Up to ``bundle_usable_s`` passes without a phone go to
+    the guard; beyond it all visitors do.
+    """
 
     zone: ZoneInfo
     static_needs_guard: bool = True
     residents_when_clock_untrusted: bool = False
+    residents_when_bundle_stale: bool = True
+    bundle_fresh_s: float = 10 * 60
+    bundle_usable_s: float = 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +105,7 @@ class Refer:
 
     reason: Reason
     claims: Claims | None = None
+    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,29 +166,21 @@ def _entry(
     trust: ClockTrust,
 ) -> Decision:
     claims = scan.claims
-    refused = _wrong_place(claims, lane) or _wrong_person(standing)
-    if refused is not None:
-        return Deny(refused, claims)
-    if trust is ClockTrust.UNTRUSTED:
-        if claims.category.colour is Colour.BLUE or not policy.residents_when_clock_untrusted:
-            return Refer(Reason.CLOCK_UNTRUSTED, claims)
-    else:
+    refused = _wrong_place(claims, lane) or _wrong_paper(scan) or _wrong_person(standing)
+    if refused is None and trust is ClockTrust.TRUSTED:
         refused = _wrong_time(claims, policy, now)
-        if refused is not None:
-            return Deny(refused, claims)
-    refused = _used(scan, standing)
+    if refused is None:
+        refused = _used(scan, standing)
+    if refused is None and standing.bundle_age_s is None and claims.category.colour is Colour.BLUE:
+        refused = Reason.BUNDLE_STALE  # without any list a visitor who was withdrawn looks like any other
     if refused is not None:
         return Deny(refused, claims)
-    if claims.flags & FLAG_GUARD_CONFIRM:
-        return Refer(Reason.GUARD_CONFIRM, claims)
-    if scan.shown_at is None:
-        refused = _static_rules(claims)
-        if refused is not None:
-            return Deny(refused, claims)
-        if policy.static_needs_guard:
-            return Refer(Reason.GUARD_CONFIRM, claims)
-    notes = (Note.AGAIN_INSIDE,) if standing.presence is Presence.INSIDE else ()
-    return Grant(claims, notes)
+    carries = (Note.ITEM_PASS,) if claims.purpose == PURPOSE_ITEM_PASS else ()
+    doubt = _doubt(scan, standing, policy, trust)
+    if doubt is not None:
+        return Refer(doubt, claims, carries)
+    again = (Note.AGAIN_INSIDE,) if standing.presence is Presence.INSIDE else ()
+    return Grant(claims, again + carries)
 
 
 def _wrong_place(claims: Claims, lane: LaneFacts) -> Reason | None:
@@ -175,9 +194,9 @@ def _wrong_place(claims: Claims, lane: LaneFacts) -> Reason | None:
 
 
 def _wrong_person(standing: Standing) -> Reason | None:
-    if standing.revoked:
+    if standing.is_withdrawn:
         return Reason.REVOKED
-    return Reason.RED if standing.red else None
+    return Reason.RED if standing.is_red else None
 
 
 def _wrong_time(claims: Claims, policy: Policy, now: datetime) -> Reason | None:
@@ -186,13 +205,10 @@ def _wrong_time(claims: Claims, policy: Policy, now: datetime) -> Reason | None:
         return Reason.NOT_YET_VALID
     if moment >= claims.expires_at:
         return Reason.EXPIRED
-    rule = rule_of_claim(claims.stay)
-    if rule.leave_by is not None:
-        end = due_at(rule, entered_at=now, zone=policy.zone, pass_end=None)
-        assert end is not None
-        if now >= end:
-            return Reason.OUTSIDE_HOURS
-    return None
+    if claims.schedule is not None and not claims.schedule.allows(now, policy.zone):
+        return Reason.OUTSIDE_HOURS
+    end = due_at(rule_of_claim(claims.stay), entered_at=now, zone=policy.zone, pass_end=None)
+    return Reason.OUTSIDE_HOURS if end is not None and now >= end else None
 
 
 def _used(scan: Verified, standing: Standing) -> Reason | None:
@@ -210,13 +226,31 @@ def _used(scan: Verified, standing: Standing) -> Reason | None:
             return Reason.ALREADY_INSIDE
         if standing.person_inside:
             return Reason.OPEN_STAY
-    if scan.claims.entries and standing.entries_used >= scan.claims.entries:
-        return Reason.ENTRIES_USED
+    used_here = scan.claims.entries and standing.entries_used >= scan.claims.entries
+    return Reason.ENTRIES_USED if used_here or standing.status is PassStatus.USED_UP else None
+
+
+def _doubt(scan: Verified, standing: Standing, policy: Policy, trust: ClockTrust) -> Reason | None:
+    """What only a person can settle, the worst first."""
+    claims, age_s = scan.claims, standing.bundle_age_s
+    visitor, static = claims.category.colour is Colour.BLUE, scan.shown_at is None
+    if trust is ClockTrust.UNTRUSTED and (visitor or not policy.residents_when_clock_untrusted):
+        return Reason.CLOCK_UNTRUSTED
+    if age_s is None or age_s > policy.bundle_usable_s:
+        if visitor or not policy.residents_when_bundle_stale:
+            return Reason.BUNDLE_STALE
+    elif static and age_s >= policy.bundle_fresh_s:
+        return Reason.BUNDLE_STALE
+    if claims.flags & _GUARD_LOOKS or (static and policy.static_needs_guard):
+        return Reason.GUARD_CONFIRM
     return None
 
 
-def _static_rules(claims: Claims) -> Reason | None:
+def _wrong_paper(scan: Verified) -> Reason | None:
     """What an issuer must have kept to for a pass without a phone's key; the gate checks it again."""
+    claims = scan.claims
+    if scan.shown_at is not None:
+        return None
     life_s = claims.expires_at - claims.not_before
     if (
         claims.category.colour is not Colour.BLUE
@@ -237,9 +271,10 @@ def _exit(scan: Checked, standing: Standing, lane: LaneFacts) -> Grant:
         and scan.shown_at <= standing.last_shown_at
     ):
         return Grant(None, (Note.UNIDENTIFIED_EXIT,))
-    notes = []
-    if standing.presence is Presence.OUTSIDE:
-        notes.append(Note.NO_ENTRY_KNOWN)
-    if standing.red:
-        notes.append(Note.RED_EXIT)
-    return Grant(scan.claims, tuple(notes))
+    found = {
+        Note.NO_ENTRY_KNOWN: standing.presence is Presence.OUTSIDE,
+        Note.RED_EXIT: standing.is_red,
+        Note.WITHDRAWN_EXIT: standing.is_withdrawn,
+        Note.ITEM_PASS: scan.claims.purpose == PURPOSE_ITEM_PASS,
+    }
+    return Grant(scan.claims, tuple(note for note, holds in found.items() if holds))

@@ -6,19 +6,23 @@ and verification are in ``passes.keys`` and ``passes.check``.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Final
 
 from passes import base45
-from passes.claims import Claims, encode_claims
+from passes.claims import Claims, ClaimsError, encode_claims
 
 PREFIX: Final = "GP1:"
 TEXT_CHARACTERS_MAX: Final = 512
 STATIC_BYTES_MAX: Final = 144  # fits QR version 8 at level M
 ROTATING_BYTES_MAX: Final = 260  # fits QR version 10 at level L
+SCHEDULED_BYTES_MAX: Final = 309  # a rotating code of a pass with a schedule: QR version 11 at level L
 SIGNATURE_BYTES: Final = 64
 KID_BYTES: Final = 4
+ENVELOPE_BYTES: Final = (
+    1 + 1 + 4 + SIGNATURE_BYTES
+)  # what a rotating code adds to a pass, without a challenge
 
 _BARE: Final = 0x84
 _ENVELOPE: Final = 0x01
@@ -52,6 +56,18 @@ class SignedPass:
         """The COSE ``Sig_structure`` that the issuer signed."""
         return b"\x84\x6aSignature1" + _byte_string(self.protected) + b"\x40" + _byte_string(self.payload)
 
+    @property
+    def sealed(self) -> bytes:
+        """The bytes of the pass, as ``seal`` makes them."""
+        return (
+            b"\x84"
+            + _byte_string(self.protected)
+            + b"\xa0"
+            + _byte_string(self.payload)
+            + b"\x58\x40"
+            + self.signature
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
@@ -70,18 +86,26 @@ def protected_header(algorithm: Algorithm, kid: bytes) -> bytes:
 
 
 def seal(claims: Claims, *, algorithm: Algorithm, kid: bytes, sign: Sign) -> bytes:
-    """Sign ``claims`` into the bytes of a pass; raises ``ClaimsError`` when they are out of range."""
+    """Sign ``claims`` into the bytes of a pass.
+
+    Raises:
+        ClaimsError: A value is out of range, or the pass would outgrow the QR code that its kind is promised.
+    """
     unsigned = SignedPass(protected_header(algorithm, kid), encode_claims(claims), b"")
     signature = sign(unsigned.to_be_signed)
     assert len(signature) == SIGNATURE_BYTES
-    return (
-        b"\x84"
-        + _byte_string(unsigned.protected)
-        + b"\xa0"
-        + _byte_string(unsigned.payload)
-        + b"\x58\x40"
-        + signature
-    )
+    sealed = replace(unsigned, signature=signature).sealed
+    size, most = len(sealed), _bytes_max(claims)
+    if size > most:
+        raise ClaimsError(f"the pass takes {size} bytes and may take {most}: leave out iat or some hours")
+    return sealed
+
+
+def _bytes_max(claims: Claims) -> int:
+    """The longest pass of this kind; what the envelope adds to one on a phone is counted already."""
+    if claims.holder_key is None:
+        return STATIC_BYTES_MAX
+    return (ROTATING_BYTES_MAX if claims.schedule is None else SCHEDULED_BYTES_MAX) - ENVELOPE_BYTES
 
 
 def wrap(sealed: bytes, *, shown_at: int, sign: Sign, challenge: bytes | None = None) -> bytes:

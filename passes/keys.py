@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ec import (
@@ -24,7 +24,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from passes.gp1 import KID_BYTES, SIGNATURE_BYTES, Algorithm, Sign, protected_header
-from passes.vocabulary import Category
+from passes.vocabulary import GATES_MAX, Category
+from passes.walkin import Delegation
+
+_ISSUING: Final = frozenset({"pass", "walkin"})  # keys of other uses sign no passes
 
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z]{1,20}$")]
 
@@ -35,17 +38,24 @@ class KeySetError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustedKey:
-    """One issuer key as a gate knows it: valid from ``not_before`` (included) until ``not_after`` (excluded)."""
+    """One issuer key as a gate knows it: valid from ``not_before`` (included) until ``not_after`` (excluded).
+
+    ``delegation`` is there for a gate's walk-in key, whose passes are held to it.
+    """
 
     algorithm: Algorithm
     public: bytes
     categories: frozenset[Category]
     not_before: datetime
     not_after: datetime
+    delegation: Delegation | None = None
     _verifier: Ed25519PublicKey | EllipticCurvePublicKey = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Load the public key once; raises ``KeySetError`` when its bytes are not one."""
+        """Load the public key once; raises ``KeySetError`` when its bytes are not one, or are granted too much."""
+        problem = self.delegation.problem() if self.delegation else None
+        if problem is not None:
+            raise KeySetError(f"key {self.kid.hex()}: {problem}")
         try:
             loaded: Ed25519PublicKey | EllipticCurvePublicKey = (
                 Ed25519PublicKey.from_public_bytes(self.public)
@@ -105,8 +115,38 @@ class KeyEntry(BaseModel):
     public: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64,66}$")]
     use: Word
     categories: list[Word]
+    gate: Annotated[int, Field(ge=0, lt=GATES_MAX)] | None = None  # of a walk-in key: whose it is
     not_before: AwareDatetime
     not_after: AwareDatetime
+
+    def to_domain(self, site: int) -> TrustedKey:
+        """The key as gates of ``site`` use it; raises ``KeySetError``."""
+        public = bytes.fromhex(self.public)
+        if key_id(public).hex() != self.kid:
+            raise KeySetError(f"key {self.kid}: its id does not match its public key")
+        try:
+            categories = frozenset(Category.from_code(word) for word in self.categories)
+        except KeyError as error:
+            raise KeySetError(f"key {self.kid}: category {error.args[0].lower()} is not known") from None
+        delegation = None
+        if self.use == "walkin":
+            if self.gate is None:
+                raise KeySetError(f"key {self.kid}: a walk-in key names its gate")
+            delegation = Delegation(
+                site=site,
+                gate=self.gate,
+                categories=categories,
+                not_before=self.not_before,
+                not_after=self.not_after,
+            )
+        return TrustedKey(
+            algorithm=Algorithm[self.alg.upper()],
+            public=public,
+            categories=categories,
+            not_before=self.not_before,
+            not_after=self.not_after,
+            delegation=delegation,
+        )
 
 
 class KeySetFile(BaseModel):
@@ -121,27 +161,7 @@ class KeySetFile(BaseModel):
 
     def to_domain(self) -> KeyTable:
         """The table of the keys that sign passes; raises ``KeySetError``. Keys of other uses are left out."""
-        table = []
-        for entry in self.keys:
-            if entry.use != "pass":
-                continue
-            public = bytes.fromhex(entry.public)
-            if key_id(public).hex() != entry.kid:
-                raise KeySetError(f"key {entry.kid}: its id does not match its public key")
-            try:
-                categories = frozenset(Category.from_code(word) for word in entry.categories)
-            except KeyError as error:
-                raise KeySetError(f"key {entry.kid}: category {error.args[0].lower()} is not known") from None
-            table.append(
-                TrustedKey(
-                    algorithm=Algorithm[entry.alg.upper()],
-                    public=public,
-                    categories=categories,
-                    not_before=entry.not_before,
-                    not_after=entry.not_after,
-                )
-            )
-        return KeyTable(table)
+        return KeyTable(entry.to_domain(self.site) for entry in self.keys if entry.use in _ISSUING)
 
 
 def key_id(public: bytes) -> bytes:
