@@ -31,24 +31,32 @@ def table(outcomes: list[Outcome]) -> str:
     """The outcomes as text, skips last and counted."""
     results = [one for one in outcomes if isinstance(one, Result)]
     skips = [one for one in outcomes if isinstance(one, Skipped)]
-    rows = [("", "ours", "baseline", "ratio", "against")]
+    rows = [("", "ours", "baseline", "ratio", "at most", "against")]
     rows += [
         (
             one.name,
             f"{one.value:,.1f} {one.unit}",
             f"{one.baseline_value:,.1f}",
             f"{one.ratio:.2f}",
-            one.baseline,
+            "" if one.ratio_max is None else f"{one.ratio_max:.2f}",
+            one.baseline + ("" if one.kept else "  <- BEYOND ITS LIMIT"),
         )
         for one in results
     ]
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    widths = [max(len(row[column]) for row in rows) for column in range(5)]
     lines = [
-        f"{row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]:>{widths[3]}}  {row[4]}"
+        "  ".join(
+            [
+                f"{row[0]:<{widths[0]}}",
+                *(f"{row[column]:>{widths[column]}}" for column in range(1, 5)),
+                row[5],
+            ]
+        )
         for row in rows
     ]
     lines += [f"skipped: {one.name}: {one.why}" for one in skips]
-    return "\n".join([*lines, f"{len(results)} figures, {len(skips)} skipped"])
+    beyond = sum(not one.kept for one in results)
+    return "\n".join([*lines, f"{len(results)} figures, {beyond} beyond their limit, {len(skips)} skipped"])
 
 
 def report(outcomes: list[Outcome]) -> dict[str, object]:
@@ -71,6 +79,7 @@ def report(outcomes: list[Outcome]) -> dict[str, object]:
                 "baseline": one.baseline,
                 "baseline_value": one.baseline_value,
                 "ratio": one.ratio,
+                "ratio_max": one.ratio_max,
             }
             for one in outcomes
             if isinstance(one, Result)

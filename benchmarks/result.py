@@ -27,6 +27,7 @@ class Result:
         unit: For example ``us`` or ``% read``.
         baseline: What it is compared with, by name.
         baseline_value: Its figure, in the same unit, from the same run.
+        ratio_max: The ratio that we promise to stay at or below, where we promise one.
     """
 
     name: str
@@ -34,11 +35,17 @@ class Result:
     unit: str
     baseline: str
     baseline_value: float
+    ratio_max: float | None = None
 
     @property
     def ratio(self) -> float:
         """Ours over the baseline's."""
         return self.value / self.baseline_value
+
+    @property
+    def kept(self) -> bool:
+        """Whether the ratio is within what was promised."""
+        return self.ratio_max is None or self.ratio <= self.ratio_max
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

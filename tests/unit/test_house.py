@@ -196,11 +196,13 @@ def test_benchmarks_print_a_ratio_for_each_figure_and_write_it_down(tmp_path: Pa
         check=True,
     )
     report = json.loads((tmp_path / "build" / "bench.json").read_text("utf-8"))
-    assert report["results"][0]["name"] == "check of a static pass"
+    assert report["results"][0]["name"] == "rotating code, text to decision"
     for one in report["results"]:
         assert one["ratio"] == one["value"] / one["baseline_value"]
         assert one["name"] in ran.stdout
-    assert ran.stdout.endswith("4 figures, 0 skipped\n")
+    promised = {one["name"]: one["ratio_max"] for one in report["results"] if one["ratio_max"] is not None}
+    assert promised["rotating code, text to decision"] == 4.0
+    assert ran.stdout.endswith(" 0 skipped\n")
 
 
 @pytest.mark.real
