@@ -103,6 +103,7 @@ def _engine(path: Path) -> Engine:
     engine = create_engine(
         URL.create("sqlite", database=str(path)),
         poolclass=StaticPool,
+        hide_parameters=True,  # an error in a log names the statement, never the numbers and names in it
         connect_args={"check_same_thread": False, "timeout": BUSY_WAIT_MS / 1000},
     )
 

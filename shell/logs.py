@@ -9,6 +9,7 @@ from typing import Any, Final
 import structlog
 
 _PHONE: Final = re.compile(r"(?<!\d)(\+?\d{1,3}[- ]?)?(1\d{2})\d{4}(\d{4})(?!\d)")
+_E164: Final = re.compile(r"\+([1-9]\d)\d{3,11}(\d{2})(?!\d)")  # what _PHONE leaves: 7 to 15 digits
 _PASS_TEXT: Final = re.compile(r"GP1:[0-9A-Z $%*+\-./:]{12,}")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
@@ -17,11 +18,35 @@ def mask(text: str) -> str:
     """Hide phone numbers and pass texts, and make control characters harmless on one line."""
     text = _PASS_TEXT.sub("GP1:…", text)
     text = _PHONE.sub(r"\2****\3", text)
+    text = _E164.sub(r"+\1****\2", text)
     return _CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", text)
 
 
 def _mask_event(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    return {key: mask(value) if isinstance(value, str) else value for key, value in event.items()}
+    return {key: _masked(value) for key, value in event.items()}
+
+
+def _masked(value: Any) -> Any:
+    """The value with every text in it masked; what is neither text nor plain data is written as its masked repr."""
+    match value:
+        case str():
+            return mask(value)
+        case None | bool() | int() | float():
+            return value
+        case dict():
+            return {_masked(key): _masked(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [_masked(inner) for inner in value]
+        case _:
+            return mask(repr(value))
+
+
+class MaskingFormatter(logging.Formatter):
+    """What libraries log, tracebacks too, on one masked line: theirs hold whatever an exception quoted."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        return mask(super().format(record))
 
 
 def set_up_logs(program: str, *, json: bool = False, level: int = logging.INFO) -> None:
@@ -51,7 +76,9 @@ def set_up_logs(program: str, *, json: bool = False, level: int = logging.INFO) 
         cache_logger_on_first_use=False,
     )
     structlog.contextvars.bind_contextvars(program=program)
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(name)s: %(message)s")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(MaskingFormatter("%(name)s: %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
 
 
 def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:

@@ -63,5 +63,6 @@ def page_app(
 
 
 def _fault(request: Request, error: Exception) -> PlainTextResponse:
-    get_logger("pages").error("page failed", path=request.url.path, error=repr(error))
+    """One line without the error's words, which may quote a form; its traceback follows, masked, from uvicorn."""
+    get_logger("pages").error("page failed", path=request.url.path, error=type(error).__name__)
     return PlainTextResponse(FAULT_TEXT, status_code=500, headers=dict(SECURITY_HEADERS))

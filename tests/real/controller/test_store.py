@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy.exc import IntegrityError
 
 from controller import schema
 from controller.store import PRAGMAS, Store, StoreBusyError, StoreError
@@ -30,6 +31,18 @@ def test_the_journal_mode_survives_a_power_cut(centre: Centre) -> None:
     assert PRAGMAS["journal_mode"] == "truncate"
     with centre.store.transaction() as connection:
         assert connection.exec_driver_sql("pragma synchronous").scalar_one() == 2
+
+
+def test_i17_an_error_names_the_statement_and_not_the_number_in_it(centre: Centre) -> None:
+    values = {"site": 7, "person": "aa" * 8, "phone": "+442071838750"}
+    with centre.store.transaction() as connection:
+        connection.execute(schema.phone.insert().values(values))
+    with (
+        pytest.raises(IntegrityError, match="INSERT INTO phone") as caught,
+        centre.store.transaction() as connection,
+    ):
+        connection.execute(schema.phone.insert().values(values))
+    assert "442071838750" not in str(caught.value)
 
 
 def test_a_second_centre_on_one_file_is_refused(centre: Centre) -> None:

@@ -8,9 +8,11 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
+from structlog.testing import capture_logs
 
 from edge.kiosk.app import create_kiosk
 from shell.pages.app import page_app
@@ -127,3 +129,31 @@ def test_an_application_that_cannot_start_says_so() -> None:
     server = PageServer(app, port=0, setting="[kiosk] port")
     with pytest.raises(PageServerError, match=f"The pages on port {server.port} did not start"):
         server.start()
+
+
+def test_i17_a_page_that_fails_is_logged_without_what_the_error_quotes(
+    serves: Serves, tmp_path: Path
+) -> None:
+    router = APIRouter()
+
+    @router.get("/broken")
+    def broken() -> None:
+        raise ValueError("+442071838750")
+
+    app = page_app(
+        title="x", static=tmp_path, hub=EventHub(dict), follow=lambda: lambda: None, routers=[router]
+    )
+    with capture_logs() as lines:
+        server = serves(app)
+        with closing(http.client.HTTPConnection("localhost", server.port, timeout=5)) as connection:
+            connection.request("GET", "/broken")
+            assert connection.getresponse().status == 500
+    assert [line for line in lines if line["event"] == "page failed"] == [
+        {
+            "part": "pages",
+            "event": "page failed",
+            "path": "/broken",
+            "error": "ValueError",
+            "log_level": "error",
+        }
+    ]
