@@ -1,12 +1,15 @@
 """Messages about incidents: a durable outbox, sent one by one, each to each person once.
 
     queued ──► sending ──► accepted | failed | unknown
-      │ ▲         │
-      │ └─────────┘ no answer: again later, same key
-      └──► cancelled: the incident was withdrawn first
+     │ ▲ ▲        │
+     │ │ └────────┤ no answer: again later, same key
+     │ │          ▼
+     └─┼────► cancelled: the incident was withdrawn first
+       └──────────┘ it is open again
 
 A send that was killed on its way is repeated once, with the same key. If that repeat has no clear answer either, the
-alert is ``unknown``: it may have arrived never, once or twice, and a person looks.
+alert is ``unknown``: it may have arrived never, once or twice, and a person looks. A gateway that was not reached, or
+was too busy to look, leaves nothing unclear: that attempt does not count as the repeat.
 """
 
 import hashlib
@@ -32,6 +35,7 @@ BACKOFF_FIRST: Final = timedelta(seconds=2)
 BACKOFF_MAX: Final = timedelta(minutes=5)
 GIVE_UP_AFTER: Final = timedelta(hours=24)  # an alert this old helps nobody
 LOOK_AT_LEAST_EVERY_S: Final = 5.0
+WITHDRAWN: Final = "incident withdrawn"
 _GATE_MAX: Final = 12
 _CATEGORY_MAX: Final = 4
 
@@ -107,13 +111,30 @@ def cancel(connection: Connection, *, incident_id: int, now: datetime) -> None:
     connection.execute(
         schema.alert.update()
         .where(alert.incident_id == incident_id, alert.state == "queued")
-        .values(state="cancelled", ended_at=now, detail="incident withdrawn")
+        .values(state="cancelled", ended_at=now, detail=WITHDRAWN)
     )
 
 
-@dataclass(frozen=True, slots=True)
+def queue_again(connection: Connection, *, incident_id: int, now: datetime) -> bool:
+    """Put back what ``cancel`` took: the incident is open again, and its day to be told begins anew.
+
+    Returns:
+        Whether the incident has any alert at all; one that was over when it was raised has none.
+    """
+    alert = schema.alert.c
+    connection.execute(
+        schema.alert.update()
+        .where(alert.incident_id == incident_id, alert.state == "cancelled")
+        .values(state="queued", created_at=now, next_at=now, ended_at=None, detail="incident open again")
+    )
+    held = select(alert.id).where(alert.incident_id == incident_id).limit(1)
+    return connection.execute(held).first() is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Claimed:
     id: int
+    incident_id: int
     to: str
     text: str
     key: str
@@ -209,11 +230,19 @@ class AlertOutbox:
                 .values(state="sending", attempts=row.attempts + 1)
             )
         return _Claimed(
-            row.id, row.recipient, row.text, row.key, row.attempts + 1, row.resumed, row.created_at
+            id=row.id,
+            incident_id=row.incident_id,
+            to=row.recipient,
+            text=row.text,
+            key=row.key,
+            attempts=row.attempts + 1,
+            resumed=row.resumed,
+            created_at=row.created_at,
         )
 
     def _settle(self, claimed: _Claimed, answer: Answer) -> None:
         now = self._clock.now()
+        values: dict[str, object]
         match answer:
             case Accepted():
                 values = {"state": "accepted", "ended_at": now, "gateway_id": answer.gateway_id}
@@ -224,6 +253,8 @@ class AlertOutbox:
             case _:
                 assert_never(answer)
         with self._store.transaction() as connection:
+            if values["state"] == "queued" and _is_withdrawn(connection, claimed.incident_id):
+                values = {"state": "cancelled", "ended_at": now, "detail": WITHDRAWN}
             connection.execute(schema.alert.update().where(schema.alert.c.id == claimed.id).values(**values))
         self._changed()
         self._report(claimed, values)
@@ -240,10 +271,17 @@ class AlertOutbox:
             )
 
     def _after_silence(self, claimed: _Claimed, answer: TryAgain, now: datetime) -> dict[str, object]:
-        if claimed.resumed:
+        if claimed.resumed and not answer.not_taken:
             return {"state": "unknown", "ended_at": now, "detail": f"repeated once, then: {answer.why}"}
         if now - claimed.created_at >= GIVE_UP_AFTER:
             return {"state": "failed", "ended_at": now, "detail": f"given up: {answer.why}"}
         doublings = min(claimed.attempts - 1, 10)
         wait = min(BACKOFF_FIRST * 2**doublings, BACKOFF_MAX) * (0.5 + 0.5 * self._random())
         return {"state": "queued", "next_at": now + wait, "detail": answer.why}
+
+
+def _is_withdrawn(connection: Connection, incident_id: int) -> bool:
+    incident = schema.incident.c
+    return (
+        connection.execute(select(incident.state).where(incident.id == incident_id)).scalar() == "withdrawn"
+    )

@@ -221,3 +221,17 @@ def _update_incident(connection: Connection, number: int, visit: Visit, state: s
         )
     if changed.rowcount and state == "withdrawn":
         alerts.cancel(connection, incident_id=number, now=now)
+    if (
+        changed.rowcount
+        and state == "open"
+        and not alerts.queue_again(connection, incident_id=number, now=now)
+    ):
+        _forget(connection, number)
+
+
+def _forget(connection: Connection, number: int) -> None:
+    """Take back an incident of a stay that seemed over and told nobody: the monitor raises it like any other."""
+    connection.execute(
+        schema.visit.update().where(schema.visit.c.incident_id == number).values(incident_id=None)
+    )
+    connection.execute(schema.incident.delete().where(schema.incident.c.id == number))

@@ -10,6 +10,9 @@ import httpx2
 TIMEOUT: Final = httpx2.Timeout(connect=3.0, read=5.0, write=3.0, pool=1.0)  # seconds
 ANSWER_BYTES_MAX: Final = 16 * 1024
 DETAIL_MAX: Final = 160
+NOT_NOW: Final = frozenset(
+    {408, 425, 429}
+)  # the gateway did not look at the message: too slow, too early, too many
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +31,13 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class TryAgain:
-    """No answer, or one that says nothing about this message."""
+    """No answer, or one that says nothing about this message.
+
+    ``not_taken`` when the gateway certainly did not take it this time: it was not reached, or said that it is busy.
+    """
 
     why: str
+    not_taken: bool = False
 
 
 Answer = Accepted | Refused | TryAgain
@@ -69,7 +76,7 @@ class HttpSms:
         self._client.close()
 
     def send(self, *, to: str, text: str, key: str) -> Answer:
-        """Post one message; 4xx and redirects are final, everything unclear is to be tried again."""
+        """Post one message; 4xx and redirects are final, what is unclear or too early is to be tried again."""
         message = {"to": to, "text": text, "key": key}
         try:
             with self._client.stream("POST", self._url, json=message) as response:
@@ -79,6 +86,8 @@ class HttpSms:
                     if len(body) > ANSWER_BYTES_MAX:
                         return TryAgain(f"HTTP {response.status_code} with an answer that is too long")
                 return _read(response.status_code, body)
+        except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
+            return TryAgain(type(error).__name__, not_taken=True)
         except httpx2.HTTPError as error:
             return TryAgain(type(error).__name__)
 
@@ -91,6 +100,8 @@ def _read(status: int, body: bytes) -> Answer:
     fields = answer if isinstance(answer, dict) else {}
     if status >= 500:
         return TryAgain(f"HTTP {status}")
+    if status in NOT_NOW:
+        return TryAgain(f"HTTP {status}", not_taken=True)
     if 300 <= status < 500:
         return Refused(f"HTTP {status}: {fields.get('error', '')}"[:DETAIL_MAX].rstrip(": "))
     if fields.get("accepted") is True:

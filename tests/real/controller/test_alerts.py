@@ -130,6 +130,18 @@ def test_a_refusal_is_final(overdue: Centre, gateway: Gateway, answer: tuple[int
     assert len(gateway.messages) == 1
 
 
+@pytest.mark.parametrize("status", [408, 425, 429])
+def test_a_gateway_that_is_busy_is_tried_again(overdue: Centre, gateway: Gateway, status: int) -> None:
+    gateway.answers = [(status, {"accepted": False, "error": "too many"}), ACCEPT]
+    with HttpSms(gateway.url) as sms:
+        box = outbox(overdue, sms)
+        assert box.send_next()
+        assert overdue.rows(schema.alert, *ALERT, "detail") == [("queued", 1, f"HTTP {status}")]
+        overdue.clock.pass_by(2)
+        assert box.send_next()
+    assert overdue.rows(schema.alert, *ALERT) == [("accepted", 2)]
+
+
 @pytest.mark.parametrize(
     "answer", [(200, b"<html>log in</html>"), (200, [1]), (200, b"x" * 100_000), (200, {"accepted": 1})]
 )
@@ -203,6 +215,24 @@ def test_a_repeat_without_a_clear_answer_is_unknown(overdue: Centre) -> None:
     assert overdue.rows(schema.alert, "state", "detail") == [("unknown", "repeated once, then: HTTP 502")]
 
 
+def test_a_repeat_that_reaches_no_gateway_waits_until_one_is_there(overdue: Centre) -> None:
+    """After a power cut the centre is often up before the router: that attempt told nobody anything."""
+    key = kill_while_sending(overdue)
+    with running_gateway() as gone:
+        url = gone.url
+    with HttpSms(url, QUICK) as sms:
+        box = outbox(overdue, sms)
+        box.recover()
+        for _ in range(3):
+            assert box.send_next()
+            assert overdue.rows(schema.alert, "state", "detail") == [("queued", "ConnectError")]
+            overdue.clock.pass_by(300)
+    with running_gateway() as back, HttpSms(back.url) as sms:
+        assert outbox(overdue, sms).send_next()
+        assert [message["key"] for message in back.messages] == [key]
+    assert overdue.rows(schema.alert, "state", "resumed") == [("accepted", True)]
+
+
 def test_a_restart_leaves_messages_alone_that_were_not_on_their_way(overdue: Centre) -> None:
     sender = Scripted(Accepted("g-2"))
     box = outbox(overdue, sender)
@@ -224,3 +254,47 @@ def test_what_was_withdrawn_while_the_gateway_was_away_is_never_sent(
     overdue.clock.pass_by(3600)
     assert not box.send_next()
     assert overdue.rows(schema.alert, "state") == [("cancelled",)]
+
+
+class Withdrawing:
+    """No answer, and while it was awaited the gate reported that the visitor had left in time."""
+
+    def __init__(self, centre: Centre, journal: Journal) -> None:
+        self.centre, self.journal, self.sent = centre, journal, 0
+
+    def send(self, *, to: str, text: str, key: str) -> Answer:  # noqa: ARG002
+        self.sent += 1
+        self.journal.leaving(NOON + timedelta(seconds=30))
+        self.centre.receive(self.journal.sent(2))
+        return TryAgain("ReadTimeout")
+
+
+def test_what_was_withdrawn_while_it_was_being_sent_is_not_sent_again(
+    overdue: Centre, journal: Journal
+) -> None:
+    sender = Withdrawing(overdue, journal)
+    box = outbox(overdue, sender)
+    assert box.send_next()
+    overdue.clock.pass_by(3600)
+    assert not box.send_next()
+    assert overdue.rows(schema.alert, "state", "detail") == [("cancelled", "incident withdrawn")]
+    assert sender.sent == 1
+
+
+def test_an_incident_that_is_open_again_tells_whom_it_had_not_told(overdue: Centre) -> None:
+    """An exit without a stay seems to end the overdue visit, until a later entry turns up that it fits better."""
+    north, west = Journal("north"), Journal("west")
+    north.leaving(NOON + timedelta(seconds=50), stay=None)
+    overdue.receive(north.sent())
+    assert overdue.rows(schema.incident, "state", "cites") == [("withdrawn", "north/eeeeeeeeeeeeeeee/1")]
+    assert overdue.rows(schema.alert, "state") == [("cancelled",)]
+    overdue.clock.pass_by(2 * GIVE_UP_AFTER.total_seconds())
+    west.entry(NOON + timedelta(seconds=20), stay="5b" * 8)
+    overdue.receive(west.sent())
+    assert overdue.rows(schema.incident, "state", "cites") == [("open", None)]
+    assert overdue.rows(schema.alert, "state", "ended_at") == [("queued", None)]
+    box = outbox(overdue, Scripted(TryAgain("HTTP 503"), Accepted("g-3")))
+    assert box.send_next()
+    overdue.clock.pass_by(300)
+    assert box.send_next()
+    assert overdue.rows(schema.alert, "state", "gateway_id") == [("accepted", "g-3")]

@@ -152,6 +152,22 @@ def test_a_late_stay_that_was_over_before_anybody_heard_has_an_incident_and_no_m
     assert centre.rows(schema.alert) == []
 
 
+def test_a_stay_that_seemed_over_and_is_not_is_raised_with_its_message(
+    centre: Centre, journal: Journal, monitor: OverstayMonitor
+) -> None:
+    north, west = Journal("north"), Journal("west")
+    journal.entry(NOON, minutes=1)
+    north.leaving(NOON + timedelta(minutes=30), stay=None)
+    centre.receive(journal.sent(), north.sent())
+    assert centre.rows(schema.incident, "state") == [("left_late",)]
+    west.entry(NOON + timedelta(minutes=20), stay="5b" * 8)
+    centre.receive(west.sent())
+    centre.clock.pass_by(3600)
+    assert monitor.tick() == 1
+    assert centre.rows(schema.incident, "stay_id", "state") == [(STAY, "open")]
+    assert centre.rows(schema.alert, "state") == [("queued",)]
+
+
 def test_many_at_once_are_all_raised_in_one_look(
     centre: Centre, journal: Journal, monitor: OverstayMonitor
 ) -> None:
