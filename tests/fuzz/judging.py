@@ -7,10 +7,15 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from passes.check import Foreign, Rejected, Verified, check
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, derive_private_key
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from passes.check import Checked, Foreign, Rejected, Verified, check
 from passes.claims import ClaimsError, decode_claims, encode_claims
 from passes.gp1 import PREFIX, TEXT_CHARACTERS_MAX, Algorithm, MalformedError, SignedPass, open_body
 from passes.keys import KeyTable, TrustedKey
+from passes.shortcode import make_short
 from passes.vocabulary import Category
 from tests.fuzz.quick_text import quick_text
 
@@ -31,7 +36,33 @@ _KEYS: Final = KeyTable(
 )
 _TEXT, _OURS, _BODY = b"t", b"g", b"b"
 _BODY_MAX: Final = TEXT_CHARACTERS_MAX  # more than fits a text, so that both sides of the limit are met
-_KNOWN: Final = {check(vector["text"], _KEYS, now=_NOW) for vector in _FILE["vectors"] if vector.get("valid")}
+_ACCEPTED: Final = [
+    checked
+    for vector in _FILE["vectors"]
+    if isinstance(checked := check(vector["text"], _KEYS, now=_NOW), Verified)
+]
+_HELD: Final = {
+    accepted.claims.pass_id: accepted.sealed for accepted in _ACCEPTED if accepted.claims.holder_key
+}
+_PHONE: Final = derive_private_key(int(_FILE["phone"]["secret"], 16), SECP256R1())
+
+
+def _phone_sign(message: bytes) -> bytes:
+    """The same signature each time, so that a fuzzer's run can be repeated."""
+    r, s = decode_dss_signature(_PHONE.sign(message, ECDSA(SHA256(), deterministic_signing=True)))
+    return r.to_bytes(32, "big") + s.to_bytes(32, "big")
+
+
+_SHORT: Final = [
+    make_short(pass_id, shown_at=int(_NOW.timestamp()) - 5, sign=_phone_sign) for pass_id in _HELD
+]
+
+
+def _checked(text: str) -> Checked:
+    return check(text, _KEYS, now=_NOW, stored=_HELD.get)
+
+
+_KNOWN: Final = {*_ACCEPTED, *(_checked(quick_text(body)) for body in _SHORT)}
 
 
 class ForgeryError(AssertionError):
@@ -52,7 +83,7 @@ def text_of(data: bytes) -> str:
 
 def judge(text: str) -> str:
     """Check one text as a gate does, and name the answer; raises ``ForgeryError`` for a pass nobody issued."""
-    match check(text, _KEYS, now=_NOW):
+    match _checked(text):
         case Verified() as verified:
             if verified not in _KNOWN:
                 raise ForgeryError(repr(verified))
@@ -80,6 +111,9 @@ def seeds() -> Iterator[bytes]:
         yield _OURS + text.removeprefix(PREFIX).encode() if text.startswith(PREFIX) else _TEXT + text.encode()
         if vector.get("bytes"):
             yield _BODY + bytes.fromhex(vector["bytes"])
+    for body in _SHORT:
+        yield _BODY + body
+        yield _OURS + quick_text(body).removeprefix(PREFIX).encode()
     yield from (
         _OURS + text for text in (b"", b"\x00", b"\xff\xfe", b"\xed\xa0\x80", b"0" * 2953, b"0" * 7089)
     )

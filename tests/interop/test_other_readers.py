@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, derive_private_key
 
 from passes.check import Verified, check
 from passes.claims import Claims
-from passes.gp1 import Algorithm, seal
-from passes.keys import KeyTable, TrustedKey, key_id, p256_public, p256_signer
+from passes.gp1 import Algorithm
+from passes.keys import KeyTable, TrustedKey, key_id, p256_public
 from passes.vocabulary import Category
-from tests.minting import NOW, claims, phone_key
+from tests.minting import Mint, claims, phone_key
 
 ROOT = Path(__file__).parents[2]
 VECTORS = ROOT / "tests" / "vectors" / "gp1.json"
@@ -102,28 +101,15 @@ def test_python_cwt_refuses_a_pass_that_was_changed_or_names_another_key() -> No
 
 
 def test_python_cwt_reads_a_pass_of_a_p256_issuer_and_not_with_another_key(tmp_path: Path) -> None:
-    issuer, other = (derive_private_key(number, SECP256R1()) for number in (77, 78))
+    issuer, other = (Mint(algorithm=Algorithm.P256, secret=bytes([number]) * 32) for number in (1, 2))
     content = claims(holder_key=p256_public(phone_key()))
-    kid = key_id(p256_public(issuer))
-    sealed = seal(content, algorithm=Algorithm.P256, kid=kid, sign=p256_signer(issuer))
-    table = KeyTable(
-        [
-            TrustedKey(
-                algorithm=Algorithm.P256,
-                public=p256_public(issuer),
-                categories=frozenset(Category),
-                not_before=NOW - timedelta(days=1),
-                not_after=NOW + timedelta(days=1),
-            )
-        ]
-    )
-    assert table.find(sealed[2:11]) is not None
     answers = []
-    for public in (p256_public(issuer), p256_public(other)):
+    for public in (issuer.public, other.public):
         path = tmp_path / f"{public.hex()}.json"
-        key = {"alg": "p256", "public": public.hex(), "kid": kid.hex()}
-        path.write_text(
-            json.dumps({"issuer": key, "vectors": [{"name": "one", "bytes": sealed.hex()}]}), "utf-8"
-        )
+        given = {
+            "issuer": {"alg": "p256", "public": public.hex(), "kid": key_id(issuer.public).hex()},
+            "vectors": [{"name": "one", "bytes": issuer.sealed(content).hex()}],
+        }
+        path.write_text(json.dumps(given), "utf-8")
         answers.append(opened_by_cwt(path)["one"])
     assert answers == [{"claims": as_cwt(content)}, {"error": "VerifyError"}]
