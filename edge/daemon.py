@@ -19,7 +19,8 @@ from drivers.registry import make_bus
 from edge.camera import Camera, CameraHealth, CameraState, Scan
 from edge.config import GateConfig, LaneSection
 from edge.files import load_keys, load_units
-from edge.gate import BoardReported, CameraChanged, Gate, Input, ScanSeen
+from edge.gate import Gate
+from edge.inputs import BoardReported, CameraChanged, Input, ScanSeen
 from edge.journal import Journal, JournalError
 from edge.kiosk.app import create_kiosk
 from edge.kiosk.view import Uplink as UplinkView

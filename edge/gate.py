@@ -5,7 +5,6 @@ machine says what boards and contacts mean. At an entry every failure keeps the 
 """
 
 import os
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -18,26 +17,26 @@ from drivers.model import Done, Fault, Garbage, InputEdge, Line, Pulse, Refusal,
 from drivers.model import Event as BoardEvent
 from edge import lane as machine
 from edge.config import GateConfig, LaneSection
+from edge.inputs import BoardReported, CameraChanged, Input, ScanSeen
 from edge.journal import Journal, JournalError
-from edge.kiosk.view import Verdict
 from edge.lane import Effect, Event, Lane, State, Timing
-from edge.screen import TAIL, Screen
-from edge.standing import AlreadyGrantedError, Standings
+from edge.owed import Owed
+from edge.screen import Screen
+from edge.standing import AlreadyGrantedError, Shown, Standings
+from edge.verdicts import Answer, verdict_of
 from passes.check import Checked, Foreign, Rejected, Verified, check
 from passes.claims import Claims
 from passes.decide import Decision, Deny, Grant, Ignore, LaneFacts, Policy, Refer, Standing, decide
 from passes.keys import KeyTable
-from passes.stay import due_at, rule_of_claim
-from passes.vocabulary import ClockTrust, Colour, Direction, Reason
+from passes.vocabulary import ClockTrust, Direction, Reason
 from shell.clock import Clock
 from shell.logs import get_logger
-from sync.messages import DeviceData, Kind, LaneData, Outcome
+from sync.messages import DeviceData, Kind, LaneData
 
 log = get_logger("gate")
 
 SCAN_AGE_MAX_S: Final = 2.0  # what was seen longer ago never opens anything
 SAME_PERSON_S: Final = 6.0  # a phone still held up after its grant is not a second visitor
-OWED_MAX: Final = 1000
 RED_LOOK_EVERY_S: Final = 1.0
 _WALKING: Final = {State.GRANTED, State.PASSING}
 _LANE_WORDS: Final = {
@@ -47,35 +46,6 @@ _LANE_WORDS: Final = {
     State.HELD: "held",
     State.FORCED: "forced",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScanSeen:
-    """A lane's reader has a new presentation: the texts in view, and when the frame was taken."""
-
-    lane: str
-    texts: tuple[str, ...]
-    at_s: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BoardReported:
-    """A board's bus has an event."""
-
-    board: str
-    event: BoardEvent
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CameraChanged:
-    """A lane's camera went or came back."""
-
-    lane: str
-    ok: bool
-    detail: str
-
-
-Input = ScanSeen | BoardReported | CameraChanged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +112,7 @@ class Gate:
         self._lanes = {section.name: _LaneState(section, _timing(section)) for section in config.lane}
         self._boards_ok: dict[str, bool | None] = {board.name: None for board in config.board}
         self._let: dict[str, _Let] = {}
-        self._owed: deque[Callable[[], object]] = deque()
+        self._owed = Owed(recorded=recorded, count=screen.count)
         self._resumed = False
         self._next_look_s, self._looked_at = 0.0, clock.now()
 
@@ -156,11 +126,13 @@ class Gate:
         self._resumed = True
         for stay_id, lane, granted_at in pending:
             if stay_id not in self._let:
-                self._write(partial(self._standings.record_entry, stay_id, lane, at=granted_at, assumed=True))
+                self._owed.write(
+                    partial(self._standings.record_entry, stay_id, lane, at=granted_at, assumed=True)
+                )
 
     def note(self, kind: Kind, data: BaseModel) -> None:
         """Record something that has happened; owed while the journal cannot take it."""
-        self._write(partial(self._journal.append, kind, data, at=self._clock.now()))
+        self._owed.write(partial(self._journal.append, kind, data, at=self._clock.now()))
 
     def handle(self, item: Input) -> None:
         """Take one input and carry out what follows from it.
@@ -196,7 +168,7 @@ class Gate:
                 except Exception:
                     log.exception("deadline could not be handled", lane=state.section.name)
                     self._abandon(state)
-        self._pay_owed()
+        self._owed.pay()
         if not self._resumed:
             self.resume()
         self._look_for_red(now_s)
@@ -229,7 +201,8 @@ class Gate:
             self._screen.count("late_scans")
             return
         now, trust = self._clock.now(), self._clock.trust()
-        checked = _one_of([check(text, self._keys, now=now, trust=trust) for text in scan.texts])
+        read = partial(check, keys=self._keys, now=now, trust=trust, stored=self._standings.sealed)
+        checked = _one_of([read(text) for text in scan.texts])
         claims = checked.claims if isinstance(checked, Verified) else None
         if isinstance(checked, Verified) and self._still_here(state, checked, now_s):
             return
@@ -272,13 +245,12 @@ class Gate:
             return Refer(Reason.LANE_FAULT, answer.claims)
         return answer
 
-    def _carry_out(
-        self, answer: Grant | Refer | Deny, state: _LaneState, checked: Checked, scan: ScanSeen
-    ) -> None:
+    def _carry_out(self, answer: Answer, state: _LaneState, checked: Checked, scan: ScanSeen) -> None:
         section, now = state.section, self._clock.now()
         shown_at = checked.shown_at if isinstance(checked, Verified) else None
         if isinstance(answer, Grant):
-            token, answer = self._record_grant(answer, section, shown_at, scan.at_s)
+            sealed = checked.sealed if isinstance(checked, Verified) else b""
+            token, answer = self._record_grant(answer, section, Shown(shown_at, sealed), scan.at_s)
             if token is not None:
                 assert isinstance(answer, Grant)
                 state.last_pass = answer.claims.pass_id if answer.claims else None
@@ -289,21 +261,21 @@ class Gate:
                 return
         assert not isinstance(answer, Grant)
         refused = partial(self._standings.record_refusal, answer, section.name, section.direction, shown_at)
-        self._write(refused)
+        self._owed.write(refused)
         self._show(answer, section, now, self._journal.last_seq())
 
     def _record_grant(
-        self, grant: Grant, section: LaneSection, shown_at: int | None, seen_s: float
+        self, grant: Grant, section: LaneSection, shown: Shown, seen_s: float
     ) -> tuple[str, Grant] | tuple[None, Deny]:
         """Make the grant durable; returns its token, or what the visitor is told instead."""
         stay_id: str | None = None
         try:
             if section.direction is Direction.ENTRY:
-                recorded = self._standings.record_entry_grant(grant, section.name, shown_at)
+                recorded = self._standings.record_entry_grant(grant, section.name, shown)
                 stay_id = recorded.id
             else:
                 stay = self._standings.open_stay(grant.claims) if grant.claims else None
-                recorded = self._standings.record_exit_grant(grant, section.name, shown_at)
+                recorded = self._standings.record_exit_grant(grant, section.name, shown)
                 stay_id = stay.stay_id if stay else None
             token = recorded.id
         except AlreadyGrantedError:
@@ -350,7 +322,9 @@ class Gate:
         ]:
             let = self._let.pop(token)
             at = self._clock.now()
-            self._write(partial(self._standings.record_no_show, let.stay_id, let.lane, let.direction, at=at))
+            self._owed.write(
+                partial(self._standings.record_no_show, let.stay_id, let.lane, let.direction, at=at)
+            )
 
     # -- boards and cameras
 
@@ -440,7 +414,7 @@ class Gate:
                 let = self._let.pop(token, None)
                 if let is not None:
                     at = self._clock.now()
-                    self._write(
+                    self._owed.write(
                         partial(self._standings.record_no_show, let.stay_id, let.lane, let.direction, at=at)
                     )
                     self._screen.count("no_shows")
@@ -459,9 +433,11 @@ class Gate:
             return
         at = self._clock.now()
         if let.direction is Direction.ENTRY and let.stay_id is not None:
-            self._write(partial(self._standings.record_entry, let.stay_id, let.lane, at=at, assumed=assumed))
+            self._owed.write(
+                partial(self._standings.record_entry, let.stay_id, let.lane, at=at, assumed=assumed)
+            )
         else:
-            self._write(
+            self._owed.write(
                 partial(
                     self._standings.record_exit, let.claims, let.stay_id, let.lane, at=at, assumed=assumed
                 )
@@ -471,57 +447,9 @@ class Gate:
 
     # -- recording and showing
 
-    def _write(self, record: Callable[[], object]) -> None:
-        """Record something that has happened; what the journal cannot take now is owed, in order, and tried again."""
-        if len(self._owed) >= OWED_MAX:
-            log.error("event is lost: the journal owes too many", owed=len(self._owed))
-            self._screen.count("events_lost")
-            return
-        self._owed.append(record)
-        self._pay_owed()
-
-    def _pay_owed(self) -> None:
-        paid = False
-        while self._owed:
-            try:
-                self._owed[0]()
-            except JournalError as error:
-                log.error("events are owed to the journal", owed=len(self._owed), error=str(error))
-                break
-            except Exception:
-                log.exception("event cannot be recorded")
-                self._screen.count("events_lost")
-            self._owed.popleft()
-            paid = True
-        if paid:
-            self._recorded()
-
-    def _show(self, answer: Grant | Refer | Deny, section: LaneSection, now: datetime, seq: int) -> None:
-        claims = answer.claims
-        outcome = Outcome.GRANT
-        if not isinstance(answer, Grant):
-            outcome = Outcome.REFER if isinstance(answer, Refer) else Outcome.DENY
-        rule = rule_of_claim(claims.stay) if claims else None
-        starts = claims is not None and outcome is Outcome.GRANT and section.direction is Direction.ENTRY
-        end = None
-        if starts and rule is not None and claims is not None and claims.category.colour is Colour.BLUE:
-            pass_end = datetime.fromtimestamp(claims.expires_at, now.tzinfo)
-            end = due_at(rule, entered_at=now, zone=self._policy.zone, pass_end=pass_end)
+    def _show(self, answer: Answer, section: LaneSection, now: datetime, seq: int) -> None:
         self._screen.show(
-            Verdict(
-                seq=seq,
-                at=now,
-                lane=section.name,
-                direction=section.direction,
-                outcome=outcome,
-                colour=claims.category.colour if claims else None,
-                reason=None if isinstance(answer, Grant) else answer.reason.value,
-                category=claims.category.code if claims else None,
-                room=self._screen.room(claims.unit) if claims else None,
-                due_at=end,
-                stay_minutes=rule.minutes if starts and rule else None,
-                pass_tail=claims.pass_id[-TAIL:] if claims else None,
-            )
+            verdict_of(answer, section, policy=self._policy, room=self._screen.room, at=now, seq=seq)
         )
 
     def _show_lane(self, state: _LaneState, detail: str) -> None:

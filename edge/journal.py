@@ -46,7 +46,7 @@ create table event (
 ) without rowid;
 create table pass_state (
   pass_id text primary key, last_shown_at integer, entries_used integer not null default 0,
-  pass_end_ms integer not null
+  pass_end_ms integer not null, sealed blob
 ) without rowid;
 create table stay (
   stay_id text primary key, pass_id text not null, person text not null, category text not null,

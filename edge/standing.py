@@ -6,18 +6,21 @@ neither. Times in the tables are milliseconds since 1970 in UTC, always handed i
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 import apsw
 
-from edge.journal import Journal, Recorded
+from edge.journal import Journal, JournalError, Recorded
 from passes.claims import Claims
 from passes.decide import Deny as Denied
 from passes.decide import Grant, Presence, Refer, Standing
 from passes.stay import LATE_EXIT_GRACE, StayFacts, due_at, is_red, rule_of_claim
 from passes.vocabulary import Category, Colour, Direction
+from shell.logs import get_logger
 from sync.messages import DecisionData, Kind, NoShowData, Outcome, PassageData
+
+log = get_logger("standing")
 
 KEEP_ENDED: Final = timedelta(days=30)  # personal data of visits that are over, at the gate
 _STAY_COLUMNS: Final = (
@@ -27,6 +30,13 @@ _STAY_COLUMNS: Final = (
 
 class AlreadyGrantedError(Exception):
     """The compare-and-set found the pass pending or inside after all; nothing was recorded."""
+
+
+class Shown(NamedTuple):
+    """What a scan showed besides the claims: the code's own time, and the pass itself, kept for short codes."""
+
+    at: int | None
+    sealed: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +98,16 @@ class Standings:
             entries_used=entries_used,
         )
 
-    def record_entry_grant(self, grant: Grant, lane: str, shown_at: int | None) -> Recorded:
+    def sealed(self, pass_id: str) -> bytes | None:
+        """The bytes of a pass that was let through here before; None when there are none, or they cannot be read."""
+        try:
+            rows = self._journal.read("select sealed from pass_state where pass_id = ?", (pass_id,))
+        except JournalError as error:
+            log.error("a pass cannot be looked up", error=str(error))
+            return None
+        return rows[0][0] if rows else None
+
+    def record_entry_grant(self, grant: Grant, lane: str, shown: Shown) -> Recorded:
         """Record that a pass may enter; its stay is pending until somebody walks. The event's id is the stay's.
 
         Raises:
@@ -102,13 +121,13 @@ class Standings:
             outcome=Outcome.GRANT,
             lane=lane,
             direction=Direction.ENTRY,
-            shown_at=shown_at,
+            shown_at=shown.at,
             notes=[note.value for note in grant.notes],
         )
         hard = claims.category.colour is Colour.BLUE
 
         def change(db: apsw.Connection, recorded: Recorded) -> None:
-            _remember_code(db, claims, shown_at)
+            _remember_code(db, claims, shown)
             db.execute(
                 "insert into stay (stay_id, pass_id, person, category, unit, purpose, stay_claim, pass_end_ms, lane,"
                 " state, granted_ms) select ?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending', ? where not exists (select 1 from"
@@ -133,7 +152,7 @@ class Standings:
 
         return self._journal.append(Kind.DECISION, data, change)
 
-    def record_exit_grant(self, grant: Grant, lane: str, shown_at: int | None) -> Recorded:
+    def record_exit_grant(self, grant: Grant, lane: str, shown: Shown) -> Recorded:
         """Record that an exit opened, and for whose stay if it is known; raises ``JournalError``."""
         claims = grant.claims
         stay = self.open_stay(claims) if claims else None
@@ -143,13 +162,13 @@ class Standings:
             lane=lane,
             direction=Direction.EXIT,
             stay_id=stay.stay_id if stay else None,
-            shown_at=shown_at,
+            shown_at=shown.at,
             notes=[note.value for note in grant.notes],
         )
 
         def change(db: apsw.Connection, _: Recorded) -> None:
             if claims is not None:
-                _remember_code(db, claims, shown_at)
+                _remember_code(db, claims, shown)
 
         return self._journal.append(Kind.DECISION, data, change)
 
@@ -338,13 +357,14 @@ def _stay(row: tuple[Any, ...]) -> Stay:
     )
 
 
-def _remember_code(db: apsw.Connection, claims: Claims, shown_at: int | None) -> None:
-    if shown_at is None:
+def _remember_code(db: apsw.Connection, claims: Claims, shown: Shown) -> None:
+    if shown.at is None:
         return
     db.execute(
-        "insert into pass_state (pass_id, last_shown_at, pass_end_ms) values (?, ?, ?) on conflict (pass_id)"
-        " do update set last_shown_at = max(coalesce(last_shown_at, 0), excluded.last_shown_at)",
-        (claims.pass_id, shown_at, claims.expires_at * 1000),
+        "insert into pass_state (pass_id, last_shown_at, pass_end_ms, sealed) values (?, ?, ?, ?) on conflict (pass_id)"
+        " do update set last_shown_at = max(coalesce(last_shown_at, 0), excluded.last_shown_at),"
+        " sealed = coalesce(excluded.sealed, sealed)",
+        (claims.pass_id, shown.at, claims.expires_at * 1000, shown.sealed or None),
     )
 
 

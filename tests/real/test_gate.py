@@ -11,14 +11,18 @@ import pytest
 
 from drivers.model import Done, Grade, InputEdge, Line, Pulse, Refusal, Refused, TimedOut
 from edge.config import GateConfig
-from edge.gate import BoardReported, CameraChanged, Gate, ScanSeen
+from edge.gate import Gate
+from edge.inputs import BoardReported, CameraChanged, ScanSeen
 from edge.journal import Journal
 from edge.kiosk.view import Uplink, Verdict
 from edge.screen import Screen
 from edge.standing import Standings
+from passes.gp1 import to_text
+from passes.keys import p256_signer
+from passes.shortcode import make_short
 from passes.vocabulary import Category, Colour, Direction
 from sync.messages import BootData, Kind, Outcome
-from tests.minting import SITE, Mint
+from tests.minting import SITE, Mint, claims, phone_key
 from tests.ticking import HandClock
 
 pytestmark = pytest.mark.real
@@ -449,6 +453,30 @@ def test_one_error_of_ours_leaves_no_pass_pending(world: World, monkeypatch: pyt
     assert world.pulses == []
     world.wait(10)
     assert granted(world.show(world.fresh()))
+
+
+def test_a_short_code_opens_where_the_full_one_was_read_before_and_is_as_strict(world: World) -> None:
+    def short(number: int = 1) -> str:
+        shown_at = int(world.clock.now().timestamp())
+        return to_text(
+            make_short(claims(number).pass_id, shown_at=shown_at, sign=p256_signer(phone_key(number)))
+        )
+
+    assert reason(world.show(short())) == "unknown_pass"
+    assert granted(world.show(world.fresh()))
+    world.walk()
+    world.wait(8)
+    assert reason(world.show(short())) == "already_inside"
+    world.wait(3)
+    assert granted(world.show(short(), lane="exit"))
+    world.walk("exit")
+    assert world.screen.snapshot().inside == ()
+    world.wait(8)
+    text = short()
+    assert granted(world.show(text))
+    world.walk()
+    world.wait(8)
+    assert reason(world.show(text)) == "replayed"
 
 
 def test_a_page_that_raises_is_not_the_gates_trouble(world: World) -> None:
