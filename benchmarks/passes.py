@@ -2,11 +2,12 @@
 
 import random
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -24,6 +25,7 @@ from passes.claims import Claims
 from passes.decide import Decision, Deny, Grant, LaneFacts, Policy, Refer, Standing, decide
 from passes.gp1 import Algorithm, seal, to_text, wrap
 from passes.keys import KeyTable, TrustedKey, ed25519_public, key_id, p256_public, p256_signer
+from passes.shortcode import make_short
 from passes.vocabulary import Category, ClockTrust, Direction, PassId, PersonId
 from shell.clock import SystemClock
 
@@ -48,12 +50,16 @@ HOLDER_POINT: Final = p256_public(HOLDER)
 POLICY: Final = Policy(zone=ZoneInfo("Asia/Shanghai"))
 STATIC_BYTES_MAX: Final = 144  # QR version 8 at level M
 ROTATING_BYTES_MAX: Final = 260  # QR version 10 at level L
+SHORT_BYTES_MAX: Final = 80  # QR version 5
+PASS_ID: Final = PassId("00112233aabbccdd")
 
 
 def run(options: Options) -> list[Outcome]:
     """Time the answers to good and to bad codes against one Ed25519 verification, and measure the codes."""
     static, bound = _sealed(_usual(None)), _sealed(_usual(HOLDER_POINT))
     rotating, stale = to_text(_shown(bound)), to_text(_shown(bound, shown_at=NOW_UNIX - 31))
+    short_body = make_short(PASS_ID, shown_at=NOW_UNIX, sign=p256_signer(HOLDER))
+    short = to_text(short_body)
     forged = to_text(static[:-1] + bytes([static[-1] ^ 1]))
     chance = random.Random(20)
     junk = "GP1:" + "".join(chance.choices(ALPHABET, k=len(rotating) - 4))
@@ -64,6 +70,7 @@ def run(options: Options) -> list[Outcome]:
     outcomes = [
         against("rotating code, text to decision", partial(decided, rotating), Grant, ratio_max=4.0),
         _with_standing_from_disk(rotating, against),
+        against("short code, text to decision", partial(decided, short, held={PASS_ID: bound}), Grant),
         against("static pass, text to decision", partial(decided, to_text(static)), Refer),
         against("refusal: random letters", partial(decided, junk), Deny, ratio_max=0.25),
         against("refusal: random bytes in good base45", partial(decided, random_bytes), Deny, ratio_max=0.25),
@@ -74,15 +81,17 @@ def run(options: Options) -> list[Outcome]:
     ]
     assert isinstance(_checked(rotating), Verified)
     assert isinstance(_checked(junk), Rejected)
-    return [*outcomes, *_sizes()]
+    short_size = _size("short code", short_body, "L", SHORT_BYTES_MAX, promised=True)
+    return [*outcomes, *_sizes(), short_size]
 
 
 def _checked(text: str) -> object:
     return check(text, KEYS, now=NOW)
 
 
-def _decision(text: str, standing: Standing) -> Decision:
-    return decide(check(text, KEYS, now=NOW), standing, LANE, POLICY, now=NOW, trust=ClockTrust.TRUSTED)
+def _decision(text: str, standing: Standing, held: Mapping[PassId, bytes] = MappingProxyType({})) -> Decision:
+    checked = check(text, KEYS, now=NOW, stored=held.get)
+    return decide(checked, standing, LANE, POLICY, now=NOW, trust=ClockTrust.TRUSTED)
 
 
 def _against_a_verification(
@@ -168,7 +177,7 @@ def _shown(bound: bytes, *, shown_at: int = NOW_UNIX, challenge: bytes | None = 
 
 def _usual(holder_key: bytes | None) -> Claims:
     return Claims(
-        pass_id=PassId("00112233aabbccdd"),
+        pass_id=PASS_ID,
         person=PersonId("8899aabbccddeeff"),
         site=7,
         category=Category.COURIER,
