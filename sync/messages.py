@@ -6,9 +6,9 @@ rule follow the measured protocol: an event is (gate, epoch, seq), and only the 
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from passes.vocabulary import ClockTrust, Direction
 
@@ -24,6 +24,7 @@ Hex64 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 Line = Annotated[str, StringConstraints(max_length=200)]
 Seq = Annotated[int, Field(ge=1, le=2**53)]
+Upto = Annotated[int, Field(ge=0, le=2**53)]
 
 
 class WireModel(BaseModel):
@@ -160,13 +161,20 @@ class Hello(WireModel):
     gate: GateId
     site: int
     epoch: Hex16
-    acked: Annotated[int, Field(ge=0)]
-    last: Annotated[int, Field(ge=0)]
-    pruned_to: Annotated[int, Field(ge=0)] = 0
+    acked: Upto
+    last: Upto
+    pruned_to: Upto = 0
     boot: Hex16
     software: Line
     now: AwareDatetime
     trust: ClockTrust
+
+    @model_validator(mode="after")
+    def _deletes_only_what_was_receipted(self) -> Self:
+        """A gate deletes only rows that were receipted; whoever says otherwise would have rows passed over."""
+        if not self.pruned_to <= self.acked <= self.last:
+            raise ValueError("pruned_to, acked and last are not in this order")
+        return self
 
 
 class Ack(WireModel):

@@ -295,12 +295,20 @@ def test_what_cannot_be_read_is_shelved_with_the_reason(broker: EmbeddedBroker, 
         gate="north", site=SITE, epoch="e" * 16, acked=0, last=0, boot=BOOT, software="x",
         now=SystemClock().now(), trust=ClockTrust.TRUSTED,
     ).model_dump_json().encode()  # fmt: skip
+    ours = hello.replace(b'"north"', b'"south"')
     letters = [
         (up(SITE, GATE, "ev"), b"\x00\xff", "Invalid JSON"),
         (up(SITE, GATE, "ev"), batch([event_text(1, 1)], gate_id="north"), "speaks for gate 'north'"),
         (up(8, GATE, "ev"), batch([event_text(1, 1)]), "of site 7"),
         (up(SITE, GATE, "ev"), batch([]).replace(b'"last":0', b'"last":3'), "do not fit 0 events"),
         (up(SITE, GATE, "hello"), hello, "speaks for gate 'north'"),
+        (up(SITE, GATE, "hello"), ours.replace(b'"pruned_to":0', b'"pruned_to":5000'), "not in this order"),
+        (up(SITE, GATE, "hello"), ours.replace(b'"acked":0', b'"acked":1'), "not in this order"),
+        (
+            up(SITE, GATE, "hello"),
+            ours.replace(b'"last":0', b'"last":9007199254740993'),
+            "last: Input should",
+        ),
         (up(SITE, GATE, "state"), b'{"state":"dancing","birth":1}', "state: Input should be"),
         (up(SITE, GATE, "health"), b"{}", "now: Field required"),
         (up(SITE, GATE, "music"), b"la", "nobody reads this topic"),
@@ -315,7 +323,7 @@ def test_what_cannot_be_read_is_shelved_with_the_reason(broker: EmbeddedBroker, 
         ):
             assert (kept_topic, kept_payload) == (topic, payload)
             assert why in kept_why
-        assert (kept.ids(GATE), kept.healths) == ([], [])
+        assert (kept.ids(GATE), kept.healths, kept.holes()) == ([], [], [])
 
 
 def test_an_oversized_message_is_shelved_cut_short(tmp_path: Path) -> None:
