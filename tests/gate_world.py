@@ -1,0 +1,139 @@
+"""The deciding core on a real journal, with boards and people played by hand."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from drivers.model import InputEdge, Line, Pulse
+from edge.config import GateConfig
+from edge.gate import Gate
+from edge.inputs import BoardReported, ScanSeen
+from edge.journal import Journal
+from edge.kiosk.view import Uplink, Verdict
+from edge.screen import Screen
+from edge.standing import Standings
+from sync.messages import Outcome
+from tests.minting import SITE, Mint
+from tests.ticking import HandClock
+
+FOREIGN = "https://example.org/"
+
+
+def config(folder: Path, passage: str = "contact") -> GateConfig:
+    lanes = [
+        {
+            "name": name,
+            "direction": name,
+            "camera": "none",
+            "board": "relays",
+            "channel": channel,
+            "passage": passage,
+            "release": "pulse_to_open",
+            "on_power_loss": "open",
+        }
+        | ({"contact": {"board": "inputs", "channel": channel}} if passage == "contact" else {})
+        for channel, name in ((1, "entry"), (2, "exit"))
+    ]
+    return GateConfig.model_validate(
+        {
+            "gate": {
+                "id": "south",
+                "site": SITE,
+                "number": 0,
+                "name": "南门",
+                "zone": "Asia/Shanghai",
+                "data_dir": folder,
+                "keys": "k",
+                "units": "u",
+            },
+            "broker": {"url": "mqtt://127.0.0.1:1"},
+            "policy": {"static_needs_guard": False},
+            "board": [
+                {"name": "relays", "protocol": "lcus", "port": "a"},
+                {"name": "inputs", "protocol": "modbus-inputs", "port": "b"},
+            ],
+            "lane": lanes,
+        }
+    )
+
+
+@dataclass
+class World:
+    """One gate, its journal, and what reached its boards."""
+
+    folder: Path
+    clock: HandClock
+    passage: str = "contact"
+
+    def start(self) -> None:
+        settings = config(self.folder, self.passage)
+        self.journal = Journal(self.folder, self.clock)
+        standings = Standings(self.journal, settings.to_policy().zone)
+        self.screen = Screen(
+            settings,
+            units={12: "3-1202"},
+            journal=self.journal,
+            standings=standings,
+            clock=self.clock,
+            uplink=lambda: Uplink(connected=False, depth=0, last_ack_at=None),
+        )
+        self.pulses: list[tuple[str, Pulse]] = []
+        self.asked_again: list[str] = []
+        self.rows_when_pulsed: list[int] = []
+        self.gate = Gate(
+            settings,
+            keys=Mint().table,
+            journal=self.journal,
+            standings=standings,
+            screen=self.screen,
+            clock=self.clock,
+            submit=self._submit,
+            recorded=lambda: None,
+            health_changed=lambda: None,
+            look_again=self.asked_again.append,
+        )
+        self.gate.resume()
+        for board in ("relays", "inputs"):
+            self.gate.handle(BoardReported(board=board, event=Line(up=True)))
+
+    def _submit(self, board: str, pulse: Pulse) -> bool:
+        self.pulses.append((board, pulse))
+        self.rows_when_pulsed.append(self.journal.last_seq())
+        return True
+
+    def show(self, *texts: str, lane: str = "entry", age_s: float = 0.0) -> Verdict | None:
+        before = self.screen.verdicts_after(-1)
+        self.gate.handle(ScanSeen(lane=lane, texts=texts, at_s=self.clock.monotonic_s() - age_s))
+        after = self.screen.verdicts_after(-1)
+        return after[-1] if after != before else None
+
+    def fresh(self, number: int = 1, **changes: Any) -> str:
+        return Mint().phone(number, shown_at=int(self.clock.now().timestamp()), **changes)
+
+    def walk(self, lane: str = "entry") -> None:
+        channel = 1 if lane == "entry" else 2
+        for active in (True, False):
+            self.clock.advance(0.5)
+            edge = InputEdge(channel=channel, active=active, at_s=self.clock.monotonic_s())
+            self.gate.handle(BoardReported(board="inputs", event=edge))
+
+    def wait(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+        self.gate.tick()
+
+    def events(self, kind: str) -> list[dict[str, Any]]:
+        rows = self.journal.read("select body from event where kind = ? order by seq", (kind,))
+        return [json.loads(body)["data"] for (body,) in rows]
+
+
+def reason(verdict: Verdict | None) -> str | None:
+    """Why this scan was not granted; fails when it was."""
+    assert verdict is not None
+    assert verdict.outcome is not Outcome.GRANT
+    return verdict.reason
+
+
+def granted(verdict: Verdict | None) -> bool:
+    """Whether this scan was granted."""
+    return verdict is not None and verdict.outcome is Outcome.GRANT
