@@ -1,10 +1,13 @@
 from typing import Any
 
+import cbor2
 import pytest
+import segno
 
-from passes.claims import Claims, ClaimsError, decode_claims, encode_claims
+from passes.claims import FLAG_CRITICAL_TAIL, Claims, ClaimsError, decode_claims, encode_claims
 from passes.gp1 import (
     ROTATING_BYTES_MAX,
+    SCHEDULED_BYTES_MAX,
     STATIC_BYTES_MAX,
     Envelope,
     MalformedError,
@@ -15,10 +18,11 @@ from passes.gp1 import (
     wrap,
 )
 from passes.keys import p256_public, p256_signer
+from passes.schedule import Hours, Schedule
 from passes.vocabulary import Category
 from tests.minting import NOW_UNIX, Mint, claims, phone_key
 
-WORST = {
+WORST: dict[str, Any] = {
     "site": 65_535,
     "unit": 65_535,
     "status": 65_535,
@@ -86,6 +90,58 @@ def test_a_second_spelling_of_the_same_claims_is_refused() -> None:
     for twin in (payload + b"\0", b"\xbf" + payload[1:] + b"\xff", b"\xb8\x05" + payload[1:]):
         with pytest.raises(ClaimsError):
             decode_claims(twin)
+
+
+def test_labels_that_only_equal_the_right_ones_are_refused() -> None:
+    table = cbor2.loads(encode_claims(claims(holder_key=p256_public(phone_key()))))
+    as_float = {float(label) if label == 4 else label: value for label, value in table.items()}
+    as_truth = table | {8: {True: table[8][1]}}
+    for twin in (as_float, as_truth):
+        assert twin == table
+        with pytest.raises(ClaimsError):
+            decode_claims(cbor2.dumps(twin, canonical=True))
+
+
+SCHEDULE = Schedule(tuple(Hours(days=127, start=start, end=1) for start in range(140, 144)))
+
+
+@pytest.mark.parametrize(
+    ("windows", "bytes_with_iat"),
+    [(0, 258), (1, 263), (2, 266), (3, 269), (4, 272)],
+)
+def test_a_schedule_adds_two_bytes_and_three_a_window(windows: int, bytes_with_iat: int) -> None:
+    schedule = Schedule(SCHEDULE.windows[:windows]) if windows else None
+    worst = WORST | {"schedule": schedule, "flags": FLAG_CRITICAL_TAIL if windows else 0}
+    assert len(from_text(Mint().phone(**worst))) == bytes_with_iat
+    assert len(from_text(Mint().phone(**worst, issued_at=None))) == bytes_with_iat - 6
+
+
+def test_a_demos_repeat_pass_with_one_window_still_fits_version_10() -> None:
+    usual: dict[str, Any] = {
+        "unit": 1202,
+        "status": 40_000,
+        "purpose": 5,
+        "stay": 240,
+        "category": Category.SERVICE,
+    }
+    schedule: dict[str, Any] = {"schedule": Schedule(SCHEDULE.windows[:1]), "flags": FLAG_CRITICAL_TAIL}
+    assert len(from_text(Mint().phone(**usual, **schedule))) <= ROTATING_BYTES_MAX
+
+
+def test_a_rotating_code_with_the_fullest_schedule_fits_version_11() -> None:
+    full = WORST | {"purpose": 65_535, "stay": -65_520, "schedule": SCHEDULE, "flags": 255}
+    text = Mint().phone(**full)
+    assert len(from_text(text)) <= SCHEDULED_BYTES_MAX
+    assert segno.make(text, error="L", mode="alphanumeric", boost_error=False).version == 11
+
+
+def test_the_issuer_refuses_a_pass_that_outgrows_its_code() -> None:
+    paper = WORST | {"entries": 1, "schedule": Schedule(SCHEDULE.windows[:1]), "flags": FLAG_CRITICAL_TAIL}
+    with pytest.raises(ClaimsError, match="may take 144"):
+        Mint().sealed(claims(**paper))
+    assert len(Mint().sealed(claims(**paper, issued_at=None))) <= STATIC_BYTES_MAX
+    with pytest.raises(ClaimsError, match="may take 190"):
+        Mint().bound(**WORST | {"purpose": 65_535, "stay": 600, "flags": 0x30})
 
 
 # Algorithm, key id and payload are not of the wrapper: table and signature judge them.
