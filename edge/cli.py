@@ -64,7 +64,7 @@ def run(
         raise typer.Exit(EXIT_FAILED) from None
     try:
         daemon.run(stop)
-    except PageServerError as error:
+    except (JournalError, PageServerError) as error:
         messages.print(escape(str(error)), style="red", highlight=False, soft_wrap=True)
         raise typer.Exit(EXIT_FAILED) from None
 

@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from passes.decide import Policy
 from passes.vocabulary import GATES_MAX, Direction
 from shell.settings import SettingsModel, ZoneName, load_settings
+from sync.link import parse_broker_url
 from sync.messages import GateId, Word
 
 PULSE_MS_MAX = 2000  # longer pulses make some turnstiles close without their safety (reference, drivers 0.5)
@@ -39,6 +40,12 @@ class BrokerSection(SettingsModel):
     """Which MQTT broker carries this gate's events."""
 
     url: Annotated[str, StringConstraints(pattern=r"^mqtt://[^\s/]+:\d{1,5}$")]
+
+    @field_validator("url")
+    @classmethod
+    def _can_be_reached(cls, url: str) -> str:
+        parse_broker_url(url)
+        return url
 
 
 class KioskSection(SettingsModel):
@@ -79,6 +86,14 @@ class LaneSection(SettingsModel):
     release: Literal["pulse_to_open", "energise_to_lock"]
     on_power_loss: Literal["open", "locked", "as_is"]
 
+    @field_validator("camera")
+    @classmethod
+    def _camera_is_known(cls, spec: str) -> str:
+        scheme, found, _ = spec.partition("://")
+        if found and scheme not in {"http", "https", "rtsp", "rtsps"}:
+            raise ValueError("write a folder, a video file, http(s)://…, rtsp://… or /dev/videoN")
+        return spec
+
     @model_validator(mode="after")
     def _contact_when_needed(self) -> Self:
         if (self.passage == "contact") != (self.contact is not None):
@@ -113,6 +128,9 @@ class GateConfig(SettingsModel):
                 raise ValueError(f"lane {lane.name}: board {lane.board!r} is not a relay board of this file")
             if lane.contact and boards.get(lane.contact.board) != "modbus-inputs":
                 raise ValueError(f"lane {lane.name}: contact board {lane.contact.board!r} has no inputs")
+        ports = [board.port for board in self.board]
+        if len(set(ports)) != len(ports):
+            raise ValueError("two boards share one port")
         outputs = [(lane.board, lane.channel) for lane in self.lane]
         inputs = [(lane.contact.board, lane.contact.channel) for lane in self.lane if lane.contact]
         if len(set(outputs)) != len(outputs):

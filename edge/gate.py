@@ -6,7 +6,7 @@ machine says what boards and contacts mean. At an entry every failure keeps the 
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Final, assert_never
@@ -19,7 +19,8 @@ from edge import lane as machine
 from edge.config import GateConfig, LaneSection
 from edge.inputs import BoardReported, CameraChanged, Input, ScanSeen
 from edge.journal import Journal, JournalError
-from edge.lane import Effect, Event, Lane, State, Timing
+from edge.lane import Effect, Event, State
+from edge.lane_state import LaneState, Let, note_detail, timing_of
 from edge.owed import Owed
 from edge.screen import Screen
 from edge.standing import AlreadyGrantedError, Shown, Standings
@@ -46,32 +47,6 @@ _LANE_WORDS: Final = {
     State.HELD: "held",
     State.FORCED: "forced",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Let:
-    """Somebody was let through a lane and has not walked yet."""
-
-    lane: str
-    direction: Direction
-    stay_id: str | None
-    claims: Claims | None
-    issued_s: float  # a pulse for it is refused by the driver when this is older than two seconds
-
-
-@dataclass(slots=True)
-class _LaneState:
-    """One lane's running state beside the machine: who used it last, who waits, what its devices do."""
-
-    section: LaneSection
-    timing: Timing
-    lane: Lane = field(default_factory=Lane)
-    camera_ok: bool | None = None  # None: not heard of yet
-    detail: str = ""
-    last_pass: str | None = None
-    last_pass_s: float = 0.0
-    last_shown_at: int | None = None
-    turned_aside: bool = False  # a code was shown while somebody else was walking
 
 
 class Gate:
@@ -109,17 +84,17 @@ class Gate:
         self._submit, self._recorded, self._health_changed = submit, recorded, health_changed
         self._look_again = look_again
         self._policy: Policy = config.to_policy()
-        self._lanes = {section.name: _LaneState(section, _timing(section)) for section in config.lane}
+        self._lanes = {section.name: LaneState(section, timing_of(section)) for section in config.lane}
         self._boards_ok: dict[str, bool | None] = {board.name: None for board in config.board}
-        self._let: dict[str, _Let] = {}
+        self._let: dict[str, Let] = {}
         self._owed = Owed(recorded=recorded, count=screen.count)
         self._resumed = False
         self._next_look_s, self._looked_at = 0.0, clock.now()
 
     def resume(self) -> None:
-        """Settle what an earlier run left open: a grant without an end counts as an entry, from then, and says so."""
+        """Settle what an earlier run left open: a grant without an end counts as a passage, from then, and says so."""
         try:
-            pending = self._standings.pending()
+            pending, leaving = self._standings.pending(), self._standings.leaving()
         except JournalError as error:
             log.error("what was left open cannot be read yet", error=str(error))
             return
@@ -128,6 +103,12 @@ class Gate:
             if stay_id not in self._let:
                 self._owed.write(
                     partial(self._standings.record_entry, stay_id, lane, at=granted_at, assumed=True)
+                )
+        shown = {let.stay_id for let in self._let.values()}
+        for stay_id, lane, granted_at in leaving:
+            if stay_id not in shown:
+                self._owed.write(
+                    partial(self._standings.record_exit, None, stay_id, lane, at=granted_at, assumed=True)
                 )
 
     def note(self, kind: Kind, data: BaseModel) -> None:
@@ -216,7 +197,7 @@ class Gate:
             return
         self._carry_out(answer, state, checked, scan)
 
-    def _still_here(self, state: _LaneState, scan: Verified, now_s: float) -> bool:
+    def _still_here(self, state: LaneState, scan: Verified, now_s: float) -> bool:
         """Whether this is the person who was just let through, with the phone still up and its code rolled on."""
         pass_id = scan.claims.pass_id
         let = (self._let[token].claims for token in state.lane.tokens if token in self._let)
@@ -227,7 +208,7 @@ class Gate:
         return state.last_shown_at is None or scan.shown_at is None or scan.shown_at > state.last_shown_at
 
     def _decide(
-        self, checked: Checked, claims: Claims | None, state: _LaneState, now: datetime, trust: ClockTrust
+        self, checked: Checked, claims: Claims | None, state: LaneState, now: datetime, trust: ClockTrust
     ) -> Decision:
         facts = LaneFacts(
             site=self._config.gate.site, gate=self._config.gate.number, direction=state.section.direction
@@ -245,7 +226,7 @@ class Gate:
             return Refer(Reason.LANE_FAULT, answer.claims)
         return answer
 
-    def _carry_out(self, answer: Answer, state: _LaneState, checked: Checked, scan: ScanSeen) -> None:
+    def _carry_out(self, answer: Answer, state: LaneState, checked: Checked, scan: ScanSeen) -> None:
         section, now = state.section, self._clock.now()
         shown_at = checked.shown_at if isinstance(checked, Verified) else None
         if isinstance(answer, Grant):
@@ -287,7 +268,7 @@ class Gate:
             token = os.urandom(8).hex()  # exits open without a row; nobody is held inside by a full disk
         self._recorded()
         entry = section.direction is Direction.ENTRY
-        self._let[token] = _Let(
+        self._let[token] = Let(
             lane=section.name,
             direction=section.direction,
             stay_id=stay_id,
@@ -296,7 +277,7 @@ class Gate:
         )
         return token, grant
 
-    def _scan_failed(self, state: _LaneState) -> None:
+    def _scan_failed(self, state: LaneState) -> None:
         """After an error of ours: take back what was half granted; an exit opens all the same."""
         self._abandon(state)
         section, now, seq = state.section, self._clock.now(), self._journal.last_seq()
@@ -304,7 +285,7 @@ class Gate:
             self._show(Deny(Reason.INTERNAL_ERROR), section, now, seq)
             return
         token = os.urandom(8).hex()
-        self._let[token] = _Let(
+        self._let[token] = Let(
             lane=section.name,
             direction=Direction.EXIT,
             stay_id=None,
@@ -314,7 +295,7 @@ class Gate:
         self._advance(state, Event.GRANTED, token)
         self._show(Grant(None), section, now, seq)
 
-    def _abandon(self, state: _LaneState) -> None:
+    def _abandon(self, state: LaneState) -> None:
         """Give back grants that the lane does not know of (an error came between)."""
         name = state.section.name
         for token in [
@@ -339,6 +320,8 @@ class Gate:
             case Refused():
                 log.error("pulse refused", board=board, why=event.why.value)
                 opening = event.why is Refusal.BUSY  # the relay is closed for somebody just before
+                if not opening:
+                    self._did_not_open(event.id)
                 self._pulse_ended(event.id, Event.PULSE_DOUBTFUL if opening else Event.PULSE_NOT_DONE)
             case InputEdge():
                 for state in self._lanes.values():
@@ -354,6 +337,16 @@ class Gate:
             case _:
                 assert_never(event)
 
+    def _did_not_open(self, token: str) -> None:
+        """Take back what was said too early: the lane did not open."""
+        let = self._let.get(token)
+        if let is not None:
+            section, answer = self._lanes[let.lane].section, Refer(Reason.LANE_FAULT, let.claims)
+            self._owed.write(
+                partial(self._standings.record_refusal, answer, section.name, section.direction, None)
+            )
+            self._show(answer, section, self._clock.now(), self._journal.last_seq())
+
     def _pulse_ended(self, token: str, event: Event) -> None:
         let = self._let.get(token)
         if let is not None:
@@ -368,7 +361,9 @@ class Gate:
         for state in self._lanes.values():
             if state.section.contact and state.section.contact.board == board:
                 self._advance(state, Event.CONTACT_BACK if ok else Event.CONTACT_LOST)
-            self._show_lane(state, detail if not ok else "")
+            if board in {state.section.board, state.section.contact and state.section.contact.board}:
+                note_detail(state, board, "" if ok else detail)
+            self._show_lane(state)
         self._health_changed()
 
     def _camera(self, change: CameraChanged) -> None:
@@ -378,7 +373,8 @@ class Gate:
         first, state.camera_ok = state.camera_ok is None, change.ok
         if not (first and change.ok):
             self._device(f"camera {change.lane}", ok=change.ok, detail=change.detail)
-        self._show_lane(state, "" if change.ok else change.detail)
+        note_detail(state, "camera", "" if change.ok else change.detail)
+        self._show_lane(state)
         self._health_changed()
 
     def _device(self, device: str, *, ok: bool, detail: str) -> None:
@@ -387,17 +383,17 @@ class Gate:
 
     # -- the lane machine's effects
 
-    def _advance(self, state: _LaneState, event: Event, token: str = "") -> None:
+    def _advance(self, state: LaneState, event: Event, token: str = "") -> None:
         now_s = self._clock.monotonic_s()
         state.lane, effects = machine.step(state.lane, event, now_s, state.timing, token)
         for effect, about in effects:
             self._effect(effect, about, state, now_s)
-        self._show_lane(state, state.detail)
+        self._show_lane(state)
         if state.turned_aside and state.lane.state is State.READY:
             state.turned_aside = False
             self._look_again(state.section.name)
 
-    def _effect(self, effect: Effect, token: str, state: _LaneState, now_s: float) -> None:
+    def _effect(self, effect: Effect, token: str, state: LaneState, now_s: float) -> None:
         section = state.section
         match effect:
             case Effect.PULSE:
@@ -406,6 +402,7 @@ class Gate:
                 )
                 if not self._submit(section.board, pulse):
                     log.error("pulse not taken", lane=section.name)
+                    self._did_not_open(token)
                     self._advance(state, Event.PULSE_NOT_DONE, token)
             case Effect.RECORD_PASSAGE | Effect.RECORD_ASSUMED:
                 self._passage(self._let.pop(token, None), assumed=effect is Effect.RECORD_ASSUMED)
@@ -428,7 +425,7 @@ class Gate:
             case _:
                 assert_never(effect)
 
-    def _passage(self, let: _Let | None, *, assumed: bool) -> None:
+    def _passage(self, let: Let | None, *, assumed: bool) -> None:
         if let is None:
             return
         at = self._clock.now()
@@ -452,26 +449,16 @@ class Gate:
             verdict_of(answer, section, policy=self._policy, room=self._screen.room, at=now, seq=seq)
         )
 
-    def _show_lane(self, state: _LaneState, detail: str) -> None:
+    def _show_lane(self, state: LaneState) -> None:
         section = state.section
         boards = {section.board} | ({section.contact.board} if section.contact else set())
         board_ok = all(self._boards_ok[board] is True for board in boards)
-        state.detail = "" if board_ok and state.camera_ok else detail
+        detail = "; ".join(state.details.values())
         word = _LANE_WORDS[state.lane.state] if board_ok else "fault"
         view = self._screen.lane(section.name)
         self._screen.lane_now(
-            replace(
-                view, state=word, camera_ok=state.camera_ok is True, board_ok=board_ok, detail=state.detail
-            )
+            replace(view, state=word, camera_ok=state.camera_ok is True, board_ok=board_ok, detail=detail)
         )
-
-
-def _timing(section: LaneSection) -> Timing:
-    return Timing(
-        passage_wait_s=section.passage_wait_s,
-        has_contact=section.passage == "contact",
-        leads_out=section.direction is Direction.EXIT,
-    )
 
 
 def _one_of(checked: list[Checked]) -> Checked:

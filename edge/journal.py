@@ -53,7 +53,7 @@ create table stay (
   unit integer not null, purpose integer not null, stay_claim integer not null, pass_end_ms integer not null,
   lane text not null, state text not null check (state in ('pending', 'inside', 'left', 'no_show', 'superseded')),
   granted_ms integer not null, entered_ms integer, due_ms integer, exited_ms integer,
-  settled integer not null default 0, assumed integer not null default 0
+  settled integer not null default 0, assumed integer not null default 0, leaving_ms integer, leaving_lane text
 ) without rowid;
 create unique index stay_pending on stay (pass_id) where state = 'pending';
 create index stay_pass on stay (pass_id, state);

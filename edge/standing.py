@@ -166,9 +166,14 @@ class Standings:
             notes=[note.value for note in grant.notes],
         )
 
-        def change(db: apsw.Connection, _: Recorded) -> None:
+        def change(db: apsw.Connection, recorded: Recorded) -> None:
             if claims is not None:
                 _remember_code(db, claims, shown)
+            if stay is not None:
+                db.execute(
+                    "update stay set leaving_ms = ?, leaving_lane = ? where stay_id = ?",
+                    (_ms(recorded.at), lane, stay.stay_id),
+                )
 
         return self._journal.append(Kind.DECISION, data, change)
 
@@ -286,6 +291,14 @@ class Standings:
     def pending(self) -> list[tuple[str, str, datetime]]:
         """Stays left pending by an earlier run: id, lane, and when the lane was opened."""
         rows = self._journal.read("select stay_id, lane, granted_ms from stay where state = 'pending'")
+        return [(stay_id, lane, datetime.fromtimestamp(ms / 1000, UTC)) for stay_id, lane, ms in rows]
+
+    def leaving(self) -> list[tuple[str, str, datetime]]:
+        """Open stays to which an exit was opened by an earlier run: id, lane, and when."""
+        rows = self._journal.read(
+            "select stay_id, leaving_lane, leaving_ms from stay"
+            " where state in ('pending', 'inside') and leaving_ms is not null"
+        )
         return [(stay_id, lane, datetime.fromtimestamp(ms / 1000, UTC)) for stay_id, lane, ms in rows]
 
     def forget_old(self, now: datetime) -> int:

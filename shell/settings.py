@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
+FILE_BYTES_MAX = 1_000_000
 EXIT_USAGE = 2  # wrong configuration and wrong usage share one exit code (STYLE section 10)
 
 M = TypeVar("M", bound=BaseModel)
@@ -51,6 +52,8 @@ def load_settings(path: Path, model: type[M]) -> M:
         SettingsError: The file is missing, is not TOML, or holds a wrong key or value.
     """
     try:
+        if path.stat().st_size > FILE_BYTES_MAX:
+            raise SettingsError(path, [f": is larger than {FILE_BYTES_MAX} bytes; is this the right file?"])
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise SettingsError(
@@ -72,7 +75,7 @@ def _explain(text: str, problem: ErrorDetails, model: type[BaseModel]) -> str:
     location = problem["loc"]
     key = ".".join(str(part) for part in location)
     line = _line_of(text, location)
-    where = f":{line}: {key}" if line else f": {key}"
+    where = f":{line}: {key}" if line else f": {key}" if key else ""
     if problem["type"] == "extra_forbidden":
         allowed = _allowed_keys(model, location)
         return f"{where}: unknown key. Allowed here: {', '.join(allowed)}"
@@ -80,7 +83,7 @@ def _explain(text: str, problem: ErrorDetails, model: type[BaseModel]) -> str:
         return f"{where}: this key is missing"
     given = problem.get("input")
     shown = f" (got {given!r})" if isinstance(given, str | int | float | bool) else ""
-    return f"{where}: {problem['msg']}{shown}"
+    return f"{where}: {problem['msg'].removeprefix('Value error, ')}{shown}"
 
 
 def _line_of(text: str, location: tuple[int | str, ...]) -> int | None:

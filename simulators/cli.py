@@ -1,6 +1,6 @@
 """``postern-sim``: a simulated site, and single virtual devices."""
 
-import shutil
+import os
 from pathlib import Path
 from threading import Event
 from typing import Annotated
@@ -79,14 +79,22 @@ def run(
     set_up_logs("postern-sim")
     stop = stop_event()
     ports = Ports(web=web_port, kiosk=kiosk_port, broker=broker_port, camera=camera_port, sms=sms_port)
-    if not keep:
-        _remove_old_demo(folder)
+    if json_file is not None and not os.access(json_file.absolute().parent, os.W_OK):
+        raise typer.BadParameter(f"{json_file} cannot be written there", param_hint="--json")
     site = Site(folder, ports=ports, seed=seed, broker_url=broker_url, embedded=embedded)
     try:
+        site.hold()
+        if not keep:
+            site.remove_old()
         report = _run(site, stop, seed=seed, seconds=seconds)
     except SiteError as error:
         messages.print(escape(str(error)), style="red", soft_wrap=True)
         raise typer.Exit(EXIT_FAILED) from None
+    finally:
+        site.let_go()
+    if report is None:
+        messages.print("Stopped before the site was up.", style="dim")
+        return
     _print_report(report)
     if json_file is not None:
         json_file.write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
@@ -95,11 +103,14 @@ def run(
         raise typer.Exit(EXIT_FAILED)
 
 
-def _run(site: Site, stop: Event, *, seed: int, seconds: float | None) -> Report:
+def _run(site: Site, stop: Event, *, seed: int, seconds: float | None) -> Report | None:
+    """Play and count one run; None when it was stopped before the site was up."""
     try:
-        site.prepare()
         messages.print("Starting the site …", style="dim")
+        site.prepare()
         site.start_all(stop)
+        if stop.is_set():
+            return None
         _print_addresses(site)
         demo = Demo(site, seed=seed, tell=_print_line)
         demo.play(stop, seconds)
@@ -109,12 +120,6 @@ def _run(site: Site, stop: Event, *, seed: int, seconds: float | None) -> Report
     finally:
         site.stop()
     return demo.account(sms_count)
-
-
-def _remove_old_demo(folder: Path) -> None:
-    """Remove the last run's folder, if it is one that this command made."""
-    if (folder / "gate.toml").exists() and (folder / "dev").is_dir():
-        shutil.rmtree(folder)
 
 
 def _print_addresses(site: Site) -> None:

@@ -4,7 +4,9 @@ The product runs as it would at a customer's: its own commands, its own configur
 process of its own outside it.
 """
 
+import fcntl
 import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -14,13 +16,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 from shell.supervision import Child
 
 READY_WITHIN_S: Final = 30.0
 LOOK_EVERY_S: Final = 0.1
 REQUEST_WITHIN_S: Final = 5.0
+MARK: Final = ".postern-demo"  # stands in folders that a run made, and may remove
 ORDER: Final = ("sms", "cameras", "boards", "centre", "gate")
 
 
@@ -73,6 +76,7 @@ class Site:
         self.folder, self.ports, self._seed, self._broker_url = folder, ports, seed, broker_url
         self._embedded, self._logs = embedded, logs
         self.children: dict[str, Child] = {}
+        self._held: TextIO | None = None
 
     @property
     def tape(self) -> Path:
@@ -89,6 +93,37 @@ class Site:
             self._init()
         for name in ("dev", "logs"):
             (self.folder / name).mkdir(exist_ok=True)
+        (self.folder / MARK).touch()
+
+    def hold(self) -> None:
+        """Keep other runs out of this folder while this process lives; raises ``SiteError``."""
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        self._held = self.folder.with_name(f".{self.folder.name}.lock").open("w", encoding="ascii")
+        try:
+            fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._held.close()
+            self._held = None
+            raise SiteError(
+                f"another run uses {self.folder}. Stop it, or name another folder with --dir"
+            ) from None
+
+    def let_go(self) -> None:
+        """End ``hold``."""
+        if self._held is not None:
+            Path(self._held.name).unlink(missing_ok=True)
+            self._held.close()
+            self._held = None
+
+    def remove_old(self) -> None:
+        """Remove the folder of an earlier run; raises ``SiteError`` when it is not one that a run made."""
+        if not self.folder.exists() or not any(self.folder.iterdir()):
+            return
+        if not (self.folder / MARK).exists():
+            raise SiteError(
+                f"{self.folder} is not empty, and no run of this command made it. Name another folder with --dir"
+            )
+        shutil.rmtree(self.folder)
 
     def start(self, name: str) -> None:
         """Start one part (see ``ORDER``)."""
@@ -98,6 +133,8 @@ class Site:
     def start_all(self, stop: Event) -> None:
         """Start every part in order and wait until the pages answer; raises ``SiteError``."""
         for name in ORDER:
+            if stop.is_set():
+                return
             self.start(name)
         self.wait_ready(stop)
 
@@ -217,7 +254,11 @@ class Site:
         for name in ("web", "kiosk", "broker", "camera", "sms"):
             arguments += [f"--{name}-port", str(getattr(ports, name))]
         made = subprocess.run(
-            [sys.executable, "-m", "controller.cli", *arguments], capture_output=True, text=True, check=False
+            [sys.executable, "-m", "controller.cli", *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            start_new_session=True,  # a Ctrl-C at this terminal is the caller's to answer
         )
         if made.returncode != 0:
             raise SiteError(f"postern-controller init did not make {self.folder}: {made.stderr.strip()}")
@@ -231,10 +272,14 @@ class Site:
 
     def _check_ports(self) -> None:
         """The files of an earlier run fix the ports; say so instead of waiting at the wrong ones."""
-        text = (self.folder / "gate.toml").read_text("utf-8")
-        if f"port = {self.ports.kiosk}" not in text or f":{self.ports.camera}/" not in text:
+        text = (self.folder / "gate.toml").read_text("utf-8") + (self.folder / "centre.toml").read_text(
+            "utf-8"
+        )
+        ports = self.ports
+        needed = [f"port = {ports.kiosk}\n", f"port = {ports.web}\n", f":{ports.camera}/", f":{ports.sms}/"]
+        if not all(part in text for part in needed):
             raise SiteError(
-                f"{self.folder} was made for other ports. Remove that folder, or name another one with --dir"
+                f"{self.folder} was made for other ports. Leave --keep out, or name another folder with --dir"
             )
 
     def _wait(self, ready: Callable[[], bool], what: str, stop: Event) -> None:

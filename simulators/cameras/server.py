@@ -87,6 +87,11 @@ class Feed:
         self._number = 0
         self._due_s = 0.0
 
+    @property
+    def newest(self) -> int:
+        """Number of the newest frame."""
+        return self._number
+
     def wait_for(self, after: int, stop: threading.Event) -> tuple[int, bytes]:
         """The first frame after number ``after``, and its number; the last one again when stopped."""
         while not stop.is_set():
@@ -234,7 +239,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Cache-Control", "no-store")
         self.send_header("Connection", "close")
         self.end_headers()
-        number = 0
+        number = feed.newest  # a viewer starts with the next frame, never with one from before it came
         try:
             while not self.server.stop.is_set():
                 number, frame = feed.wait_for(number, self.server.stop)

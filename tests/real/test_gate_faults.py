@@ -213,6 +213,40 @@ def test_a_pulse_that_was_refused_gives_the_entry_back(world: World) -> None:
     assert len(world.pulses) == 1
 
 
+def test_p2_an_exit_cut_off_by_a_crash_is_assumed_too_and_a_no_show_is_not(world: World) -> None:
+    for number in (1, 2):
+        world.show(world.fresh(number))
+        world.walk()
+        world.wait(8)
+    world.show(world.fresh(1), lane="exit")
+    world.wait(6)  # turned back
+    world.show(world.fresh(2), lane="exit")
+    world.journal.close()
+    world.start()
+    assert [stay.pass_tail for stay in world.screen.snapshot().inside] == ["0001"]
+    assert world.events("passage")[-1]["assumed"]
+    assert world.pulses == []
+
+
+def test_a_lane_that_did_not_open_does_not_go_on_saying_that_it_did(world: World) -> None:
+    world.show(FOREIGN, lane="exit")
+    ((_, pulse),) = world.pulses
+    world.gate.handle(BoardReported(board="relays", event=Refused(id=pulse.id, why=Refusal.LINE_DOWN)))
+    assert reason(world.screen.verdicts_after(-1)[-1]) == "lane_fault"
+    world.walk("exit")  # by the button
+    assert [row["direction"] for row in world.events("passage")] == ["exit"]
+
+
+def test_each_fault_of_a_lane_is_named_until_its_own_end(world: World) -> None:
+    world.gate.handle(BoardReported(board="relays", event=Line(up=False, why="cable out")))
+    world.gate.handle(CameraChanged(lane="entry", ok=False, detail="no frame"))
+    assert world.screen.lane("entry").detail == "cable out; no frame"
+    world.gate.handle(CameraChanged(lane="entry", ok=True, detail=""))
+    assert world.screen.lane("entry").detail == "cable out"
+    world.gate.handle(BoardReported(board="relays", event=Line(up=True)))
+    assert world.screen.lane("entry").detail == ""
+
+
 def test_s2_a_doubtful_pulse_is_not_repeated_and_its_walker_counts(world: World) -> None:
     world.show(world.fresh())
     ((_, pulse),) = world.pulses

@@ -58,6 +58,8 @@ def test_the_file_that_the_centre_writes_is_read_by_the_gate(tmp_path: Path, tex
         ('id = "south"', 'id = "South Gate"', 'id = "South Gate"', "pattern"),
         ("number = 0", "number = 8", "number = 8", "less than 8"),
         ('url = "mqtt://', 'url = "http://', 'url = "http://', "pattern"),
+        (":18830", ":99999", ":99999", "99999"),
+        ('camera = "http://', 'camera = "ftp://', 'camera = "ftp://', "rtsp://"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_line_and_what_is_allowed(
@@ -82,6 +84,7 @@ def test_a_wrong_value_is_named_with_its_line_and_what_is_allowed(
             'board = "inputs", channel = 1',
             "two lanes share one passage contact",
         ),
+        ('port = "dev/inputs"', 'port = "dev/relays"', "two boards share one port"),
         ("passage_wait_s = 5", "passage_wait_s = 1", "at least one second longer than pulse_ms"),
         ('release = "pulse_to_open"', 'release = "energise_to_lock"', "is not driven yet"),
         ('contact = { board = "inputs", channel = 1 }\n', "", "needs contact"),
@@ -99,9 +102,19 @@ def test_a_missing_key_and_a_missing_table_are_named(tmp_path: Path, text: str) 
     assert "board: this key is missing" in refusal(tmp_path, text.replace("[[board]]", "[[bord]]"))
 
 
+def test_a_problem_of_the_whole_file_reads_as_a_sentence(tmp_path: Path, text: str) -> None:
+    found = refusal(tmp_path, text.replace('port = "dev/inputs"', 'port = "dev/relays"'))
+    assert found == ": two boards share one port"
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
-    [(b"[gate\n", "is not TOML"), (b"\xff\xfe\x00", "is not UTF-8"), (None, "cannot be read")],
+    [
+        (b"[gate\n", "is not TOML"),
+        (b"\xff\xfe\x00", "is not UTF-8"),
+        (b"#" * 1_000_001, "is larger than"),
+        (None, "cannot be read"),
+    ],
 )
 def test_a_file_that_is_no_configuration_is_said_to_be_none(
     tmp_path: Path, content: bytes | None, says: str

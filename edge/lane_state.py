@@ -1,0 +1,51 @@
+"""What the gate keeps for each of its lanes beside the pure machine: who was let through, and how its devices are."""
+
+from dataclasses import dataclass, field
+
+from edge.config import LaneSection
+from edge.lane import Lane, Timing
+from passes.claims import Claims
+from passes.vocabulary import Direction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Let:
+    """Somebody was let through a lane and has not walked yet."""
+
+    lane: str
+    direction: Direction
+    stay_id: str | None
+    claims: Claims | None
+    issued_s: float  # a pulse for it is refused by the driver when this is older than two seconds
+
+
+@dataclass(slots=True)
+class LaneState:
+    """One lane's running state beside the machine: who used it last, who waits, what its devices do."""
+
+    section: LaneSection
+    timing: Timing
+    lane: Lane = field(default_factory=Lane)
+    camera_ok: bool | None = None  # None: not heard of yet
+    details: dict[str, str] = field(default_factory=dict)  # what is wrong, by device
+    last_pass: str | None = None
+    last_pass_s: float = 0.0
+    last_shown_at: int | None = None
+    turned_aside: bool = False  # a code was shown while somebody else was walking
+
+
+def note_detail(state: LaneState, device: str, detail: str) -> None:
+    """Remember, or forget, what is wrong with one device of a lane."""
+    if detail:
+        state.details[device] = detail
+    else:
+        state.details.pop(device, None)
+
+
+def timing_of(section: LaneSection) -> Timing:
+    """How a configured lane waits."""
+    return Timing(
+        passage_wait_s=section.passage_wait_s,
+        has_contact=section.passage == "contact",
+        leads_out=section.direction is Direction.EXIT,
+    )
