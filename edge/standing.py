@@ -268,9 +268,12 @@ class Standings:
         )
 
         def change(db: apsw.Connection, _: Recorded) -> None:
-            db.execute(
-                "update stay set state = 'no_show' where stay_id = ? and state = 'pending'", (stay_id,)
-            )
+            if direction is Direction.EXIT:
+                db.execute("update stay set leaving_ms = null where stay_id = ?", (stay_id,))
+            else:
+                db.execute(
+                    "update stay set state = 'no_show' where stay_id = ? and state = 'pending'", (stay_id,)
+                )
 
         return self._journal.append(Kind.NO_SHOW, data, change, at=at)
 
