@@ -7,6 +7,7 @@ network knows what it knew. Keys that the operator's root has signed come with i
 
 import os
 import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -150,7 +151,10 @@ class BundleKeeper:
         self._raise_floor, self._report = raise_floor, report
         self._faulty = False
         self._holding = installed(anchor)  # replaced as a whole: readers need no lock
-        self._newest: bytes | None = None  # came over the broker, not judged yet; a newer one takes its place
+        self._came: deque[bytes] = deque(
+            maxlen=1
+        )  # by the broker, not judged yet: the newest takes the place
+        self._unreadable: set[Path] = set()
         self._stop, self._wake = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="bundles", daemon=True)
         self._load()
@@ -178,7 +182,7 @@ class BundleKeeper:
 
     def receive(self, data: bytes) -> None:
         """Hand over what came by the broker; called from any thread, returns at once."""
-        self._newest = data
+        self._came.append(data)
         self._wake.set()
 
     def offer(self, data: bytes) -> Refused | None:
@@ -238,15 +242,22 @@ class BundleKeeper:
             self._wake.wait(LOOK_EVERY_S)
             self._wake.clear()
             try:
-                data, self._newest = self._newest, None
-                if data is not None:
-                    self.offer(data)
+                if self._came:
+                    self.offer(self._came.popleft())
                 self._look_into_inbox()
             except Exception:
                 log.exception("bundles could not be looked after")
 
     def _look_into_inbox(self) -> None:
         for path in sorted((self._folder / INBOX).glob(f"*{SUFFIX}")):
-            refused = self.offer(read_bounded(path))
-            path.unlink()
+            if path in self._unreadable:
+                continue
+            try:
+                data = read_bounded(path)
+                path.unlink()
+            except OSError as error:
+                self._unreadable.add(path)
+                log.error("a file in the inbox cannot be taken", file=path.name, error=str(error))
+                continue
+            refused = self.offer(data)
             log.info("bundle file from the inbox", file=path.name, refused=refused and refused.detail)

@@ -11,8 +11,9 @@ from rich.markup import escape
 
 from edge.config import load_config
 from edge.daemon import EdgeDaemon
+from edge.exits_only import ExitsOnly
 from edge.files import load_keys
-from edge.journal import JournalError
+from edge.journal import Journal, JournalBusyError, JournalError
 from edge.scan import Scanned, Scanning
 from passes.check import Foreign, Verified, check
 from passes.keys import KeyTable
@@ -55,18 +56,29 @@ def run(
     set_up_logs("postern-edge", json=json_logs)
     stop = stop_event()
     try:
-        daemon = EdgeDaemon(load_config(config), config)
+        settings = load_config(config)
+        while not stop.is_set():
+            try:
+                EdgeDaemon(settings, config).run(stop)
+            except JournalBusyError:
+                raise
+            except JournalError as error:
+                messages.print(escape(str(error)), style="red", highlight=False, soft_wrap=True)
+                ExitsOnly(settings, SystemClock()).run(stop, lambda: _journal_opens(settings.gate.data_dir))
     except SettingsError as error:
         messages.print(escape(str(error)), style="red", highlight=False, soft_wrap=True)
         raise typer.Exit(EXIT_USAGE) from None
-    except (JournalError, PageServerError) as error:
+    except (JournalBusyError, PageServerError) as error:
         messages.print(escape(str(error)), style="red", highlight=False, soft_wrap=True)
         raise typer.Exit(EXIT_FAILED) from None
+
+
+def _journal_opens(folder: Path) -> bool:
     try:
-        daemon.run(stop)
-    except (JournalError, PageServerError) as error:
-        messages.print(escape(str(error)), style="red", highlight=False, soft_wrap=True)
-        raise typer.Exit(EXIT_FAILED) from None
+        Journal(folder, SystemClock()).close()
+    except JournalError:
+        return False
+    return True
 
 
 @app.command()

@@ -141,7 +141,7 @@ class Site:
     def wait_ready(self, stop: Event) -> None:
         """Wait until centre, gate, cameras and SMS gateway answer; raises ``SiteError`` when a part ends."""
         self._wait(lambda: self.get(self.ports.sms, "/api/inbox") is not None, "the SMS gateway", stop)
-        self._wait(lambda: self._connects(self.ports.camera), "the virtual cameras", stop)
+        self._wait(lambda: self.connects(self.ports.camera), "the virtual cameras", stop)
         self._wait(lambda: self.centre_status() is not None, "the centre", stop)
         self._wait(lambda: self.gate_status() is not None, "the gate", stop)
 
@@ -294,7 +294,7 @@ class Site:
                     f"{what} did not answer within {READY_WITHIN_S:g} s; see {self.folder / 'logs'}"
                 )
 
-    def _connects(self, port: int) -> bool:
+    def connects(self, port: int) -> bool:
         try:
             with socket.create_connection(("127.0.0.1", port), timeout=1.0):
                 return True
