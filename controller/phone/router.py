@@ -12,7 +12,6 @@ from controller.phone.enrolment import Enrolled, Enrolment, KeyLevel, Offered, P
 from controller.phone.guarding import WrongCounter, bounded, guarded
 from controller.phone.page import PAGE_PATH
 from controller.phone.words import TOO_MANY, device_words, for_refusal
-from passes.vocabulary import Category
 from passes.words import Pair, for_category
 from shell.clock import Clock
 
@@ -55,6 +54,7 @@ class PassWords(BaseModel):
     category_en: str
     site: str
     zone: str
+    short_codes: bool
 
 
 class TimeAnswer(BaseModel):
@@ -79,7 +79,9 @@ class EnrolAnswer(TimeAnswer):
     words: PassWords
 
 
-def phone_router(*, enrolment: Enrolment, clock: Clock, sites: dict[int, SiteConfig], zone: str) -> APIRouter:
+def phone_router(
+    *, enrolment: Enrolment, clock: Clock, sites: dict[int, SiteConfig], zone: str, short_codes: bool
+) -> APIRouter:
     """The routes below ``/p`` that answer the page.
 
     Args:
@@ -87,6 +89,7 @@ def phone_router(*, enrolment: Enrolment, clock: Clock, sites: dict[int, SiteCon
         clock: Wall time, which the page takes for its codes.
         sites: For their names.
         zone: Time zone in which the page shows when a pass ends.
+        short_codes: Whether the gates look passes up by short codes; then the page shows them in turn.
     """
     router = APIRouter(
         prefix=PAGE_PATH,
@@ -99,7 +102,15 @@ def phone_router(*, enrolment: Enrolment, clock: Clock, sites: dict[int, SiteCon
         return int(clock.now().timestamp() * 1000)
 
     def words(found: Offered | Enrolled) -> PassWords:
-        return _words(found.category, site=sites[found.site].name, zone=zone)
+        named = for_category(found.category.code)
+        return PassWords(
+            colour=found.category.colour.value,
+            category_zh=named.zh,
+            category_en=named.en,
+            site=sites[found.site].name,
+            zone=zone,
+            short_codes=short_codes,
+        )
 
     def refused(refusal: Refusal, address: str) -> JSONResponse:
         if refusal in {Refusal.UNKNOWN, Refusal.NOT_PROVEN}:
@@ -144,13 +155,6 @@ def phone_router(*, enrolment: Enrolment, clock: Clock, sites: dict[int, SiteCon
         return TimeAnswer(now_ms=now_ms())
 
     return router
-
-
-def _words(category: Category, *, site: str, zone: str) -> PassWords:
-    named = for_category(category.code)
-    return PassWords(
-        colour=category.colour.value, category_zh=named.zh, category_en=named.en, site=site, zone=zone
-    )
 
 
 def _said(status: int, code: str, pair: Pair) -> JSONResponse:

@@ -11,7 +11,7 @@ from shell.clock import Clock
 
 
 def phone_routers(
-    enrolment: Enrolment, *, clock: Clock, config: CentreConfig, token: str | None
+    enrolment: Enrolment, *, clock: Clock, config: CentreConfig, token: str | None, short_codes: bool = False
 ) -> list[APIRouter]:
     """The page, what it asks, and the interface by which links are made.
 
@@ -19,11 +19,18 @@ def phone_routers(
         enrolment: Turns links into passes.
         clock: Wall time.
         config: For the names of the sites and their time zone.
+        short_codes: Whether the gates look passes up by short codes.
         token: Bearer token of the interface, or None: then nobody makes links over HTTP.
     """
     routers = [
         page_router(),
-        phone_router(enrolment=enrolment, clock=clock, sites=config.sites, zone=config.zone.key),
+        phone_router(
+            enrolment=enrolment,
+            clock=clock,
+            sites=config.sites,
+            zone=config.zone.key,
+            short_codes=short_codes,
+        ),
     ]
     if token is not None:
         routers.append(offers_router(token=token, enrolment=enrolment, page_path=PAGE_PATH))

@@ -53,7 +53,7 @@ async function isKept(record) {
   return verify(publicKey, "GP1/trial", trial, await sign(privateKey, "GP1/trial", trial));
 }
 
-/** A key for this link that survived the trial; one that waits for the answer to an earlier try is used again. */
+/** A key for this link that survived the trial; one from a try without an answer is used again. */
 export async function goodKey(link, challenge) {
   try {
     const waiting = await find(link);
@@ -65,7 +65,7 @@ export async function goodKey(link, challenge) {
   throw new NotKept("the key does not verify");
 }
 
-/** The rung below, once the visitor has been told. `inMemory` says that not even this could be written down. */
+/** The rung below, once the visitor has been told; `inMemory` when not even this could be written down. */
 export async function weakKey(link, challenge) {
   if (inMemory.has(link)) return inMemory.get(link);
   const record = { ...(await softKey(link)), challenge };
@@ -87,6 +87,7 @@ export async function enrol(secret, record) {
   });
   const whole = {
     ...record,
+    passId: bytesOfHex(answer.pass_id),
     sealed: bytesOfHex(answer.pass_hex),
     words: answer.words,
     expiresMs: answer.expires_ms,

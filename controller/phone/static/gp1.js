@@ -49,3 +49,12 @@ export async function rotatingCode(sealed, privateKey, unixS, challenge) {
   const body = joined(head, challenge ?? [], sealed);
   return `GP1:${base45(joined(body, await sign(privateKey, "GP1/pop", body)))}`;
 }
+
+/** The text of a short code, for a gate that holds the pass already. */
+export async function shortCode(passId, privateKey, unixS) {
+  const head = new Uint8Array(5);
+  head[0] = 2;
+  new DataView(head.buffer).setUint32(1, unixS);
+  const body = joined(head, passId);
+  return `GP1:${base45(joined(body, await sign(privateKey, "GP1/short", body)))}`;
+}

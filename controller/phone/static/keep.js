@@ -1,9 +1,9 @@
 // What the phone keeps: one record a link, in IndexedDB; and how well it can keep a key.
-// Record: { link, level, challenge, publicKey, privateKey } or soft { …, publicJwk, jwk }; with its pass also { sealed, words,
-// expiresMs, enrolledMs }. `link` is the SHA-256 of the secret.
+// Record: { link, level, challenge, publicKey, privateKey } or soft { …, jwk }; with its pass also { passId, sealed,
+// words, expiresMs, enrolledMs }. `link` is the SHA-256 of the secret.
 const P256 = { name: "ECDSA", namedCurve: "P-256" };
 export const SOFT = 1;
-export const KEPT = 2;
+const KEPT = 2;
 
 const done = (request) =>
   new Promise((resolve, reject) => {
@@ -49,14 +49,14 @@ export async function keptKey(link) {
 
 /** The rung below: a key stored as text, for browsers that store no keys. */
 export async function softKey(link) {
-  const { privateKey, publicKey } = await crypto.subtle.generateKey(P256, true, ["sign", "verify"]);
-  const [jwk, publicJwk] = await Promise.all([privateKey, publicKey].map((key) => crypto.subtle.exportKey("jwk", key)));
-  return { link, level: SOFT, jwk, publicJwk };
+  const { privateKey } = await crypto.subtle.generateKey(P256, true, ["sign", "verify"]);
+  return { link, level: SOFT, jwk: await crypto.subtle.exportKey("jwk", privateKey) };
 }
 
 /** The two halves of a record's key, ready to use. */
-export async function keysOf(record) {
-  if (!record.jwk) return { privateKey: record.privateKey, publicKey: record.publicKey };
-  const bring = (jwk, usage, extractable) => crypto.subtle.importKey("jwk", { ...jwk, key_ops: [usage] }, P256, extractable, [usage]);
-  return { privateKey: await bring(record.jwk, "sign", false), publicKey: await bring(record.publicJwk, "verify", true) };
+export async function keysOf({ jwk, privateKey, publicKey }) {
+  if (!jwk) return { privateKey, publicKey };
+  const { kty, crv, x, y } = jwk;
+  const bring = (half, usage) => crypto.subtle.importKey("jwk", half, P256, usage === "verify", [usage]);
+  return { privateKey: await bring(jwk, "sign"), publicKey: await bring({ kty, crv, x, y }, "verify") };
 }

@@ -20,7 +20,7 @@ function head() {
   element("site").textContent = site || say("title");
 }
 
-/** One message: what it is, what to do next, and at most one thing to press. Names are those of words.js. */
+/** One message: what it is, what to do next, and at most one thing to press. */
 function note(name, { lines = [say(`${name}Next`)], label: action = null, run = null } = {}) {
   hide();
   head();

@@ -1,24 +1,29 @@
-// The card: one pass as a fresh code every ten seconds, in its colour, with a ring that shows it lives.
+// The card: one pass as a fresh code every ten seconds, in its colour, with a ring that shows it lives. Where the gates
+// take short codes, every other code is one: they are read from further off, and full ones by a gate that is new to it.
 import { isDoubtful, nowMs } from "./clock.js";
 import { drawCode } from "./draw.js";
-import { rotatingCode } from "./gp1.js";
+import { rotatingCode, shortCode } from "./gp1.js";
 import { keysOf, SOFT } from "./keep.js";
 import { both, say, spoken } from "./words.js";
 
 const EVERY_MS = 10_000;
+const EACH_MS = 5_000; // of full and short codes in turn
 const LOOK_EVERY_MS = 250;
 const WIDEST_PX = 480;
+const AROUND_PX = 30; // on a screen that is wider than high: the frame above and below the code,
+const BESIDE_PX = 170; // and the words beside it
 const element = (id) => document.getElementById(id);
 
-let shown = null; // { record, privateKey, ended, drawnMs, text }
+let shown = null; // { record, privateKey, ended, everyMs, drawnMs, isShort, text }
 let busy = false;
 let online = true;
 let awake = null;
 
-/** Show a pass; `ended` is called with "expired" or "lost" when there is no code to be shown any more. */
+/** Show a pass; `ended` is called with "expired" or "lost" when there is no code any more. */
 export async function show(record, ended) {
   const { privateKey } = await keysOf(record);
-  shown = { record, privateKey, ended, drawnMs: null, text: "" };
+  const everyMs = record.words.short_codes ? EACH_MS : EVERY_MS;
+  shown = { record, privateKey, ended, everyMs, drawnMs: null, isShort: true, text: "" };
   element("card").hidden = element("below").hidden = false;
   label();
   await tick();
@@ -37,7 +42,7 @@ export function setOnline(value) {
   if (shown) hint();
 }
 
-/** Write every word of the card again, in the language that is spoken now. */
+/** Write the card's words in the language that is spoken now. */
 export function label() {
   if (!shown) return;
   const { record } = shown;
@@ -71,18 +76,21 @@ async function tick() {
     card.ended("expired");
     return;
   }
-  const ageMs = card.drawnMs === null ? EVERY_MS : now - card.drawnMs;
-  if (ageMs < 0 || ageMs >= EVERY_MS) await renew(card, now);
-  const leftMs = EVERY_MS - Math.max(0, now - (card.drawnMs ?? now));
-  element("ring").style.strokeDashoffset = String(100 - leftMs / (EVERY_MS / 100));
+  const ageMs = card.drawnMs === null ? card.everyMs : now - card.drawnMs;
+  if (ageMs < 0 || ageMs >= card.everyMs) await renew(card, now);
+  const leftMs = card.everyMs - Math.max(0, now - (card.drawnMs ?? now));
+  element("ring").style.strokeDashoffset = String(100 - leftMs / (card.everyMs / 100));
   element("left").textContent = String(Math.max(1, Math.ceil(leftMs / 1000)));
   if (shown) hint();
 }
 
 async function renew(card, now) {
   busy = true;
+  const unixS = Math.floor(now / 1000);
+  const { passId, sealed, words } = card.record;
   try {
-    card.text = await rotatingCode(card.record.sealed, card.privateKey, Math.floor(now / 1000));
+    card.isShort = Boolean(words.short_codes) && !card.isShort;
+    card.text = await (card.isShort ? shortCode(passId, card.privateKey, unixS) : rotatingCode(sealed, card.privateKey, unixS));
     card.drawnMs = now;
     if (shown === card) redraw();
   } catch (error) {
@@ -95,7 +103,10 @@ async function renew(card, now) {
 }
 
 function redraw() {
-  if (shown?.text) drawCode(element("code"), shown.text, Math.min(WIDEST_PX, element("paper").clientWidth));
+  if (!shown?.text) return;
+  const isWide = innerWidth > innerHeight;
+  const roomPx = isWide ? Math.min(innerHeight - AROUND_PX, innerWidth - BESIDE_PX) : element("paper").clientWidth;
+  drawCode(element("code"), shown.text, Math.min(WIDEST_PX, roomPx));
 }
 
 async function stayAwake() {

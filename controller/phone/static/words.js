@@ -1,13 +1,13 @@
-// The page's words, Chinese and English; what the centre says comes in both already.
+// The page's words, Chinese and English.
 export const WORDS = {
   title: ["通行码", "Gate pass"],
   other: ["English", "中文"],
   green: ["绿码", "GREEN"],
   blue: ["蓝码", "BLUE"],
   get: ["在此手机上领取", "Get the pass on this phone"],
-  getWhy: ["链接只能领取一次，领取后只能在这部手机上使用。", "The link works once. The pass will then work on this phone only."],
+  getWhy: ["链接只能领取一次，领取后只能在这部手机上使用。", "The link works once, and the pass on this phone only."],
   working: ["正在领取…", "Getting your pass…"],
-  renews: ["每10秒自动更新，截图无效", "Renews every 10 s. Screenshots do not work"],
+  renews: ["自动更新，截图无效", "Renews by itself. Screenshots do not work"],
   until: ["有效期至", "Valid until"],
   offline: ["离线中，仍可使用", "Offline. The pass still works"],
   doubt: ["手机时间被改动，请联网一次再出示", "The phone's clock was changed. Go online once before you show this"],
@@ -23,17 +23,17 @@ export const WORDS = {
   refused: ["无法领取", "No pass"],
   weak: ["此浏览器不能安全保存密钥", "This browser cannot keep a key safely"],
   weakNext: [
-    "可能是无痕模式或锁定模式。最好换普通模式或其他浏览器打开链接。您也可以继续：有效期不超过12小时，保安会看到“软密钥”。",
-    "It may be in private or lockdown mode. Better open the link in a normal window or another browser. Or go on: the pass lasts 12 hours at most, and the guard sees “soft key”.",
+    "可能是无痕模式，最好换普通模式打开链接。也可以继续：有效期不超过12小时，并显示“软密钥”。",
+    "Perhaps a private window: better open the link in a normal one. Or go on: the pass lasts 12 hours at most and is marked as soft.",
   ],
   goOn: ["仍然继续", "Go on anyway"],
   none: ["此浏览器不能生成通行码", "This browser cannot make a pass"],
   noneNext: [
-    "请用手机自带的浏览器打开链接。如果还是不行，请到岗亭，或请邀请您的人为您办理纸质通行码（当天有效、限进一次）。",
-    "Open the link in the phone's own browser. If that fails too, go to the guard post or ask your host for a printed pass (that day only, one entry).",
+    "请用手机自带的浏览器打开链接。还是不行，请到岗亭或请邀请您的人办理纸质通行码（当天有效、限进一次）。",
+    "Open the link in the phone's own browser. If that fails, ask the guard or your host for a printed pass (that day only, one entry).",
   ],
-  lost: ["密钥已丢失", "The key is gone"],
-  lostNext: ["浏览器清除了密钥。请向邀请您的人要新的链接，或到岗亭。", "The browser has cleared it. Ask your host for a new link, or see the guard."],
+  lost: ["浏览器清除了密钥", "The browser has cleared the key"],
+  lostNext: ["请向邀请您的人要新的链接，或到岗亭。", "Ask your host for a new link, or see the guard."],
   canvas: ["通行二维码", "Pass as a QR code"],
   passes: ["通行码", "Passes"],
 };

@@ -5,7 +5,6 @@ const FILES = [
   ...["pass.css", "pass.js", "show.js", "enrol.js", "gp1.js", "keep.js", "clock.js", "draw.js", "words.js"].map((name) => `/p/${name}`),
   "/p/vendor/lean-qr.js",
   "/static/kit/tokens.css",
-  "/static/kit/icon.svg",
 ];
 
 self.addEventListener("install", (event) => {

@@ -20,7 +20,7 @@ from controller.phone.routers import phone_routers
 from controller.units import load_units
 from controller.web.app import create_console
 from edge.reader import Reader
-from passes.check import Checked, Verified, check
+from passes.check import Checked, Stored, Verified, check
 from passes.gp1 import Envelope, from_text, open_body
 from shell.pages.server import PageServer
 from simulators.chromium import CHROMIUM_FLAGS, find_chromium
@@ -51,7 +51,7 @@ def browser() -> Iterator[Browser]:
 class Site:
     """A centre with the phone's page, whose clock stands at noon until it is moved."""
 
-    def __init__(self, demo: Demo) -> None:
+    def __init__(self, demo: Demo, *, short_codes: bool = False) -> None:
         self.demo, self.clock = demo, demo.centre.clock
         self.enrolment = Enrolment(
             store=demo.centre.store,
@@ -61,7 +61,9 @@ class Site:
         )
         units = {site.id: load_units(site.units) for site in demo.config.sites.values()}
         console = Console(store=demo.centre.store, clock=self.clock, config=demo.config, units=units)
-        routers = phone_routers(self.enrolment, clock=self.clock, config=demo.config, token=TOKEN)
+        routers = phone_routers(
+            self.enrolment, clock=self.clock, config=demo.config, token=TOKEN, short_codes=short_codes
+        )
         app = create_console(console, clock=self.clock, routers=routers)
         self.server = PageServer(app, port=0, setting="none")
         self.server.start()
@@ -80,15 +82,16 @@ class Site:
         made = self.enrolment.offer(order, site=SITE, life=life)
         return f"{self.server.url}/p#{made.secret}"
 
-    def judge(self, text: str, *, now: datetime) -> Checked:
-        """What a gate of this site makes of a code."""
-        return check(text, self.demo.keys, now=now)
+    def judge(self, text: str, *, now: datetime, stored: Stored | None = None) -> Checked:
+        """What a gate of this site makes of a code; ``stored`` finds the passes that it holds."""
+        return check(text, self.demo.keys, now=now, stored=stored or (lambda _: None))
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
+def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
+    """A centre; its gates take short codes when the test is parametrized so, indirectly."""
     with demo_at(tmp_path / "demo") as demo:
-        made = Site(demo)
+        made = Site(demo, short_codes=getattr(request, "param", False))
         yield made
         made.server.stop()
 
@@ -126,6 +129,14 @@ class Phone:
         picture = cv2.imdecode(np.frombuffer(self.page.screenshot(), np.uint8), cv2.IMREAD_COLOR)
         assert picture is not None
         return [decoded.text for decoded in Reader().read(picture.astype(np.uint8))]
+
+    def sealed(self) -> bytes:
+        """The bytes of the pass, as the phone keeps them."""
+        found = self.page.evaluate(
+            "Promise.all([import('/p/keep.js'), import('/p/gp1.js')]).then(async ([keep, gp1]) =>"
+            " gp1.hexOfBytes((await keep.all())[0].sealed))"
+        )
+        return bytes.fromhex(found)
 
     def pass_by(self, seconds: float) -> None:
         self.page.clock.run_for(int(seconds * 1000))

@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 from playwright.sync_api import expect
 
-from passes.check import Rejected
+from passes import base45
+from passes.check import Rejected, Verified
 from passes.vocabulary import Category, Reason
 from tests.real.controller.centre import NOON
 from tests.real.phone.conftest import Phones, Site, accepted, shown_at
@@ -49,6 +50,35 @@ def test_a_new_code_comes_within_ten_seconds_and_its_time_rises(site: Site, phon
     accepted(site, second, after_s=10)
     stale = site.judge(first, now=NOON + timedelta(seconds=45))
     assert isinstance(stale, Rejected) and stale.reason is Reason.STALE_CODE
+
+
+@pytest.mark.parametrize("site", [True], indirect=True)
+def test_full_and_short_codes_take_turns_where_gates_know_both(site: Site, phones: Phones) -> None:
+    phone = phones()
+    full = phone.take_pass(site.link())
+    claims = accepted(site, full).claims
+    phone.pass_by(5)
+    short = phone.code(other_than=full)
+    assert len(short) == 120
+    held = {claims.pass_id: phone.sealed()}
+    judged = site.judge(short, now=NOON + timedelta(seconds=5), stored=held.get)
+    assert isinstance(judged, Verified)
+    assert judged.claims == claims
+    assert judged.shown_at is not None and judged.shown_at > shown_at(full)
+    phone.pass_by(5)
+    again = phone.code(other_than=short)
+    assert accepted(site, again, after_s=10).shown_at == shown_at(again)
+
+
+def test_base45_of_the_page_is_that_of_the_gate(site: Site, phones: Phones) -> None:
+    phone = phones()
+    phone.open(f"{site.server.url}/p")
+    samples = [bytes(range(first, first + length)) for length in range(7) for first in (0, 77, 249)]
+    spelled = phone.page.evaluate(
+        "(all) => import('/p/gp1.js').then((gp1) => all.map((hex) => gp1.base45(gp1.bytesOfHex(hex))))",
+        [sample.hex() for sample in samples],
+    )
+    assert spelled == [base45.encode(sample) for sample in samples]
 
 
 @pytest.mark.parametrize("behind", [timedelta(days=3), timedelta(hours=-8)])
@@ -193,11 +223,11 @@ def test_two_passes_on_one_phone_are_both_there(site: Site, phones: Phones) -> N
 def test_the_language_is_one_tap_away_and_stays(site: Site, phones: Phones) -> None:
     phone = phones()
     phone.take_pass(site.link())
-    expect(phone.page.locator("#renews")).to_have_text("每10秒自动更新，截图无效")
+    expect(phone.page.locator("[data-t=renews]")).to_have_text("自动更新，截图无效")
     phone.page.locator("#language").click()
-    expect(phone.page.locator("#renews")).to_have_text("Renews every 10 s. Screenshots do not work")
+    expect(phone.page.locator("[data-t=renews]")).to_have_text("Renews by itself. Screenshots do not work")
     phone.page.reload()
-    expect(phone.page.locator("#renews")).to_have_text("Renews every 10 s. Screenshots do not work")
+    expect(phone.page.locator("[data-t=renews]")).to_have_text("Renews by itself. Screenshots do not work")
     expect(phone.page.locator("html")).to_have_attribute("lang", "en")
 
 
@@ -230,6 +260,12 @@ def test_it_fits_small_phones_and_every_module_has_whole_pixels(
     assert abs(code["width"] * scale - pixels) < 1
 
 
+def test_on_its_side_a_phone_shows_the_whole_code(site: Site, phones: Phones) -> None:
+    phone = phones(width=844, height=390)
+    accepted(site, phone.take_pass(site.link()))
+    assert phone.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
 def test_less_motion_is_less_motion(site: Site, phones: Phones) -> None:
     moving = "getComputedStyle(document.getElementById('ring')).transitionDuration"
     for motion, wanted in (("reduce", "0s"), ("no-preference", "0.25s")):
@@ -253,4 +289,5 @@ def test_what_the_phone_keeps_of_the_page_is_small(site: Site, phones: Phones) -
         })"""
     )
     assert {"/p", "/p/pass.js", "/p/vendor/lean-qr.js", "/static/kit/tokens.css"} <= sizes.keys()
+    sizes["/p/worker.js"] = len(phone.page.evaluate("fetch('/p/worker.js').then((all) => all.text())"))
     assert sum(sizes.values()) <= PAGE_BYTES_MAX
