@@ -6,6 +6,7 @@ stays its own. Payloads that cannot be read go to the dead-letter shelf, at a bo
 """
 
 import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -102,6 +103,8 @@ class Intake:
         self._birth = 0
         self._batches = self._dead_letters = 0
         self._last_batch_at: datetime | None = None
+        self._held: dict[str, bytes] = {}  # by topic; what every connection begins with
+        self._to_publish: deque[str] = deque()
         self._letters_left, self._letters_at_s = float(DEAD_LETTERS_BURST), clock.monotonic_s()
 
     def start(self) -> None:
@@ -116,6 +119,12 @@ class Intake:
         if self._thread.ident is not None:
             self._thread.join()
         self._link.close(self._centre_state(self._birth, online=False))
+
+    def hold(self, topic: str, payload: bytes) -> None:
+        """Publish ``payload`` retained, now and on every new connection, until another takes its place."""
+        self._held[topic] = payload
+        self._to_publish.append(topic)
+        self._mailbox.wake()
 
     def status(self) -> IntakeStatus:
         """Where things stand."""
@@ -167,10 +176,16 @@ class Intake:
         for (site, gate), (epoch, upto) in answers.items():
             ack = Ack(epoch=epoch, upto=upto, now=self._clock.now()).model_dump_json().encode()
             self._link.publish(Message(topic=down(site, gate, "ack"), payload=ack))
+        while self._to_publish:
+            self._publish_held(self._to_publish.popleft())
+
+    def _publish_held(self, topic: str) -> None:
+        self._link.publish(Message(topic=topic, payload=self._held[topic], retain=True))
 
     def _connected(self, news: LinkUp) -> None:
         self._birth = news.birth
         self._link.publish(self._centre_state(news.birth, online=True))
+        self._to_publish.extend(tuple(self._held))
 
     def _apply(self, batches: list[ReceivedBatch]) -> dict[Gate, tuple[str, int]]:
         if not batches:

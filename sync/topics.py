@@ -25,6 +25,11 @@ def down(site: int, gate: str, leaf: str) -> str:
     return f"{PREFIX}/dn/{site}/{gate}/{leaf}"
 
 
+def site_bundle(site: int) -> str:
+    """The retained topic of a site's bundle."""
+    return f"{PREFIX}/dn/{site}/all/bundle"
+
+
 def parse_up(topic: str) -> GateTopic | None:
     """The parts of an ``up`` topic, or None when the text is not one."""
     parts = topic.split("/")

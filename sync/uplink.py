@@ -19,7 +19,7 @@ from sync.link import LinkSettings, Message, MqttLink
 from sync.mailbox import Item, LinkDown, LinkUp, Mailbox, Received
 from sync.messages import Ack, CentreState, GateState, Health, Hello
 from sync.outbox import OutboxStore, Output, PublishHello, Sender, batch_json
-from sync.topics import CENTRE_STATE, down, up
+from sync.topics import CENTRE_STATE, down, site_bundle, up
 
 HEALTH_EVERY_S: Final = 30.0
 ANSWER_BYTES_MAX: Final = 1024  # an ack has about 120 bytes
@@ -55,6 +55,7 @@ class Uplink:
         boot: This run's boot id.
         health: Makes a fresh health report; called on the uplink's thread.
         rng: Source of all jitter.
+        bundle: Takes the site's bundles as they come, unread; called on the uplink's thread. None: not subscribed.
     """
 
     def __init__(
@@ -69,7 +70,9 @@ class Uplink:
         boot: str,
         health: Callable[[], Health],
         rng: Random,
+        bundle: Callable[[bytes], None] | None = None,
     ) -> None:
+        self._bundle, self._bundle_topic = bundle, site_bundle(site)
         self._store, self._gate, self._site, self._clock = store, gate, site, clock
         self._software, self._boot, self._health = software, boot, health
         self._mailbox = Mailbox(messages_max=MAILBOX_MESSAGES_MAX, bytes_max=4 * 1024 * 1024)
@@ -77,7 +80,7 @@ class Uplink:
         self._ack_topic = down(site, gate, "ack")
         self._link = MqttLink(
             link,
-            subscriptions=[self._ack_topic, CENTRE_STATE],
+            subscriptions=[self._ack_topic, CENTRE_STATE] + ([self._bundle_topic] if bundle else []),
             will=lambda birth: self._state("lost", birth),
             mailbox=self._mailbox,
             clock=clock,
@@ -174,9 +177,12 @@ class Uplink:
         self._health_due.set()
 
     def _received(self, message: Received) -> Ack | None:
-        """The ack in a message, if it is one; the centre's state is dealt with at once."""
-        if not message.payload and message.topic == CENTRE_STATE:
+        """The ack in a message, if it is one; the centre's state and the bundle are dealt with at once."""
+        if not message.payload and message.topic != self._ack_topic:
             return None  # somebody cleared the retained message
+        if message.topic == self._bundle_topic:
+            self._take_bundle(message)
+            return None
         if message.size > ANSWER_BYTES_MAX:
             self._note_garbage(message, f"{message.size} bytes")
             return None
@@ -187,6 +193,12 @@ class Uplink:
         except ValidationError as error:
             self._note_garbage(message, f"{error.error_count()} problems in the payload")
         return None
+
+    def _take_bundle(self, message: Received) -> None:
+        if not message.whole:
+            self._note_garbage(message, f"{message.size} bytes")
+        elif self._bundle is not None:
+            self._bundle(message.payload)
 
     def _note_garbage(self, message: Received, why: str) -> None:
         self._garbage += 1
