@@ -1,0 +1,31 @@
+"""The centre as a process gives out links and serves the page that opens them."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from controller.init import DemoPlan, create_demo
+from tests.brokers import free_port
+from tests.real.controller.test_daemon import running
+from tests.real.phone.test_enrolment import ORDER, body
+
+pytestmark = pytest.mark.real
+
+
+def test_a_running_centre_turns_a_link_into_a_pass(tmp_path: Path) -> None:
+    plan = DemoPlan(folder=tmp_path / "demo", web_port=free_port(), broker_port=free_port())
+    create_demo(plan, now=datetime.now(UTC))
+    token = (plan.folder / "keys" / "api.token").read_text()
+    with (
+        running(plan),
+        httpx2.Client(base_url=f"http://127.0.0.1:{plan.web_port}", trust_env=False) as client,
+    ):
+        assert "/p/pass.js" in client.get("/p").text
+        bearer = {"Authorization": f"Bearer {token}"}
+        link = client.post("/api/v1/enrolments", json=ORDER, headers=bearer).json()["link"]
+        secret, own = link.partition("#")[2], {"Sec-Fetch-Site": "same-origin"}
+        challenge = client.post("/p/look", json={"secret": secret}, headers=own).json()["challenge"]
+        taken = client.post("/p/enrol", json=body(secret, challenge), headers=own)
+        assert (taken.status_code, taken.json()["pass_hex"][:2]) == (200, "84")
