@@ -13,6 +13,8 @@ from sqlalchemy import func, select
 from controller import schema
 from controller.alerts import AlertOutbox
 from controller.api import api_router
+from controller.bundles import BundlePublisher, SiteSigner
+from controller.bundles_api import bundles_router
 from controller.config import CentreConfig, read_api_token
 from controller.console import Console
 from controller.init import PEPPER_FILE
@@ -23,10 +25,12 @@ from controller.overstay import OverstayMonitor
 from controller.people import read_pepper
 from controller.phone.enrolment import Enrolment
 from controller.phone.routers import phone_routers
+from controller.site_keys import load_signed_key_set, load_status_key
 from controller.sms import HttpSms
 from controller.store import Store
 from controller.units import load_units
 from controller.web.app import create_console
+from controller.withdrawals import Withdrawals
 from shell.clock import SystemClock
 from shell.logs import get_logger
 from shell.pages.server import PageServer
@@ -93,8 +97,11 @@ class CentreDaemon:
                 clock=self._clock,
                 rng=Random(),  # noqa: S311  # jitter, not a secret
             )
+            self._bundles = BundlePublisher(self._store, self._clock, self._signers(), self._intake.hold)
             routers = self._phone_routers(issuers, token)
             if token is not None:
+                withdrawals = Withdrawals(self._store, self._clock, self._bundles.wake.set)
+                routers.append(bundles_router(token=token, withdrawals=withdrawals, publisher=self._bundles))
                 routers.append(
                     api_router(token=token, store=self._store, issuers=issuers, changed=self._console.changed)
                 )
@@ -105,7 +112,10 @@ class CentreDaemon:
                 setting="[web] port in centre.toml",
             )
             undo.pop_all()
-        self._threads = [threading.Thread(target=self._watch, name="overstay")]
+        self._threads = [
+            threading.Thread(target=self._watch, name="overstay"),
+            threading.Thread(target=self._publish, name="bundles"),
+        ]
         self._sending = threading.Thread(target=self._send, name="sms", daemon=True)
 
     @property
@@ -139,6 +149,7 @@ class CentreDaemon:
     def _close(self) -> None:
         self._stop.set()
         self._monitor.wake.set()
+        self._bundles.wake.set()
         if self._alerts is not None:
             self._alerts.wake.set()
         for thread in self._threads:
@@ -173,6 +184,20 @@ class CentreDaemon:
             for site in self._config.sites.values()
         }
 
+    def _signers(self) -> list[SiteSigner]:
+        signers = []
+        for site in self._config.sites.values():
+            published = load_key_set(site.keyset, site.id)
+            signers.append(
+                SiteSigner(
+                    site=site.id,
+                    status=load_status_key(self._config.keys_dir, site.id, published),
+                    key_set=load_signed_key_set(site.keyset, published),
+                    keyset_seq=published.seq,
+                )
+            )
+        return signers
+
     def _phone_routers(self, issuers: dict[int, Issuer], token: str | None) -> list[APIRouter]:
         enrolment = Enrolment(
             store=self._store,
@@ -181,7 +206,7 @@ class CentreDaemon:
             random_bytes=secrets.token_bytes,
             changed=self._console.changed,
         )
-        return phone_routers(enrolment, clock=self._clock, config=self._config, token=token)
+        return phone_routers(enrolment, clock=self._clock, config=self._config, token=token, short_codes=True)
 
     def _make_alerts(self) -> AlertOutbox | None:
         if self._sms is None:
@@ -203,15 +228,20 @@ class CentreDaemon:
 
     def _received(self) -> None:
         self._monitor.wake.set()
+        self._bundles.wake.set()
         self._console.changed()
 
     def _raised(self) -> None:
         if self._alerts is not None:
             self._alerts.wake.set()
+        self._bundles.wake.set()
         self._console.changed()
 
     def _watch(self) -> None:
         self._keep(self._monitor.run)
+
+    def _publish(self) -> None:
+        self._keep(self._bundles.run)
 
     def _send(self) -> None:
         assert self._alerts is not None

@@ -191,6 +191,9 @@ class Gate:
         if entry and state.lane.state in _WALKING and not isinstance(checked, Foreign):
             state.turned_aside = True  # one at a time: the code is asked for again when the lane is free
             return
+        if entry and isinstance(checked, Rejected) and checked.reason is Reason.UNKNOWN_PASS:
+            self._screen.count("short_codes_unknown")  # the phone shows its full code within seconds
+            return
         answer = self._decide(checked, claims, state, now, trust)
         if isinstance(answer, Ignore):
             self._screen.count("foreign_codes")
