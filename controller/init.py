@@ -13,6 +13,7 @@ from typing import Final
 
 from controller.issuer_keys import create_keys, key_set, write_secret
 from controller.people import PEPPER_BYTES
+from controller.site_keys import SIGNED_SUFFIX, create_site_keys, sign_key_set
 
 DEMO_SITE: Final = 7
 KEYS_LIVE: Final = timedelta(days=400)
@@ -60,9 +61,10 @@ def create_demo(plan: DemoPlan, *, now: datetime, force: bool = False) -> None:
     keys = create_keys(keys_dir, DEMO_SITE)
     write_secret(keys_dir / PEPPER_FILE, secrets.token_hex(PEPPER_BYTES).encode())
     write_secret(keys_dir / TOKEN_FILE, secrets.token_urlsafe(32).encode())
-    published = key_set(
-        keys.values(), site=DEMO_SITE, seq=1, not_before=now - KEYS_EARLY, not_after=now + KEYS_LIVE
-    )
+    status, root = create_site_keys(keys_dir, DEMO_SITE)
+    live = {"not_before": now - KEYS_EARLY, "not_after": now + KEYS_LIVE}
+    published = key_set(keys.values(), site=DEMO_SITE, seq=1, **live)
+    published.keys.extend(key.entry(**live) for key in (status, root))
     files = {
         "keyset.json": published.model_dump_json(indent=1) + "\n",
         "units.json": json.dumps({"v": 1, "units": demo_units()}, indent=1) + "\n",
@@ -71,6 +73,7 @@ def create_demo(plan: DemoPlan, *, now: datetime, force: bool = False) -> None:
     }
     for name, text in files.items():
         (plan.folder / name).write_text(text, encoding="utf-8")
+    (plan.folder / "keyset.json").with_suffix(SIGNED_SUFFIX).write_bytes(sign_key_set(published, root))
 
 
 def demo_units() -> dict[str, str]:

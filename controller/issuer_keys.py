@@ -62,13 +62,17 @@ def write_secret(path: Path, data: bytes) -> None:
 
 def create_keys(keys_dir: Path, site: int) -> dict[Colour, IssuerKey]:
     """Make and write both issuer keys of a site; raises ``FileExistsError`` rather than replace one."""
-    keys = {}
-    for name, colour in COLOUR_OF_FILE.items():
-        private = Ed25519PrivateKey.generate()
-        pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        write_secret(key_path(keys_dir, site, name), pem)
-        keys[colour] = IssuerKey(colour, private)
-    return keys
+    return {
+        colour: IssuerKey(colour, create_private(key_path(keys_dir, site, name)))
+        for name, colour in COLOUR_OF_FILE.items()
+    }
+
+
+def create_private(path: Path) -> Ed25519PrivateKey:
+    """Make a new key and write it; raises ``FileExistsError`` rather than replace one."""
+    private = Ed25519PrivateKey.generate()
+    write_secret(path, private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return private
 
 
 def load_keys(keys_dir: Path, site: int) -> dict[Colour, IssuerKey]:
@@ -77,25 +81,29 @@ def load_keys(keys_dir: Path, site: int) -> dict[Colour, IssuerKey]:
     Raises:
         IssuerKeyError: A file is missing, readable by others, or not an Ed25519 key.
     """
-    keys = {}
-    for name, colour in COLOUR_OF_FILE.items():
-        path = key_path(keys_dir, site, name)
-        try:
-            mode, data = path.stat().st_mode, path.read_bytes()
-        except OSError as error:
-            raise IssuerKeyError(
-                f"{path}: cannot be read ({error.strerror}). centre.keys_dir names the folder of the keys"
-            ) from error
-        if mode & 0o077:
-            raise IssuerKeyError(f"{path}: others may read this private key. Run: chmod 600 {path}")
-        try:
-            private = load_pem_private_key(data, password=None)
-        except (ValueError, TypeError) as error:
-            raise IssuerKeyError(f"{path}: is not a private key in PEM form") from error
-        if not isinstance(private, Ed25519PrivateKey):
-            raise IssuerKeyError(f"{path}: is not an Ed25519 key")
-        keys[colour] = IssuerKey(colour, private)
-    return keys
+    return {
+        colour: IssuerKey(colour, load_private(key_path(keys_dir, site, name)))
+        for name, colour in COLOUR_OF_FILE.items()
+    }
+
+
+def load_private(path: Path) -> Ed25519PrivateKey:
+    """A private key from its file; raises ``IssuerKeyError`` as ``load_keys`` does."""
+    try:
+        mode, data = path.stat().st_mode, path.read_bytes()
+    except OSError as error:
+        raise IssuerKeyError(
+            f"{path}: cannot be read ({error.strerror}). centre.keys_dir names the folder of the keys"
+        ) from error
+    if mode & 0o077:
+        raise IssuerKeyError(f"{path}: others may read this private key. Run: chmod 600 {path}")
+    try:
+        private = load_pem_private_key(data, password=None)
+    except (ValueError, TypeError) as error:
+        raise IssuerKeyError(f"{path}: is not a private key in PEM form") from error
+    if not isinstance(private, Ed25519PrivateKey):
+        raise IssuerKeyError(f"{path}: is not an Ed25519 key")
+    return private
 
 
 def key_set(

@@ -179,6 +179,7 @@ pass_issued = Table(
     # Not unique: an index is free again once its pass is over. Issuing looks and writes in one transaction.
     Index("ix_pass_issued_status", "site", "status_index"),
     Index("ix_pass_issued_person", "site", "person"),
+    Index("ix_pass_issued_paper", "site", "expires_at", **_where("holder_key is null")),
 )
 
 incident = Table(
@@ -197,6 +198,7 @@ incident = Table(
     UniqueConstraint("site", "kind", "stay_id"),
     CheckConstraint("state in ('open', 'left_late', 'warned', 'withdrawn', 'settled')", name="state"),
     Index("ix_incident_person", "site", "person"),
+    Index("ix_incident_red", "site", **_where("state in ('open', 'left_late')")),
     sqlite_autoincrement=True,  # a number that was texted to somebody is never given again
 )
 
@@ -278,4 +280,45 @@ enrolment = Table(  # one-time links for phones; a used or expired one keeps no 
     Column("sealed", LargeBinary),
     CheckConstraint("(used_at is null) = (holder_key is null)", name="used"),
     Index("ix_enrolment_expires_at", "expires_at"),
+)
+
+revocation = Table(  # a pass that was taken back
+    "revocation",
+    metadata,
+    Column("site", Integer, primary_key=True),
+    Column("pass_id", String(16), primary_key=True),
+    Column("status_index", Integer, nullable=False),
+    Column("expires_at", Moment, nullable=False),  # then its place in the status list is free again
+    Column("at", Moment, nullable=False),
+    Column("by", String(60), nullable=False),
+    Column("reason", String(200), nullable=False),
+    Index("ix_revocation_expires_at", "site", "expires_at"),
+)
+
+before_rule = Table(  # all passes of a person, or under an issuer key, that were issued before a moment
+    "before_rule",
+    metadata,
+    Column("site", Integer, primary_key=True),
+    Column("key", String(16), primary_key=True),
+    Column("moment", Moment, nullable=False),
+)
+
+bundle_number = Table(  # the number of the newest bundle of each site
+    "bundle_number",
+    metadata,
+    Column("site", Integer, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+)
+
+audit = Table(  # who did what: added in the transaction of the deed, never changed
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("site", Integer, nullable=False),
+    Column("actor", String(60), nullable=False),
+    Column("action", String(40), nullable=False),
+    Column("subject", String(40), nullable=False),
+    Column("detail", String(300), nullable=False),
+    sqlite_autoincrement=True,
 )

@@ -211,7 +211,7 @@ class Intake:
         return answers
 
     def _greet(self, hello: Hello, answers: dict[Gate, tuple[str, int]]) -> None:
-        """Answer where the centre stands. Only what the gate had receipted and deleted is passed over: see ``Hello``."""
+        """Answer where the centre stands; only what the gate had receipted and deleted is passed over."""
         upto = self._store.cursor(hello.site, hello.gate, hello.epoch)
         if upto < hello.pruned_to:
             log.error("a gate lost rows for good", gate=hello.gate, first=upto + 1, last=hello.pruned_to)

@@ -195,8 +195,10 @@ def test_key_files_are_for_the_owner_alone(demo: Demo) -> None:
     files = sorted(demo.config.keys_dir.iterdir())
     assert [(path.name, path.stat().st_mode & 0o777) for path in files] == [
         ("api.token", 0o600),
+        ("operator-root.pem", 0o600),
         ("pepper", 0o600),
         ("site-7-resident.pem", 0o600),
+        ("site-7-status.pem", 0o600),
         ("site-7-visitor.pem", 0o600),
     ]
     files[3].chmod(0o640)

@@ -1,0 +1,229 @@
+"""The site bundle at the centre: what the records say of passes and people, signed, numbered and handed to the link.
+
+A change reaches the gates within a second, and a fresh copy every 30 seconds tells them that there was none. Numbers
+rise for ever, also after a restart and after an older database was restored: they are never below the Unix time.
+"""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import CompoundSelect, Connection, Row, Select, null, select, text
+
+from controller import schema
+from controller.site_keys import SiteKey, sign_bundle
+from controller.store import Store
+from passes.bundle import Before, Bundle, Red, RedCause, device_key, pack_statuses
+from passes.stay import StayFacts, is_red
+from passes.vocabulary import ClockTrust, PassStatus
+from shell.clock import Clock
+from shell.logs import get_logger
+from sync.topics import site_bundle
+
+TTL_S: Final = 60
+LIFE: Final = timedelta(hours=24)
+AGAIN_EVERY_S: Final = 30.0
+GAP_S: Final = (
+    0.2  # at least so long between two looks: a busy minute at the gates is not a minute of bundles
+)
+RED_MAX: Final = 10_000  # keys; with more, the newest: the file stays within one message
+PASS_LIFE_MAX: Final = timedelta(days=90)  # an older "before T" meets no living pass any more
+_IN_MAX: Final = 400
+# As in the partial indexes, word for word: with values bound to it the database would not use them.
+_TOLD: Final = "incident.state in ('open', 'left_late')"
+_NOT_TOLD: Final = "visit.state = 'inside' and visit.incident_id is null and visit.due_at is not null"
+log = get_logger("bundles")
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a bundle says, without its number and date."""
+
+    statuses: bytes
+    red: tuple[Red, ...]
+    before: tuple[Before, ...]
+
+
+def content_of(connection: Connection, site: int, now: datetime, *, timed: bool = True) -> Content:
+    """What the records say of one site.
+
+    Args:
+        connection: An open transaction.
+        site: Which.
+        now: When.
+        timed: False while ``now`` is in doubt: then nobody turns RED who was not before.
+    """
+    stays = [row for row in connection.execute(_red_stays(now, site)) if _keeps_out(row, now, timed=timed)]
+    passes = _passes(connection, site, sorted({row.pass_id for row in stays if row.pass_id is not None}))
+    statuses = {row.status_index: PassStatus.SUSPENDED for row in passes.values() if row.expires_at > now}
+    statuses |= dict.fromkeys(connection.execute(_used_up(now, site)).scalars(), PassStatus.USED_UP)
+    gone = select(schema.revocation.c.status_index).where(
+        schema.revocation.c.site == site, schema.revocation.c.expires_at > now
+    )
+    statuses |= dict.fromkeys(connection.execute(gone).scalars(), PassStatus.INVALID)
+    rules = schema.before_rule.c
+    kept = select(rules.key, rules.moment).where(rules.site == site, rules.moment > now - PASS_LIFE_MAX)
+    return Content(
+        statuses=pack_statuses(statuses),
+        red=_red_keys(stays, passes),
+        before=tuple(
+            sorted(Before(bytes.fromhex(key), _unix(moment)) for key, moment in connection.execute(kept))
+        ),
+    )
+
+
+def _red_stays(now: datetime, site: int) -> CompoundSelect[Any]:
+    """Stays that may keep somebody out: those with an unsettled incident, and those due that have none yet."""
+    visit, incident = schema.visit.c, schema.incident.c
+    columns = (visit.person, visit.pass_id, visit.due_at, visit.left_at)
+    same = (visit.site == incident.site) & (visit.stay_id == incident.stay_id)
+    told = (
+        select(*columns, incident.state)
+        .select_from(schema.incident.join(schema.visit, same))
+        .where(incident.site == site, text(_TOLD))
+    )
+    due = select(*columns, null().label("state")).where(
+        visit.site == site, visit.due_at <= now, text(_NOT_TOLD)
+    )
+    return told.union_all(due)
+
+
+def _keeps_out(row: Row[Any], now: datetime, *, timed: bool) -> bool:
+    if row.state is None and not timed:
+        return False
+    return is_red(StayFacts(due_at=row.due_at, exited_at=row.left_at), now) or not timed
+
+
+def _used_up(now: datetime, site: int) -> Select[Any]:
+    """Status indexes of living paper passes whose one entry was walked."""
+    issued, visit = schema.pass_issued.c, schema.visit.c
+    same = (visit.site == issued.site) & (visit.person == issued.person) & (visit.pass_id == issued.pass_id)
+    return (
+        select(issued.status_index)
+        .distinct()
+        .select_from(schema.pass_issued.join(schema.visit, same))
+        .where(text("pass_issued.holder_key is null"), issued.site == site, issued.expires_at > now)
+    )
+
+
+def _passes(connection: Connection, site: int, ids: Sequence[str]) -> dict[str, Row[Any]]:
+    issued = schema.pass_issued.c
+    wanted = (issued.pass_id, issued.status_index, issued.holder_key, issued.expires_at)
+    found: dict[str, Row[Any]] = {}
+    for start in range(0, len(ids), _IN_MAX):
+        some = ids[start : start + _IN_MAX]
+        rows = connection.execute(select(*wanted).where(issued.site == site, issued.pass_id.in_(some)))
+        found |= {row.pass_id: row for row in rows}
+    return found
+
+
+def _red_keys(stays: Sequence[Row[Any]], passes: Mapping[str, Row[Any]]) -> tuple[Red, ...]:
+    """Persons and their phones, each once, RED since the earliest of their stays."""
+    keys: dict[bytes, Red] = {}
+    for row in sorted(stays, key=lambda row: row.due_at, reverse=True):
+        cause = RedCause.OVERSTAY if row.left_at is None else RedCause.LEFT_LATE
+        issued = passes.get(row.pass_id)
+        phone = device_key(bytes.fromhex(issued.holder_key)) if issued and issued.holder_key else None
+        person = bytes.fromhex(row.person) if row.person else None
+        for key in filter(None, (person, phone)):
+            keys[key] = Red(key, _unix(row.due_at), cause)
+    if len(keys) > RED_MAX:
+        log.error("more are RED than a bundle holds; the newest are in it", red=len(keys), most=RED_MAX)
+    newest = sorted(keys.values(), key=lambda red: red.since, reverse=True)[:RED_MAX]
+    return tuple(sorted(newest))
+
+
+def _unix(moment: datetime) -> int:
+    return int(moment.timestamp())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteSigner:
+    """With what the bundles of one site are signed, and the signed key set that travels in front of them."""
+
+    site: int
+    status: SiteKey
+    key_set: bytes
+    keyset_seq: int
+
+
+class BundlePublisher:
+    """Makes and publishes the bundles of all sites of one centre.
+
+    Args:
+        store: The database.
+        clock: Wall time.
+        signers: One for each site.
+        hold: Hands a topic and its retained message to the link (``sync.intake.Intake.hold``).
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        signers: Sequence[SiteSigner],
+        hold: Callable[[str, bytes], None],
+    ) -> None:
+        self._store, self._clock, self._signers, self._hold = store, clock, signers, hold
+        self._said: dict[int, tuple[Content, float]] = {}
+        self._newest: dict[int, bytes] = {}
+        self.wake = threading.Event()
+
+    def newest(self, site: int) -> bytes | None:
+        """The file that was published last, for a USB stick; None for a site that is not here."""
+        return self._newest.get(site)
+
+    def run(self, stop: threading.Event) -> None:
+        """Publish until ``stop`` is set; ``wake`` makes it look for changes now."""
+        while not stop.is_set():
+            self.wake.clear()
+            try:
+                self.look()
+            except Exception:  # the gates go on with what they hold, and say when it is old
+                log.exception("no bundle could be published")
+            if not stop.wait(GAP_S):
+                self.wake.wait(AGAIN_EVERY_S - GAP_S)
+
+    def look(self) -> int:
+        """Publish what changed, and what was said too long ago; returns how many bundles that were."""
+        return sum(self._look_at(signer) for signer in self._signers)
+
+    def _look_at(self, signer: SiteSigner) -> bool:
+        now, now_s = self._clock.now(), self._clock.monotonic_s()
+        timed = self._clock.trust() is ClockTrust.TRUSTED
+        said = self._said.get(signer.site)
+        with self._store.transaction() as connection:
+            content = content_of(connection, signer.site, now, timed=timed)
+            if said is not None and said[0] == content and now_s - said[1] < AGAIN_EVERY_S - GAP_S:
+                return False
+            seq = _next_seq(connection, signer.site, now)
+        bundle = Bundle(
+            site=signer.site,
+            seq=seq,
+            issued_at=_unix(now),
+            ttl_s=TTL_S,
+            expires_at=_unix(now + LIFE),
+            keyset_seq=signer.keyset_seq,
+            statuses=content.statuses,
+            red=content.red,
+            before=content.before,
+        )
+        data = sign_bundle(bundle, signer.status, signer.key_set)
+        self._newest[signer.site] = data
+        self._hold(site_bundle(signer.site), data)
+        self._said[signer.site] = (content, now_s)
+        return True
+
+
+def _next_seq(connection: Connection, site: int, now: datetime) -> int:
+    held = schema.bundle_number
+    where = held.c.site == site
+    last = connection.execute(select(held.c.seq).where(where)).scalar()
+    if last is None:
+        connection.execute(held.insert().values(site=site, seq=_unix(now)))
+        return _unix(now)
+    seq = max(int(last) + 1, _unix(now))
+    connection.execute(held.update().where(where).values(seq=seq))
+    return seq
