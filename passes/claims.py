@@ -17,6 +17,7 @@ _EXP, _NBF, _IAT, _CTI, _CNF, _GP = 4, 5, 6, 7, 8, -65537
 _LABELS: Final = frozenset({_EXP, _NBF, _IAT, _CTI, _CNF, _GP})
 _GP_FIELDS: Final = 11
 _SCHEDULE: Final = 11  # index of the one optional field
+_DEPTH_MAX: Final = 4  # ours is 3; maps as keys of maps as keys take the library twice as long at each level
 _TIME_MAX: Final = 2**32  # Unix seconds fit four bytes until 2106
 UNIT_MAX: Final = 65_535
 GATES_BITMAP_MAX: Final = 255
@@ -106,7 +107,7 @@ def decode_claims(payload: bytes) -> Claims:
             extension marked critical that this version does not know.
     """
     try:
-        table = cbor2.loads(payload)
+        table = cbor2.loads(payload, max_depth=_DEPTH_MAX)
         canonical = cbor2.dumps(table, canonical=True)
     except Exception as error:  # noqa: BLE001  # the library raises many kinds; none may pass this line
         raise ClaimsError(f"not CBOR: {type(error).__name__}") from None

@@ -57,6 +57,7 @@ DEEP = b"\x81" * 200 + b"\x00"
 PAYLOADS = {
     "q7_nesting": DEEP,
     "q7_nested_map": b"\xa1\x00" * 120 + b"\x00",
+    "q7_maps_as_keys": b"\xa1" * 60 + b"\x00" * 61,
     "q7_endless_array": b"\x9f" * 60,
     "q7_endless_map": b"\xbf\x04\x01\xff",
     "q7_huge_length": b"\x5b\xff\xff\xff\xff\xff\xff\xff\xff",
