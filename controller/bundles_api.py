@@ -37,7 +37,7 @@ class RevokedAnswer(BaseModel):
     """A pass that was taken back, now or before."""
 
     pass_id: str
-    revoked_at: str
+    at: str
     by: str
     reason: str
 
@@ -63,7 +63,7 @@ def bundles_router(*, token: str, withdrawals: Withdrawals, publisher: BundlePub
         done = withdrawals.revoke(pass_id, by=wanted.by, reason=wanted.reason)
         if done is None:
             raise HTTPException(404, "this centre issued no such pass")
-        return RevokedAnswer(pass_id=pass_id, revoked_at=utc_text(done.at), by=done.by, reason=done.reason)
+        return RevokedAnswer(pass_id=pass_id, at=utc_text(done.at), by=done.by, reason=done.reason)
 
     @router.post("/sites/{site}/refuse-before")
     def refuse_before(site: int, wanted: BeforeRequest) -> dict[str, str]:

@@ -253,11 +253,10 @@ class BundleKeeper:
             if path in self._unreadable:
                 continue
             try:
-                data = read_bounded(path)
+                refused = self.offer(read_bounded(path))
                 path.unlink()
             except OSError as error:
                 self._unreadable.add(path)
                 log.error("a file in the inbox cannot be taken", file=path.name, error=str(error))
                 continue
-            refused = self.offer(data)
             log.info("bundle file from the inbox", file=path.name, refused=refused and refused.detail)

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from edge.bundle_cli import bundle_app
 from edge.config import load_config
 from edge.daemon import EdgeDaemon
 from edge.exits_only import ExitsOnly
@@ -36,6 +37,7 @@ app = typer.Typer(
     "    postern-edge scan photo.jpg --json\n\n"
     "    postern-edge scan http://127.0.0.1:8090/entry.mjpg",
 )
+app.add_typer(bundle_app, name="bundle")
 messages = Console(stderr=True)
 
 

@@ -60,6 +60,8 @@ class PolicySection(SettingsModel):
 
     static_needs_guard: bool = True
     residents_when_clock_untrusted: bool = False
+    residents_when_bundle_stale: bool = True
+    bundle_required: bool = True
 
 
 class BoardSection(SettingsModel):
@@ -145,6 +147,7 @@ class GateConfig(SettingsModel):
             zone=ZoneInfo(self.gate.zone),
             static_needs_guard=self.policy.static_needs_guard,
             residents_when_clock_untrusted=self.policy.residents_when_clock_untrusted,
+            residents_when_bundle_stale=self.policy.residents_when_bundle_stale,
         )
 
 

@@ -16,9 +16,10 @@ from typing import Final
 from drivers.bus import Bus
 from drivers.model import Event, Pulse
 from drivers.registry import make_bus
+from edge.bundles import BundleKeeper
 from edge.camera import Camera, CameraHealth, CameraState, Scan
 from edge.config import GateConfig, LaneSection
-from edge.files import load_keys, load_units
+from edge.files import load_key_set, load_units
 from edge.gate import Gate
 from edge.inputs import BoardReported, CameraChanged, Input, ScanSeen
 from edge.journal import Journal, JournalError
@@ -57,12 +58,25 @@ class EdgeDaemon:
     def __init__(self, config: GateConfig, config_path: Path) -> None:
         self._config, gate = config, config.gate
         self._clock = SystemClock()
-        keys, units = load_keys(gate.keys, gate.site), load_units(gate.units)
+        key_set, units = load_key_set(gate.keys, gate.site), load_units(gate.units)
+        self._device_news: queue.SimpleQueue[DeviceData] = queue.SimpleQueue()
         self._inputs: queue.SimpleQueue[Input | None] = queue.SimpleQueue()
         self.journal = Journal(gate.data_dir, self._clock)
         try:
             self._raise_clock_floor()
-            self._standings = Standings(self.journal, config.to_policy().zone)
+            self._bundles = BundleKeeper(
+                gate.data_dir,
+                key_set,
+                clock=self._clock,
+                raise_floor=self._clock.raise_floor,
+                report=self._device_news.put,
+            )
+            self._standings = Standings(
+                self.journal,
+                config.to_policy().zone,
+                bundle=lambda: self._bundles.bundle,
+                bundle_required=config.policy.bundle_required,
+            )
             self._uplink = Uplink(
                 self.journal,
                 link=LinkSettings(url=config.broker.url, client_id=gate.id),
@@ -73,6 +87,7 @@ class EdgeDaemon:
                 boot=self.journal.boot,
                 health=self._health,
                 rng=Random(),  # noqa: S311  # jitter, not a secret
+                bundle=self._bundles.receive,
             )
             self._screen = Screen(
                 config,
@@ -85,7 +100,7 @@ class EdgeDaemon:
             self._buses = {board.name: self._make_bus(board.name) for board in config.board}
             self._gate = Gate(
                 config,
-                keys=keys,
+                keys=self._bundles.keys,
                 journal=self.journal,
                 standings=self._standings,
                 screen=self._screen,
@@ -129,6 +144,7 @@ class EdgeDaemon:
         self._gate.resume()
         for bus in self._buses.values():
             bus.start()
+        self._bundles.start()
         self._uplink.start()
         self._pages.start()
         for camera in self._cameras.values():
@@ -144,9 +160,12 @@ class EdgeDaemon:
                 item = self._inputs.get(timeout=wait_s)
             except queue.Empty:
                 item = None
+            self._gate.use_keys(self._bundles.keys)
             if item is not None:
                 self._gate.handle(item)
             self._gate.tick()
+            while not self._device_news.empty():
+                self._gate.note(Kind.DEVICE, self._device_news.get())
             if self._clock.monotonic_s() >= housekeeping_s:
                 housekeeping_s += HOUSEKEEPING_EVERY_S
                 self._housekeep()
@@ -163,6 +182,7 @@ class EdgeDaemon:
         with ExitStack() as rest:
             rest.callback(self.journal.close)
             rest.callback(self._pages.stop)
+            rest.callback(self._bundles.stop)
             rest.callback(self._uplink.stop)
             for camera in self._cameras.values():
                 rest.callback(camera.close)

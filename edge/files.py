@@ -6,6 +6,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from passes.keys import KeySetError, KeySetFile, KeyTable
+from passes.trust import ROOT_USE, STATUS_USE, keys_for
 from shell.settings import SettingsError
 
 Label = Annotated[str, StringConstraints(min_length=1, max_length=40)]
@@ -22,16 +23,24 @@ class UnitsFile(BaseModel):
 
 
 def load_keys(path: Path, site: int) -> KeyTable:
-    """The issuer keys of ``site``; raises ``SettingsError`` when the file is broken or of another site."""
+    """The issuer keys of ``site``; raises ``SettingsError`` as ``load_key_set`` does."""
+    return load_key_set(path, site).to_domain()
+
+
+def load_key_set(path: Path, site: int) -> KeySetFile:
+    """The key set of ``site``; raises ``SettingsError`` when the file is broken or of another site."""
     keys = _load(path, KeySetFile)
     if keys.site != site:
         raise SettingsError(
             path, [f": is the key set of site {keys.site}, and this gate stands at site {site}"]
         )
     try:
-        return keys.to_domain()
+        keys.to_domain()
+        for use in (STATUS_USE, ROOT_USE):
+            keys_for(use, keys)
     except KeySetError as error:
         raise SettingsError(path, [f": {error}"]) from error
+    return keys
 
 
 def load_units(path: Path) -> dict[int, str]:

@@ -111,6 +111,10 @@ class Gate:
                     partial(self._standings.record_exit, None, stay_id, lane, at=granted_at, assumed=True)
                 )
 
+    def use_keys(self, keys: KeyTable) -> None:
+        """Judge passes by these issuer keys from now on: a newer key set came with a bundle."""
+        self._keys = keys
+
     def note(self, kind: Kind, data: BaseModel) -> None:
         """Record something that has happened; owed while the journal cannot take it."""
         self._owed.write(partial(self._journal.append, kind, data, at=self._clock.now()))
@@ -217,7 +221,11 @@ class Gate:
             site=self._config.gate.site, gate=self._config.gate.number, direction=state.section.direction
         )
         try:
-            standing = self._standings.of(claims, now) if claims else Standing()
+            standing = (
+                self._standings.of(checked.claims, now, checked.kid)
+                if isinstance(checked, Verified)
+                else Standing()
+            )
         except JournalError as error:
             log.error("standing cannot be read", error=str(error))
             if state.section.direction is Direction.ENTRY:

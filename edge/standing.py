@@ -4,7 +4,8 @@ Each change is made in the transaction of the event that causes it (``Journal.ap
 neither. Times in the tables are milliseconds since 1970 in UTC, always handed in.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
@@ -12,6 +13,7 @@ from zoneinfo import ZoneInfo
 import apsw
 
 from edge.journal import Journal, JournalError, Recorded
+from passes.bundle import Bundle, device_key
 from passes.claims import Claims
 from passes.decide import Deny as Denied
 from passes.decide import Grant, Presence, Refer, Standing
@@ -62,19 +64,50 @@ class Standings:
     Args:
         journal: Where events and tables are.
         zone: The site's zone, for stays that end at a local time.
+        bundle: The newest site bundle that the gate holds.
+        bundle_required: Whether the age of that bundle counts, and the lack of one.
     """
 
-    def __init__(self, journal: Journal, zone: ZoneInfo) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        zone: ZoneInfo,
+        *,
+        bundle: Callable[[], Bundle | None] = lambda: None,
+        bundle_required: bool = False,
+    ) -> None:
         self._journal, self._zone = journal, zone
+        self._bundle, self._bundle_required = bundle, bundle_required
 
-    def of(self, claims: Claims, now: datetime) -> Standing:
-        """What is known about this pass and its person at ``now``; raises ``JournalError``."""
+    def of(self, claims: Claims, now: datetime, kid: bytes = b"") -> Standing:
+        """What is known about this pass and its person at ``now``; raises ``JournalError``.
+
+        Args:
+            claims: The verified pass.
+            now: Aware UTC wall time.
+            kid: The id of the key that signed it.
+        """
+        bundle = self._bundle()
+        known = self._of_journal(claims, now, bundle)
+        if bundle is None:
+            return replace(known, bundle_age_s=None) if self._bundle_required else known
+        phone = claims.holder_key
+        return replace(
+            known,
+            red=known.red or bundle.is_red(bytes.fromhex(claims.person)),
+            red_device=phone is not None and bundle.is_red(device_key(phone)),
+            revoked=bundle.refused_before(claims, kid),
+            status=bundle.status_of(claims.status),
+            bundle_age_s=bundle.age_s(now) if self._bundle_required else 0.0,
+        )
+
+    def _of_journal(self, claims: Claims, now: datetime, bundle: Bundle | None) -> Standing:
         stays = self._journal.read(
-            "select pass_id, state, due_ms, exited_ms, settled from stay where (person = ? or pass_id = ?)"
+            "select stay_id, pass_id, state, due_ms, exited_ms, settled from stay where (person = ? or pass_id = ?)"
             " and (state in ('pending', 'inside') or (settled = 0 and due_ms is not null and exited_ms > due_ms))",
             (claims.person, claims.pass_id),
         )
-        own = {state for pass_id, state, *_ in stays if pass_id == claims.pass_id}
+        own = {state for _, pass_id, state, *_ in stays if pass_id == claims.pass_id}
         used = self._journal.read(
             "select last_shown_at, entries_used from pass_state where pass_id = ?", (claims.pass_id,)
         )
@@ -88,11 +121,19 @@ class Standings:
                 else Presence.OUTSIDE
             ),
             person_inside=any(
-                pass_id != claims.pass_id and state in {"pending", "inside"} for pass_id, state, *_ in stays
+                pass_id != claims.pass_id and state in {"pending", "inside"}
+                for _, pass_id, state, *_ in stays
             ),
             red=any(
-                is_red(StayFacts(due_at=_moment(due), exited_at=_moment(exited), settled=bool(settled)), now)
-                for _, _, due, exited, settled in stays
+                is_red(
+                    StayFacts(
+                        due_at=_due(stay_id, _moment(due), bundle),
+                        exited_at=_moment(exited),
+                        settled=bool(settled),
+                    ),
+                    now,
+                )
+                for stay_id, _, _, due, exited, settled in stays
             ),
             last_shown_at=last_shown_at,
             entries_used=entries_used,
@@ -371,6 +412,12 @@ def _stay(row: tuple[Any, ...]) -> Stay:
         entered_at=_moment(entered_ms),
         due_at=_moment(due_ms),
     )
+
+
+def _due(stay_id: str, due: datetime | None, bundle: Bundle | None) -> datetime | None:
+    """The end of a stay, or the later one that it was extended to."""
+    extended = bundle.due_of(stay_id) if bundle else None
+    return due if due is None or extended is None else max(due, extended)
 
 
 def _remember_code(db: apsw.Connection, claims: Claims, shown: Shown) -> None:

@@ -286,7 +286,7 @@ def test_a_pass_is_revoked_over_the_interface(client: httpx2.Client, office: Off
         200,
         {
             "pass_id": made.claims.pass_id,
-            "revoked_at": "2026-11-22T04:00:00.000Z",
+            "at": "2026-11-22T04:00:00.000Z",
             "by": "Wang",
             "reason": "phone lost",
         },

@@ -1,0 +1,190 @@
+"""``postern-edge bundle``: look at the site bundle, and bring a newer one on a stick to a gate without a network."""
+
+import json
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from edge.bundles import INBOX, SUFFIX, Holding, installed, judge, load, read_bounded, write_whole
+from edge.config import GateConfig, load_config
+from edge.files import load_key_set
+from passes.bundle import Refused
+from passes.keys import KeySetFile
+from passes.vocabulary import PassStatus
+from shell.clock import SystemClock
+from shell.settings import EXIT_USAGE, SettingsError
+from sync.messages import utc_text
+
+EXIT_FAILED: Final = 1
+EXIT_UNREACHABLE: Final = 3
+EXIT_UNSAFE: Final = 4
+TAKEN_WITHIN_S: Final = 5.0
+LOOK_EVERY_S: Final = 0.05
+
+bundle_app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    help="The site bundle: revoked passes, RED people, keys.\n\n"
+    "Examples:\n\n"
+    "    postern-edge bundle show --config gate.toml\n\n"
+    "    postern-edge bundle import /media/stick/site-7.bundle --config gate.toml",
+)
+messages = Console(stderr=True)
+ConfigOption = Annotated[Path, typer.Option(help="The gate's configuration file.")]
+
+
+@dataclass(frozen=True, slots=True)
+class _Gate:
+    """What the tools know of the gate: its folder, its installed key set, what it holds."""
+
+    folder: Path
+    anchor: KeySetFile
+    holding: Holding
+    refused: Refused | None  # the gate's own file cannot be used
+
+
+@bundle_app.command("import")
+def import_file(
+    file: Annotated[Path, typer.Argument(help="The bundle file, as the centre gives it.")],
+    config: ConfigOption = Path("gate.toml"),
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it is, and leave it at that.")] = False,
+) -> None:
+    """Check a bundle file and hand it to the gate, which checks it again.
+
+    Ends with 0 when the gate holds it, 3 when no gate runs (it is taken at the next start), 4 when it is no newer
+    bundle of this site.
+
+    Example: postern-edge bundle import /media/stick/site-7.bundle --config gate.toml
+    """
+    gate = _gate(config)
+    data, judged = _read(file, gate)
+    if judged is None:
+        _say(f"The gate holds this bundle already: {_number(gate.holding)}.")
+        return
+    if dry_run:
+        _say(f"Good, and newer than what the gate holds: {_number(judged)}. Nothing was changed.")
+        return
+    assert judged.bundle is not None
+    inbox = gate.folder / INBOX
+    waiting = inbox / f"{judged.bundle.seq}{SUFFIX}"
+    try:
+        inbox.mkdir(parents=True, exist_ok=True)
+        write_whole(waiting, data)
+    except OSError as error:
+        raise _failure(f"{waiting} cannot be written ({error.strerror})", EXIT_FAILED) from None
+    if not _gone(waiting):
+        raise _failure(
+            f"No gate took it within {TAKEN_WITHIN_S:g} s. It lies in {inbox} and is taken when the gate starts",
+            EXIT_UNREACHABLE,
+        )
+    now_held = _gate(config).holding
+    if now_held.bundle is None or now_held.bundle.seq < judged.bundle.seq:
+        raise _failure("The gate did not take it; its log and its record say why", EXIT_FAILED)
+    _say(f"The gate holds it now: {_number(now_held)}.")
+
+
+@bundle_app.command("show")
+def show(
+    file: Annotated[
+        Path | None, typer.Argument(help="A bundle file; without it, what the gate holds.")
+    ] = None,
+    config: ConfigOption = Path("gate.toml"),
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> None:
+    """Print number, age and counts of the gate's bundle, or of a file.
+
+    Example: postern-edge bundle show --json --config gate.toml
+    """
+    gate = _gate(config)
+    holding = gate.holding
+    if file is not None:
+        _, judged = _read(file, gate, anew=True)
+        holding = judged or holding
+    elif gate.refused is not None:
+        raise _failure(f"The gate's bundle cannot be used: {gate.refused.detail}", EXIT_FAILED)
+    if holding.bundle is None:
+        raise _failure("This gate never got a bundle; visitors are not let in", EXIT_FAILED)
+    facts = _facts(holding)
+    if as_json:
+        sys.stdout.write(json.dumps(facts) + "\n")
+        return
+    out = Console(soft_wrap=True)
+    for name, value in facts.items():
+        out.print(f"{name:12}{value}", markup=False, highlight=False)
+
+
+def _facts(holding: Holding) -> dict[str, Any]:
+    bundle = holding.bundle
+    assert bundle is not None
+    now = SystemClock().now()
+    return {
+        "site": bundle.site,
+        "seq": bundle.seq,
+        "issued_at": utc_text(now.fromtimestamp(bundle.issued_at, now.tzinfo)),
+        "age_s": round(now.timestamp() - bundle.issued_at),
+        "expires_at": utc_text(now.fromtimestamp(bundle.expires_at, now.tzinfo)),
+        "keyset_seq": holding.key_set.seq,
+        "revoked": bundle.count(PassStatus.INVALID),
+        "suspended": bundle.count(PassStatus.SUSPENDED),
+        "used_up": bundle.count(PassStatus.USED_UP),
+        "red": len(bundle.red),
+        "before": len(bundle.before),
+        "extensions": len(bundle.extensions),
+    }
+
+
+def _gate(path: Path) -> _Gate:
+    try:
+        config: GateConfig = load_config(path)
+        anchor = load_key_set(config.gate.keys, config.gate.site)
+    except SettingsError as error:
+        raise _failure(str(error), EXIT_USAGE) from None
+    found = load(config.gate.data_dir, anchor, SystemClock().now())
+    refused = found if isinstance(found, Refused) else None
+    holding = found if isinstance(found, Holding) else installed(anchor)
+    return _Gate(config.gate.data_dir, anchor, holding, refused)
+
+
+def _read(file: Path, gate: _Gate, *, anew: bool = False) -> tuple[bytes, Holding | None]:
+    """The file and what it makes of the gate's holding; ``anew`` asks as if the gate held none."""
+    try:
+        data = read_bounded(file)
+    except OSError as error:
+        raise _failure(f"{file} cannot be read ({error.strerror})", EXIT_USAGE) from None
+    clock = SystemClock()
+    holding = installed(gate.anchor) if anew else gate.holding
+    judged = judge(holding, data, anchor=gate.anchor, now=clock.now(), trust=clock.trust())
+    if isinstance(judged, Refused):
+        raise _failure(f"{file} is refused ({judged.problem.value}): {judged.detail}", EXIT_UNSAFE)
+    return data, judged
+
+
+def _gone(waiting: Path) -> bool:
+    pause = threading.Event()
+    for _ in range(int(TAKEN_WITHIN_S / LOOK_EVERY_S)):
+        if not waiting.exists():
+            return True
+        pause.wait(LOOK_EVERY_S)
+    return False
+
+
+def _number(holding: Holding) -> str:
+    assert holding.bundle is not None
+    return f"bundle {holding.bundle.seq} with key set {holding.key_set.seq}"
+
+
+def _say(text: str) -> None:
+    messages.print(escape(text), highlight=False, soft_wrap=True)
+
+
+def _failure(text: str, code: int) -> typer.Exit:
+    messages.print(escape(text), style="red", highlight=False, soft_wrap=True)
+    return typer.Exit(code)
