@@ -76,7 +76,7 @@ class HttpSms:
         self._client.close()
 
     def send(self, *, to: str, text: str, key: str) -> Answer:
-        """Post one message; 4xx and redirects are final, what is unclear or too early is to be tried again."""
+        """Post one message; the gateway's own refusal is final, whatever else goes wrong is to be tried again."""
         message = {"to": to, "text": text, "key": key}
         try:
             with self._client.stream("POST", self._url, json=message) as response:
@@ -88,24 +88,28 @@ class HttpSms:
                 return _read(response.status_code, body)
         except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
             return TryAgain(type(error).__name__, not_taken=True)
-        except httpx2.HTTPError as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, RecursionError) as error:
             return TryAgain(type(error).__name__)
 
 
 def _read(status: int, body: bytes) -> Answer:
+    """What an answer means. Only the gateway's own word that it refuses is final: a proxy or portal in between is not."""
     try:
         answer = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         answer = None
     fields = answer if isinstance(answer, dict) else {}
-    if status >= 500:
-        return TryAgain(f"HTTP {status}")
+    if fields.get("accepted") is True and 200 <= status < 300:
+        return Accepted(_clean(fields.get("id", ""))[:80])
+    if fields.get("accepted") is False and status < 500 and status not in NOT_NOW:
+        return Refused(f"HTTP {status}: {_clean(fields.get('error', ''))}"[:DETAIL_MAX].rstrip(": "))
     if status in NOT_NOW:
         return TryAgain(f"HTTP {status}", not_taken=True)
-    if 300 <= status < 500:
-        return Refused(f"HTTP {status}: {fields.get('error', '')}"[:DETAIL_MAX].rstrip(": "))
-    if fields.get("accepted") is True:
-        return Accepted(str(fields.get("id", ""))[:80])
-    if fields.get("accepted") is False:
-        return Refused(f"HTTP {status}: {fields.get('error', '')}"[:DETAIL_MAX].rstrip(": "))
-    return TryAgain(f"HTTP {status} without a word on the message: is this the gateway?")
+    if 200 <= status < 300:
+        return TryAgain(f"HTTP {status} without a word on the message: is this the gateway?")
+    return TryAgain(f"HTTP {status}")
+
+
+def _clean(value: object) -> str:
+    """Outside text as something every database takes: no lone surrogates, no NUL."""
+    return str(value).encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "")

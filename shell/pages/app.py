@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Final
 
 from fastapi import APIRouter, FastAPI, Request
-from fastapi.responses import PlainTextResponse
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, PlainTextResponse
 from fastapi.staticfiles import StaticFiles
 
 from shell.logs import get_logger
@@ -55,11 +56,19 @@ def page_app(
     app.add_middleware(HostAllowList, hosts=tuple(hosts))
     app.add_middleware(SecurityHeaders)
     app.add_exception_handler(Exception, _fault)
+    app.add_exception_handler(RequestValidationError, _refused_form)
     app.mount("/static/kit", StaticFiles(directory=KIT_STATIC))
     app.mount("/static/own", StaticFiles(directory=static))
     for router in routers:
         app.include_router(router)
     return app
+
+
+def _refused_form(_: Request, error: Exception) -> JSONResponse:
+    """Where a request is wrong, and why; never what was sent, which may be personal or not even writable as JSON."""
+    assert isinstance(error, RequestValidationError)
+    detail = [{"loc": [str(part)[:100] for part in one["loc"]], "msg": one["msg"]} for one in error.errors()]
+    return JSONResponse({"detail": detail}, status_code=422, headers=dict(SECURITY_HEADERS))
 
 
 def _fault(request: Request, error: Exception) -> PlainTextResponse:

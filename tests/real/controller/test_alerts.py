@@ -114,9 +114,8 @@ def test_a_gateway_that_is_away_is_tried_again(overdue: Centre) -> None:
     ("answer", "detail"),
     [
         ((400, {"accepted": False, "error": "number is blocked"}), "HTTP 400: number is blocked"),
-        ((404, b"<html>"), "HTTP 404"),
         ((200, {"accepted": False, "error": "no credit"}), "HTTP 200: no credit"),
-        ((302, b""), "HTTP 302"),
+        ((400, b'{"accepted": false, "error": "\\ud800\\u0000"}'), "HTTP 400: \\ud800"),
     ],
 )
 def test_a_refusal_is_final(overdue: Centre, gateway: Gateway, answer: tuple[int, Any], detail: str) -> None:
@@ -128,6 +127,22 @@ def test_a_refusal_is_final(overdue: Centre, gateway: Gateway, answer: tuple[int
         assert not box.send_next()
     assert overdue.rows(schema.alert, *ALERT, "detail") == [("failed", 1, detail)]
     assert len(gateway.messages) == 1
+
+
+@pytest.mark.parametrize(
+    "answer", [(404, b"<html>"), (302, b""), (401, b""), (403, {"error": "log in"}), (200, b"[" * 3900)]
+)
+def test_net6_what_a_portal_or_proxy_answers_is_not_the_gateways_word(
+    overdue: Centre, gateway: Gateway, answer: tuple[int, Any]
+) -> None:
+    gateway.answers = [answer, ACCEPT]
+    with HttpSms(gateway.url) as sms:
+        box = outbox(overdue, sms)
+        assert box.send_next()
+        assert [state for state, *_ in overdue.rows(schema.alert, *ALERT)] == ["queued"]
+        overdue.clock.pass_by(60)
+        assert box.send_next()
+    assert overdue.rows(schema.alert, *ALERT) == [("accepted", 2)]
 
 
 @pytest.mark.parametrize("status", [408, 425, 429])

@@ -132,3 +132,16 @@ def test_the_status_counts_what_is_there(client: httpx2.Client, demo: Demo) -> N
         "dead_letters": 1,
         "conflicts": 0,
     }
+
+
+@pytest.mark.parametrize("body", ['{"name": 1e999}', '{"name": "\\ud800"}', '{"phone": {"a": [1e400]}}', "["])
+def test_a_body_that_cannot_even_be_quoted_is_refused_like_any_other(
+    client: httpx2.Client, body: str
+) -> None:
+    answer = client.post(
+        "/api/v1/passes",
+        content=body,
+        headers={"Content-Type": "application/json"},
+    )
+    assert answer.status_code == 422
+    assert "input" not in answer.json()["detail"][0]
