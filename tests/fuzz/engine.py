@@ -9,12 +9,17 @@ from pathlib import Path
 
 import atheris
 
+SLOW = (
+    "-timeout=10"  # seconds for one input, far more than any needs: a find too, for a gate would stand still
+)
+
 
 def fuzz(name: str, about: str, judge: Callable[[bytes], str], seeds: Iterable[bytes]) -> None:
     """Hand ``judge`` inputs led by coverage, as the command line says.
 
-    ``judge`` names the answer to one input; whatever it raises is a find: it ends the process with a traceback, and
-    the input is kept. What leads to new code is kept in the corpus and is where the next run starts.
+    ``judge`` names the answer to one input. Whatever it raises is a find, and so is an input that it cannot finish:
+    the process ends with a traceback, and the input is kept. What leads to new code is kept in the corpus and is where
+    the next run starts.
     """
     parser = argparse.ArgumentParser(prog=f"python -m tests.fuzz.{name}", description=about)
     parser.add_argument("--runs", type=int, default=1_000_000, help="how many inputs (default: 1,000,000)")
@@ -34,6 +39,12 @@ def fuzz(name: str, about: str, judge: Callable[[bytes], str], seeds: Iterable[b
             sys.stdout.flush()
 
     prefix = f"{given.folder}/{name}-"
-    flags = (f"-runs={given.runs}", f"-seed={given.seed}", f"-artifact_prefix={prefix}", "-max_len=8192")
+    flags = (
+        f"-runs={given.runs}",
+        f"-seed={given.seed}",
+        f"-artifact_prefix={prefix}",
+        "-max_len=8192",
+        SLOW,
+    )
     atheris.Setup([sys.argv[0], *flags, str(corpus)], one_input)
     atheris.Fuzz()

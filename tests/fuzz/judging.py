@@ -131,8 +131,9 @@ def claims_seeds() -> Iterator[bytes]:
 
 
 def hostile_cbor() -> Iterator[bytes]:
-    """Deep nesting, a huge length, no number at all, a key twice, no length at all, a regular expression."""
+    """Deep nesting, maps as keys, a huge length, no number, a key twice, no length at all, a regular expression."""
     yield b"\x81" * 300
+    yield b"\xa1" * 40 + bytes(41)
     yield b"\x5b" + b"\xff" * 8
     yield b"\xf9\x7e\x00"
     yield b"\xa2\x04\x00\x04\x00"
