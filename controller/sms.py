@@ -93,7 +93,7 @@ class HttpSms:
 
 
 def _read(status: int, body: bytes) -> Answer:
-    """What an answer means. Only the gateway's own word that it refuses is final: a proxy or portal in between is not."""
+    """What an answer means. Only the gateway's own word of refusal is final: a proxy or portal is not the gateway."""
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):
