@@ -4,17 +4,27 @@ import hmac
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    field_validator,
+)
 
 from controller.figures import figures
 from controller.issuing import IssueError, Issuer, Order, StandingError
+from controller.pass_records import find_pass
 from controller.store import Store
 from passes.vocabulary import Category
-from sync.messages import utc_text
+from shell.clock import Clock
+from sync.messages import Hex16, utc_text
 
 BODY_BYTES_MAX: Final = 16 * 1024
 VALID_MINUTES_MAX: Final = 90 * 24 * 60
@@ -71,14 +81,61 @@ class PassAnswer(BaseModel):
     pass_hex: str | None = None
 
 
+Moment = Annotated[AwareDatetime, PlainSerializer(utc_text, return_type=str)]
+
+
+class VisitAnswer(BaseModel):
+    """One stay on a pass."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    state: str
+    entry_gate: str
+    entered_at: Moment
+    due_at: Moment | None = None
+    left_at: Moment | None = None
+
+
+class PassRecordAnswer(BaseModel):
+    """Answer of ``GET /api/v1/passes/{pass_id}``; name and phone are masked."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    pass_id: str
+    site: int
+    state: Literal["valid", "revoked", "expired", "used_up"]
+    kind: Literal["paper", "phone"]
+    colour: str
+    category: str
+    person: str
+    name: str | None = None
+    phone: str | None = None
+    unit: int
+    purpose: int
+    gates: list[int]
+    key_id: str
+    issued_at: Moment
+    expires_at: Moment
+    revoked_at: Moment | None = None
+    revoked_by: str | None = None
+    revoked_reason: str | None = None
+    visits: list[VisitAnswer]
+
+
 def api_router(
-    *, token: str, store: Store, issuers: Mapping[int, Issuer], changed: Callable[[], None] = lambda: None
+    *,
+    token: str,
+    store: Store,
+    clock: Clock,
+    issuers: Mapping[int, Issuer],
+    changed: Callable[[], None] = lambda: None,
 ) -> APIRouter:
     """The routes of the interface.
 
     Args:
         token: What callers must send as ``Authorization: Bearer …``.
         store: The database.
+        clock: For what has expired.
         issuers: The issuer of each site.
         changed: Called when something on the pages changed.
     """
@@ -118,6 +175,14 @@ def api_router(
             text=made.text(),
             pass_hex=pass_hex,
         )
+
+    @router.get("/passes/{pass_id}", response_model_exclude_none=True)
+    def show_pass(pass_id: Hex16) -> PassRecordAnswer:
+        """One pass: what was issued, and what became of it."""
+        found = find_pass(store, clock, pass_id)
+        if found is None:
+            raise HTTPException(404, "this centre issued no such pass")
+        return PassRecordAnswer.model_validate(found)
 
     @router.get("/status")
     def status() -> dict[str, Any]:

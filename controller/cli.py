@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
+from controller import pass_cli
+from controller.command import Exit, failure, say
 from controller.config import load_centre
 from controller.daemon import CentreDaemon
 from controller.init import DemoPlan, FolderExistsError, create_demo, next_steps
@@ -15,12 +15,9 @@ from controller.store import StoreError
 from shell.clock import SystemClock
 from shell.logs import set_up_logs
 from shell.pages.server import PageServerError
-from shell.settings import EXIT_USAGE, SettingsError
+from shell.settings import SettingsError
 from shell.supervision import stop_event
 from sync.broker import BrokerError
-
-EXIT_FAILED = 1
-EXIT_UNSAFE = 4
 
 app = typer.Typer(
     name="postern-controller",
@@ -32,7 +29,7 @@ app = typer.Typer(
     "    postern-controller init --demo --dir demo\n\n"
     "    postern-controller run --config demo/centre.toml",
 )
-messages = Console(stderr=True)
+app.add_typer(pass_cli.app, name="pass")
 
 
 @app.callback()
@@ -54,11 +51,11 @@ def run(
         daemon = CentreDaemon(load_centre(config))
         daemon.run(stop_event())
     except (SettingsError, IssuerKeyError) as error:
-        raise _failure(error, EXIT_USAGE) from None
+        raise failure(error, Exit.USAGE) from None
     except (StoreError, PageServerError, BrokerError) as error:
-        raise _failure(error, EXIT_FAILED) from None
+        raise failure(error, Exit.FAILED) from None
     if daemon.failed:
-        raise typer.Exit(EXIT_FAILED)
+        raise typer.Exit(Exit.FAILED)
 
 
 @app.command()
@@ -83,8 +80,7 @@ def init(
     Example: postern-controller init --demo --dir demo
     """
     if not demo:
-        messages.print("Only demo sites can be made so far: add --demo", style="red")
-        raise typer.Exit(EXIT_USAGE)
+        raise failure("Only demo sites can be made so far: add --demo", Exit.USAGE)
     plan = DemoPlan(
         folder=folder,
         couriers_minutes=couriers_minutes,
@@ -97,15 +93,10 @@ def init(
     try:
         create_demo(plan, now=SystemClock().now(), force=force)
     except FolderExistsError as error:
-        raise _failure(error, EXIT_UNSAFE) from None
+        raise failure(error, Exit.UNSAFE) from None
     except OSError as error:
-        raise _failure(error, EXIT_FAILED) from None
-    messages.print(escape(next_steps(plan)), highlight=False, soft_wrap=True)
-
-
-def _failure(error: Exception, code: int) -> typer.Exit:
-    messages.print(escape(str(error)), style="red", highlight=False, soft_wrap=True)
-    return typer.Exit(code)
+        raise failure(error, Exit.FAILED) from None
+    say(next_steps(plan))
 
 
 def main() -> None:

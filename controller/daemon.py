@@ -103,7 +103,13 @@ class CentreDaemon:
                 withdrawals = Withdrawals(self._store, self._clock, self._bundles.wake.set)
                 routers.append(bundles_router(token=token, withdrawals=withdrawals, publisher=self._bundles))
                 routers.append(
-                    api_router(token=token, store=self._store, issuers=issuers, changed=self._console.changed)
+                    api_router(
+                        token=token,
+                        store=self._store,
+                        clock=self._clock,
+                        issuers=issuers,
+                        changed=self._console.changed,
+                    )
                 )
             self._pages = PageServer(
                 create_console(self._console, clock=self._clock, routers=routers),

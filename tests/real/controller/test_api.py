@@ -37,7 +37,9 @@ def client(demo: Demo) -> Iterator[httpx2.Client]:
     store, clock = demo.centre.store, demo.centre.clock
     units = {site.id: load_units(site.units) for site in demo.config.sites.values()}
     console = Console(store=store, clock=clock, config=demo.config, units=units)
-    router = api_router(token=TOKEN, store=store, issuers={7: demo.issuer}, changed=console.changed)
+    router = api_router(
+        token=TOKEN, store=store, clock=clock, issuers={7: demo.issuer}, changed=console.changed
+    )
     server = PageServer(create_console(console, clock=clock, routers=[router]), port=0, setting="none")
     server.start()
     headers = {"Authorization": f"Bearer {TOKEN}"}

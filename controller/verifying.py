@@ -1,0 +1,86 @@
+"""Is this text a pass of this site, by its key set alone? For the shell: no database, no gate, no network.
+
+The gate's own ``passes.check`` judges; site and times are judged here, because nothing is known of a lane.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, assert_never
+
+from passes.check import Foreign, Rejected, Verified, check
+from passes.claims import Claims
+from passes.decide import NOT_BEFORE_LEEWAY
+from passes.keys import KeyTable
+from passes.vocabulary import GATES_MAX, Reason
+from passes.words import REASONS
+from sync.messages import utc_text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """``valid``, ``refused`` with a reason, or ``foreign``: some other QR code. ``claims`` only of a verified text."""
+
+    verdict: str
+    reason: str | None = None
+    zh: str | None = None
+    en: str | None = None
+    detail: str | None = None
+    kid: str | None = None
+    claims: dict[str, Any] | None = None
+
+
+def verify(text: str, keys: KeyTable, *, site: int, now: datetime) -> Verdict:
+    """Judge one text as of ``now``, an aware moment."""
+    checked = check(text, keys, now=now)
+    match checked:
+        case Foreign():
+            return Verdict(verdict="foreign", detail="not a GP1 text")
+        case Rejected(reason, detail):
+            return _refused(reason, detail=detail)
+        case Verified():
+            facts: dict[str, Any] = {"kid": checked.kid.hex(), "claims": _facts(checked)}
+            reason_now = _reason(checked.claims, site, now)
+            return Verdict(verdict="valid", **facts) if reason_now is None else _refused(reason_now, **facts)
+        case _:
+            assert_never(checked)
+
+
+def _refused(reason: Reason, **facts: Any) -> Verdict:
+    fact = REASONS[reason].fact
+    return Verdict(verdict="refused", reason=reason.value, zh=fact.zh, en=fact.en, **facts)
+
+
+def _reason(claims: Claims, site: int, now: datetime) -> Reason | None:
+    if claims.site != site:
+        return Reason.WRONG_SITE
+    if now.timestamp() < claims.not_before - NOT_BEFORE_LEEWAY.total_seconds():
+        return Reason.NOT_YET_VALID
+    return Reason.EXPIRED if now.timestamp() >= claims.expires_at else None
+
+
+def _facts(checked: Verified) -> dict[str, Any]:
+    claims = checked.claims
+    return {
+        "pass_id": claims.pass_id,
+        "person": claims.person,
+        "site": claims.site,
+        "category": claims.category.code,
+        "colour": claims.category.colour.value,
+        "kind": "phone" if claims.holder_key else "paper",
+        "unit": claims.unit,
+        "purpose": claims.purpose,
+        "gates": tuple(number for number in range(GATES_MAX) if claims.allows_gate(number)),
+        "directions": claims.directions,
+        "entries": claims.entries,
+        "stay": claims.stay,
+        "status": claims.status,
+        "flags": claims.flags,
+        "not_before": _utc(claims.not_before),
+        "expires_at": _utc(claims.expires_at),
+        "issued_at": None if claims.issued_at is None else _utc(claims.issued_at),
+        "shown_at": None if checked.shown_at is None else _utc(checked.shown_at),
+    }
+
+
+def _utc(unix: int) -> str:
+    return utc_text(datetime.fromtimestamp(unix, UTC))

@@ -1,0 +1,72 @@
+"""The centre's interface on a socket, with a demo folder whose centre.toml names that socket's port."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from typer.testing import CliRunner, Result
+
+from controller.api import api_router
+from controller.bundles import BundlePublisher, SiteSigner
+from controller.bundles_api import bundles_router
+from controller.cli import app
+from controller.config import read_api_token
+from controller.console import Console
+from controller.issuer_keys import load_key_set
+from controller.site_keys import load_signed_key_set, load_status_key
+from controller.web.app import create_console
+from controller.withdrawals import Withdrawals
+from shell.pages.server import PageServer
+from tests.real.controller.centre import SITE
+from tests.real.controller.demo import Demo, demo_at
+
+
+@dataclass
+class Served:
+    demo: Demo
+    folder: Path
+    publisher: BundlePublisher
+
+    @property
+    def config(self) -> str:
+        return str(self.folder / "centre.toml")
+
+    def run(self, *arguments: str, text: str | None = None) -> Result:
+        """One command of postern-controller with this configuration."""
+        return CliRunner().invoke(app, [*arguments, "--config", self.config], input=text)
+
+
+@contextmanager
+def served_at(folder: Path) -> Iterator[Served]:
+    with demo_at(folder) as demo:
+        config, store, clock = demo.config, demo.centre.store, demo.centre.clock
+        site = config.sites[SITE]
+        published = load_key_set(site.keyset, SITE)
+        signer = SiteSigner(
+            site=SITE,
+            status=load_status_key(config.keys_dir, SITE, published),
+            key_set=load_signed_key_set(site.keyset, published),
+            keyset_seq=published.seq,
+        )
+        publisher = BundlePublisher(store, clock, [signer], lambda _topic, _data: None)
+        token = read_api_token(config)
+        assert token is not None
+        routers = [
+            api_router(token=token, store=store, clock=clock, issuers={SITE: demo.issuer}),
+            bundles_router(
+                token=token,
+                withdrawals=Withdrawals(store, clock, publisher.wake.set),
+                publisher=publisher,
+            ),
+        ]
+        console = Console(store=store, clock=clock, config=config, units={})
+        server = PageServer(create_console(console, clock=clock, routers=routers), port=0, setting="none")
+        server.start()
+        toml = folder / "centre.toml"
+        port = server.url.rpartition(":")[2].strip("/")
+        toml.write_text(toml.read_text("utf-8").replace("port = 8080", f"port = {port}"), "utf-8")
+        try:
+            yield Served(demo, folder, publisher)
+        finally:
+            server.stop()
