@@ -37,6 +37,7 @@ _MAGIC: Final = b"PB1\x00"
 _TIME_MAX: Final = 2**32 - 1
 _SEQ_MAX: Final = 2**53
 _VERSION: Final = 1
+_DEPTH_MAX: Final = 4  # a map of lists of rows is 3; deep keys take the library twice as long at each level
 _BITS: Final = 2
 
 
@@ -260,7 +261,7 @@ class _ContentError(ValueError):
 
 def _decode(payload: bytes) -> Bundle:
     try:
-        table = cbor2.loads(payload)
+        table = cbor2.loads(payload, max_depth=_DEPTH_MAX)
         canonical = cbor2.dumps(table, canonical=True)
     except Exception as error:  # noqa: BLE001  # the library raises many kinds; none may pass this line
         raise _ContentError(f"not CBOR: {type(error).__name__}") from None

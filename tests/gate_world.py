@@ -13,6 +13,7 @@ from edge.journal import Journal
 from edge.kiosk.view import Uplink, Verdict
 from edge.screen import Screen
 from edge.standing import Standings
+from passes.bundle import Bundle
 from sync.messages import Outcome
 from tests.minting import SITE, Mint
 from tests.ticking import HandClock
@@ -65,11 +66,18 @@ class World:
     folder: Path
     clock: HandClock
     passage: str = "contact"
+    bundle_required: bool = False
+
+    def bundle(self) -> Bundle | None:
+        """What this gate holds; worlds with bundles have their own."""
+        return None
 
     def start(self) -> None:
         settings = config(self.folder, self.passage)
         self.journal = Journal(self.folder, self.clock)
-        standings = Standings(self.journal, settings.to_policy().zone)
+        standings = Standings(
+            self.journal, settings.to_policy().zone, bundle=self.bundle, bundle_required=self.bundle_required
+        )
         self.screen = Screen(
             settings,
             units={12: "3-1202"},
