@@ -1,7 +1,7 @@
 """The fold of passages into visits: pure, blind to the order of arrival and to repetition.
 
 Gates send late, twice and in any order; so a visit is never edited by an event. Whenever a passage of a person turns
-up, all passages of that person are folded again, in the order in which they happened.
+up, the passages that it may concern are folded again, in the order in which they happened.
 """
 
 from collections.abc import Iterable, Sequence
@@ -42,9 +42,14 @@ class Passage:
     assumed: bool
 
     @property
-    def order(self) -> tuple[datetime, EventKey]:
-        """When it happened; the key decides between equal times."""
-        return self.at, self.key
+    def order(self) -> tuple[datetime, str]:
+        """When it happened. The id decides between equal times: the key changes when a gate is restored."""
+        return self.at, self.id
+
+    @property
+    def stay_key(self) -> str | None:
+        """The stay that it names; an entry that names none begins one under its own id."""
+        return self.id if self.stay_id is None and self.direction is Direction.ENTRY else self.stay_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,23 +85,37 @@ class Visit:
             and self.left_at <= self.due_at
         )
 
+    def reopened(self) -> "Visit":
+        """The visit before anything ended it."""
+        return replace(
+            self,
+            state=VisitState.INSIDE,
+            exit_gate=None,
+            left_at=None,
+            exit_assumed=False,
+            exit_doubted=False,
+            exit_event=None,
+        )
 
-def fold(passages: Iterable[Passage]) -> tuple[Visit, ...]:
+
+def fold(passages: Iterable[Passage], earlier: Iterable[Visit] = ()) -> tuple[Visit, ...]:
     """The visits that these passages make, in the order of entry.
 
-    An exit ends the stay that it names; else the newest open stay of its pass that began before it; else of its
-    person. An exit that fits nothing ends nothing. An exit that names a stay whose entry never came, and says when it
-    began, stands for both.
+    An exit ends the stay that it names, whatever a doubted clock says of its time; else the newest open stay of its
+    pass that began before it; else of its person. An exit that fits nothing ends nothing. An exit that names a stay
+    whose entry never came, and says when it began, stands for both. Of two exits that name one stay the first counts,
+    but a believable one before a doubted one.
 
     Args:
         passages: All passages of one person (or pass, where no person is known), in any order, with any repetition.
+        earlier: Visits that stand for passages before all of these, open unless such a passage ended them.
     """
     ordered = sorted({passage.key: passage for passage in passages}.values(), key=lambda found: found.order)
     entries = [passage for passage in ordered if passage.direction is Direction.ENTRY]
     exits = [passage for passage in ordered if passage.direction is Direction.EXIT]
-    stays = _begin(entries)
+    stays = {visit.stay_id: visit for visit in earlier} | _begin(entries)
     strays = []
-    for found in exits:
+    for found in sorted(exits, key=lambda found: not found.clock_trusted):
         if found.stay_id is None:
             strays.append(found)
         elif found.stay_id in stays:
@@ -107,7 +126,7 @@ def fold(passages: Iterable[Passage]) -> tuple[Visit, ...]:
         else:
             strays.append(found)
     if strays:
-        _end_by_owner(strays, stays)
+        _end_by_owner(sorted(strays, key=lambda found: found.order), stays)
     return tuple(
         _replace_residents(sorted(stays.values(), key=lambda visit: (visit.entered_at, visit.stay_id)))
     )
@@ -116,7 +135,7 @@ def fold(passages: Iterable[Passage]) -> tuple[Visit, ...]:
 def _begin(entries: Sequence[Passage]) -> dict[str, Visit]:
     stays: dict[str, Visit] = {}
     for entry in entries:
-        stay_id = entry.stay_id or entry.id
+        stay_id = entry.stay_key or entry.id
         if stay_id in stays:
             # The gate saw the same entry twice (assumed after a crash, then by contact): one stay, from the first.
             stays[stay_id] = replace(
@@ -186,10 +205,10 @@ def _end_by_owner(strays: Sequence[Passage], stays: dict[str, Visit]) -> None:
 
 def _replace_residents(visits: Sequence[Visit]) -> list[Visit]:
     resident = Category.RESIDENT.code
-    result, later_entry = [], set[str | None]()
+    result, later_entry = [], set[str]()
     for visit in reversed(visits):
         owner = visit.person or visit.pass_id
-        if visit.category == resident:
+        if visit.category == resident and owner is not None:
             if visit.state is VisitState.INSIDE and owner in later_entry:
                 visit = replace(visit, state=VisitState.REPLACED)  # noqa: PLW2901
             later_entry.add(owner)

@@ -61,6 +61,14 @@ def test_the_first_of_two_exits_counts() -> None:
     assert (visit.left_at, visit.exit_assumed) == (at(7), True)
 
 
+def test_an_exit_by_a_doubted_clock_ends_the_stay_that_it_names_whenever_that_was() -> None:
+    came, years_ago = entry(1, 0, stay_id=STAY), leaving(2, -1e6, stay_id=STAY, clock_trusted=False)
+    (visit,) = fold([came, years_ago])
+    assert (visit.state, visit.left_at, visit.exit_doubted) == (VisitState.LEFT, at(-1e6), True)
+    (visit,) = fold([came, years_ago, leaving(3, 9, stay_id=STAY)])
+    assert (visit.left_at, visit.exit_doubted) == (at(9), False)
+
+
 def test_an_entry_seen_twice_is_one_stay_and_confirmed_when_either_was() -> None:
     (visit,) = fold([entry(1, 0, stay_id=STAY, assumed=True), entry(2, 1, stay_id=STAY)])
     assert (visit.entered_at, visit.entry_assumed) == (at(0), False)
