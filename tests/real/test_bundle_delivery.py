@@ -344,3 +344,11 @@ def test_a_stick_without_a_running_gate_waits_for_its_start(
         until(lambda: box.seq, within_s=WITHIN_S, what="the bundle from the stick")
     finally:
         box.close()
+
+
+@pytest.mark.parametrize("command", ["import", "show"])
+def test_each_command_has_help_with_an_example_that_stands_in_the_manual(command: str) -> None:
+    done = CliRunner().invoke(app, ["bundle", command, "--help"])
+    assert (done.exit_code, f"Example: postern-edge bundle {command}" in done.output) == (0, True)
+    manual = (Path(__file__).parents[2] / "docs" / "bundle.md").read_text("utf-8")
+    assert f"### postern-edge bundle {command}" in manual

@@ -1,6 +1,8 @@
 """The site bundle: what it says, what it takes to be believed, and what may follow what."""
 
 import math
+import random
+import tracemalloc
 import zlib
 from dataclasses import replace
 from datetime import timedelta
@@ -242,6 +244,22 @@ def test_q8_a_status_list_that_inflates_without_end_is_refused_at_its_bound() ->
 def test_q8_a_second_spelling_is_refused() -> None:
     table = table_of(OFFICE.sealed(FULL))
     assert problem(opened(signed(table, trailing=b"\x00"))) is Problem.MALFORMED
+
+
+def test_twenty_thousand_passes_and_five_hundred_red_are_small_on_the_wire_and_in_memory() -> None:
+    chance = random.Random(7)
+    places = {chance.randrange(STATUS_PLACES): PassStatus(chance.choice((1, 2, 3))) for _ in range(1000)}
+    red = tuple(sorted(Red(chance.randbytes(8), NOW_UNIX, RedCause.OVERSTAY) for _ in range(500)))
+    data = OFFICE.sealed(OFFICE.bundle(statuses=pack_statuses(places), red=red))
+    assert len(data) < 16 * 1024
+    tracemalloc.start()
+    try:
+        found = opened(data)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert isinstance(found, Bundle)
+    assert most < 500_000
 
 
 def test_a_file_that_is_too_large_is_neither_made_nor_read() -> None:
