@@ -1,22 +1,26 @@
 """Recording what gates send: events, cursors and visits change together, in the caller's one transaction.
 
 An event is (site, gate, epoch, seq). Storing one twice changes nothing; two events under one key are a conflict, and
-both are kept for a person to look at while the first stands. What cannot be read is kept as a dead letter and counts as
-applied: one bad row must never stop a gate.
+both are kept for a person to look at while the first stands. A gate restored from a copy sends rows again under another
+epoch, with their ids: what is known by its id is passed over. What cannot be read, or not be folded into visits, is
+kept as a dead letter and counts as applied: one bad row must never stop a gate.
 """
 
-from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final, Literal, NamedTuple
 
 from pydantic import ValidationError
-from sqlalchemy import ColumnElement, Connection, Select, select
+from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 
 from controller import overstay, schema
-from controller.ledger import Passage, Visit, fold
-from passes.vocabulary import ClockTrust
+from controller.ledger import Passage
+from controller.reading import kept, passage_of, subject_of
+from controller.refold import chunks, refold
 from shell.logs import get_logger
-from sync.messages import Event, GapData, Kind, PassageData, Subject
+from sync.messages import Event, GapData, Kind
 from sync.received import ReceivedRow
 from sync.topics import up
 
@@ -42,10 +46,44 @@ def record(
     Returns:
         The cursor: every row up to it is stored, or known to be unreadable or lost.
     """
+    try:
+        with connection.begin_nested():
+            _apply(connection, stream, rows, received_at)
+    except Exception as error:
+        if not _is_poison(error):
+            raise
+        log.exception("rows cannot be recorded together, trying them one by one", gate=stream.gate)
+        _apply_singly(connection, stream, rows, received_at)
+    return advance(connection, stream)
+
+
+def _apply(
+    connection: Connection, stream: Stream, rows: Sequence[ReceivedRow], received_at: datetime
+) -> None:
     touched = _store(connection, stream, rows, received_at)
     if touched:
-        overstay.review(connection, stream.site, _refold(connection, stream.site, touched), received_at)
-    return advance(connection, stream)
+        overstay.review(connection, stream.site, refold(connection, stream.site, touched), received_at)
+
+
+def _apply_singly(
+    connection: Connection, stream: Stream, rows: Sequence[ReceivedRow], received_at: datetime
+) -> None:
+    """Each row by itself, so that the one which fails is found; it leaves nothing behind but its dead letter."""
+    for row in rows:
+        try:
+            with connection.begin_nested():
+                _apply(connection, stream, [row], received_at)
+        except Exception as error:
+            if not _is_poison(error):
+                raise
+            _bury_row(connection, stream, row, f"cannot be recorded: {type(error).__name__}", received_at)
+
+
+def _is_poison(error: Exception) -> bool:
+    """Whether the same rows would fail again; a full disk or a closed file is not their fault."""
+    if isinstance(error, StatementError):
+        return not isinstance(error, DBAPIError) or isinstance(error, IntegrityError | DataError)
+    return not isinstance(error, OSError | MemoryError | SQLAlchemyError)
 
 
 def cursor_of(connection: Connection, stream: Stream) -> int:
@@ -67,14 +105,24 @@ def bury(connection: Connection, *, topic: str, payload: bytes, why: str, at: da
     )
 
 
-def note_gap(connection: Connection, stream: Stream, first: int, last: int) -> None:
-    """Remember that rows ``first`` to ``last`` are gone for good, so that the cursor may pass them."""
+def hash_of(connection: Connection, stream: Stream, seq: int) -> str | None:
+    """The hash in a recorded row; None when it is not recorded as an event of this journal."""
+    event = schema.event
+    raw = connection.execute(select(event.c.raw).where(*_of(event, stream), event.c.seq == seq)).scalar()
+    return None if raw is None else str(json.loads(raw)["hash"])
+
+
+def note_gap(
+    connection: Connection, stream: Stream, first: int, last: int, why: Literal["lost", "known"] = "lost"
+) -> None:
+    """Let the cursor pass rows ``first`` to ``last``: gone for good, or known already from another epoch."""
     gap = schema.gap
-    found = connection.execute(select(gap.c.last).where(*_of(gap, stream), gap.c.first == first)).scalar()
+    where = (*_of(gap, stream), gap.c.why == why, gap.c.first == first)
+    found = connection.execute(select(gap.c.last).where(*where)).scalar()
     if found is None:
-        connection.execute(gap.insert().values(**stream._asdict(), first=first, last=last))
+        connection.execute(gap.insert().values(**stream._asdict(), why=why, first=first, last=last))
     elif found < last:
-        connection.execute(gap.update().where(*_of(gap, stream), gap.c.first == first).values(last=last))
+        connection.execute(gap.update().where(*where).values(last=last))
 
 
 def _bury_row(
@@ -105,7 +153,8 @@ def _store(
 ) -> list[Passage]:
     """Insert what is new; returns the passages among it."""
     held = _held(connection, stream, [row.seq for row in rows])
-    new, passages = [], []
+    elsewhere = _known_elsewhere(connection, stream, [row.event.id for row in rows if row.event])
+    new, passages, known = [], [], []
     for row in rows:
         if row.event is None:
             _bury_row(connection, stream, row, row.why or "unreadable", received_at)
@@ -114,6 +163,9 @@ def _store(
         if before is not None:
             if before["id"] != row.event.id:
                 _conflict(connection, stream, before, row, received_at)
+            continue
+        if row.event.id in elsewhere:
+            known.append(row.seq)
             continue
         try:
             values, passage = _read(stream, row.event, row.text, received_at)
@@ -130,14 +182,45 @@ def _store(
             _read_gap(connection, stream, row.event)
     if new:
         connection.execute(schema.event.insert(), new)
+    for first, last in _runs(known):
+        note_gap(connection, stream, first, last, "known")
     return passages
+
+
+def _known_elsewhere(connection: Connection, stream: Stream, ids: Sequence[str]) -> set[str]:
+    """Those of these ids under which another epoch of this gate has a row."""
+    event = schema.event.c
+    found: set[str] = set()
+    for some in chunks(ids, _IN_MAX):
+        found.update(
+            connection.execute(
+                select(event.id).where(
+                    event.site == stream.site,
+                    event.gate == stream.gate,
+                    event.id.in_(some),
+                    event.epoch != stream.epoch,
+                )
+            ).scalars()
+        )
+    return found
+
+
+def _runs(seqs: Sequence[int]) -> list[tuple[int, int]]:
+    """First and last of each run without a hole."""
+    runs: list[tuple[int, int]] = []
+    for seq in sorted(seqs):
+        if runs and seq <= runs[-1][1] + 1:
+            runs[-1] = (runs[-1][0], seq)
+        else:
+            runs.append((seq, seq))
+    return runs
 
 
 def _held(connection: Connection, stream: Stream, seqs: Sequence[int]) -> dict[int, dict[str, Any]]:
     event = schema.event.c
     columns = (event.seq, event.id, event.raw, event.received_at)
     held: dict[int, dict[str, Any]] = {}
-    for some in _chunks(seqs):
+    for some in chunks(seqs, _IN_MAX):
         found = connection.execute(select(*columns).where(*_of(schema.event, stream), event.seq.in_(some)))
         held |= {row.seq: row._asdict() for row in found}
     return held
@@ -146,58 +229,21 @@ def _held(connection: Connection, stream: Stream, seqs: Sequence[int]) -> dict[i
 def _read(
     stream: Stream, event: Event, text: str, received_at: datetime
 ) -> tuple[dict[str, Any], Passage | None]:
-    passage = _passage(stream.gate, stream.epoch, event) if event.kind == Kind.PASSAGE else None
-    subject = _subject(event)
+    passage = passage_of(stream.gate, stream.epoch, event) if event.kind == Kind.PASSAGE else None
+    subject = subject_of(event)
     row = {
         **stream._asdict(),
         "seq": event.seq,
         "id": event.id,
         "kind": event.kind,
-        "at": _utc(event.at),
+        "at": kept(event.at),
         "received_at": received_at,
         "person": subject.person,
         "pass_id": subject.pass_id,
-        "stay_id": passage.stay_id if passage else None,
+        "stay_id": passage.stay_key if passage else None,
         "raw": text,
     }
     return row, passage
-
-
-def _subject(event: Event) -> Subject:
-    try:
-        return Subject.model_validate(event.data)
-    except ValidationError:
-        return Subject()
-
-
-def _passage(gate: str, epoch: str, event: Event) -> Passage | None:
-    """The passage in an event, or None when its data cannot be read."""
-    try:
-        data = PassageData.model_validate(event.data)
-        entered_at = _utc(data.entered_at) if data.entered_at else None
-        due_at = _utc(data.due_at) if data.due_at else None
-    except (ValidationError, OverflowError):
-        return None
-    return Passage(
-        key=(gate, epoch, event.seq),
-        id=event.id,
-        at=_utc(event.at),
-        clock_trusted=event.trust is ClockTrust.TRUSTED,
-        direction=data.direction,
-        person=data.person,
-        pass_id=data.pass_id,
-        category=data.category,
-        unit=data.unit,
-        stay_id=data.stay_id,
-        entered_at=entered_at,
-        due_at=due_at,
-        assumed=data.assumed,
-    )
-
-
-def _utc(moment: datetime) -> datetime:
-    """In UTC and to the millisecond, as it is kept: what is read back must equal what was read first."""
-    return moment.astimezone(UTC).replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 def _conflict(
@@ -233,11 +279,11 @@ def advance(connection: Connection, stream: Stream) -> int:
     """Move the cursor over the prefix without a hole."""
     before = upto = cursor_of(connection, stream)
     while True:
-        reached = _next_gap_end(connection, stream, upto)
-        for seq in _recorded_after(connection, stream, reached):
-            if seq > reached + 1:
+        reached = upto
+        for first, last in _passable_after(connection, stream, upto):
+            if first > reached + 1:
                 break
-            reached = max(reached, seq)
+            reached = max(reached, last)
         if reached == upto:
             break
         upto = reached
@@ -250,118 +296,26 @@ def advance(connection: Connection, stream: Stream) -> int:
     return upto
 
 
-def _next_gap_end(connection: Connection, stream: Stream, upto: int) -> int:
-    gap = schema.gap.c
-    found = connection.execute(
-        select(gap.last)
-        .where(*_of(schema.gap, stream), gap.first <= upto + 1, gap.last > upto)
-        .order_by(gap.last.desc())
-        .limit(1)
-    ).scalar()
-    return upto if found is None else int(found)
-
-
-def _recorded_after(connection: Connection, stream: Stream, upto: int) -> list[int]:
-    """Recorded or unreadable row numbers after ``upto``, ascending; a bounded number of them."""
-    seqs: list[int] = []
+def _passable_after(connection: Connection, stream: Stream, upto: int) -> list[tuple[int, int]]:
+    """Stretches that the cursor may pass, in order: rows recorded or unreadable, and gaps; a bounded number."""
+    stretches: list[tuple[int, int]] = []
     for table in (schema.event, schema.dead_letter):
         rows = connection.execute(
-            select(table.c.seq)
-            .where(*_of(table, stream), table.c.seq > upto, table.c.seq <= upto + CURSOR_STEP)
-            .order_by(table.c.seq)
+            select(table.c.seq).where(
+                *_of(table, stream), table.c.seq > upto, table.c.seq <= upto + CURSOR_STEP
+            )
         )
-        seqs += rows.scalars()
-    return sorted(seqs)
-
-
-def _refold(connection: Connection, site: int, touched: Iterable[Passage]) -> list[tuple[Visit, int | None]]:
-    """Fold anew everything that hangs together with these passages.
-
-    Returns:
-        The visits that changed, each with its incident's number where it has one.
-    """
-    visits = fold(_connected(connection, site, touched))
-    table = schema.visit
-    held: dict[str, dict[str, Any]] = {}
-    for some in _chunks([visit.stay_id for visit in visits]):
-        rows = connection.execute(select(table).where(table.c.site == site, table.c.stay_id.in_(some)))
-        held |= {row.stay_id: row._asdict() for row in rows}
-    changed: list[tuple[Visit, int | None]] = []
-    new = []
-    for visit in visits:
-        values, before = _values_of(visit), held.get(visit.stay_id)
-        if before is None:
-            new.append({"site": site, **values})
-            changed.append((visit, None))
-        elif not values.items() <= before.items():
-            where = (table.c.site == site, table.c.stay_id == visit.stay_id)
-            connection.execute(table.update().where(*where).values(**values))
-            changed.append((visit, before["incident_id"]))
-    if new:
-        connection.execute(table.insert(), new)
-    return changed
-
-
-def _connected(connection: Connection, site: int, touched: Iterable[Passage]) -> list[Passage]:
-    """All stored passages that share a person, a pass or a stay with these, directly or through others."""
-    passages: dict[tuple[str, str, int], Passage] = {}
-    seen: set[tuple[str, str]] = set()
-    frontier = {key for passage in touched for key in _ties(passage)}
-    while frontier:
-        seen |= frontier
-        fresh: set[tuple[str, str]] = set()
-        for column in ("person", "pass_id", "stay_id"):
-            for some in _chunks([value for name, value in frontier if name == column]):
-                for row in connection.execute(_passages_where(site, column, some)):
-                    key = (row.gate, row.epoch, row.seq)
-                    if key not in passages:
-                        passage = _passage(row.gate, row.epoch, Event.model_validate_json(row.raw))
-                        assert passage is not None  # it was read when it was stored
-                        passages[key] = passage
-                        fresh.update(_ties(passage))
-        frontier = fresh - seen
-    return list(passages.values())
-
-
-def _passages_where(site: int, column: str, values: Sequence[str]) -> Select[Any]:
-    event = schema.event.c
-    return select(event.gate, event.epoch, event.seq, event.raw).where(
-        event.site == site, event.kind == Kind.PASSAGE.value, event[column].in_(values)
+        stretches += ((seq, seq) for seq in rows.scalars())
+    gap = schema.gap.c
+    gaps = select(gap.first, gap.last).where(
+        *_of(schema.gap, stream), gap.last > upto, gap.first <= upto + CURSOR_STEP
     )
-
-
-def _ties(passage: Passage) -> list[tuple[str, str]]:
-    named = (("person", passage.person), ("pass_id", passage.pass_id), ("stay_id", passage.stay_id))
-    return [(name, value) for name, value in named if value is not None]
-
-
-def _values_of(visit: Visit) -> dict[str, Any]:
-    return {
-        "stay_id": visit.stay_id,
-        "person": visit.person,
-        "pass_id": visit.pass_id,
-        "category": visit.category,
-        "unit": visit.unit,
-        "state": visit.state.value,
-        "entry_gate": visit.entry_gate,
-        "entered_at": visit.entered_at,
-        "entry_assumed": visit.entry_assumed,
-        "due_at": visit.due_at,
-        "clock_doubted": visit.clock_doubted,
-        "exit_gate": visit.exit_gate,
-        "left_at": visit.left_at,
-        "exit_assumed": visit.exit_assumed,
-        "exit_doubted": visit.exit_doubted,
-        "exit_event": "/".join(map(str, visit.exit_event)) if visit.exit_event else None,
-    }
+    stretches += ((row.first, row.last) for row in connection.execute(gaps))
+    return sorted(stretches)
 
 
 def _of(table: Any, stream: Stream) -> tuple[ColumnElement[bool], ...]:
     return (table.c.site == stream.site, table.c.gate == stream.gate, table.c.epoch == stream.epoch)
-
-
-def _chunks(values: Sequence[Any]) -> Iterable[Sequence[Any]]:
-    return (values[start : start + _IN_MAX] for start in range(0, len(values), _IN_MAX))
 
 
 def _clean(text: str, limit: int) -> str:

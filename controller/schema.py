@@ -77,10 +77,13 @@ event = Table(
     Column("pass_id", String(16)),
     Column("stay_id", String(16)),
     Column("raw", Text, nullable=False),
-    # Only passages are folded into visits, so only they are looked up by whom they concern.
-    Index("ix_event_passage_person", "site", "person", **_where("kind = 'passage'")),
-    Index("ix_event_passage_pass", "site", "pass_id", **_where("kind = 'passage'")),
-    Index("ix_event_passage_stay", "site", "stay_id", **_where("kind = 'passage'")),
+    # Only passages are folded into visits, so only they are looked up by whom they concern. These ids are random:
+    # with the site in front, SQLite, which counts nothing, would take the primary key and read the whole site.
+    Index("ix_event_passage_person", "person", "at", **_where("kind = 'passage'")),
+    Index("ix_event_passage_pass", "pass_id", "at", **_where("kind = 'passage'")),
+    Index("ix_event_passage_stay", "stay_id", "at", **_where("kind = 'passage'")),
+    # A restored gate sends rows again under another epoch: the id tells.
+    Index("ix_event_id", "site", "gate", "id"),
     sqlite_with_rowid=False,
 )
 
@@ -93,14 +96,16 @@ cursor = Table(
     Column("upto", BigInteger, nullable=False),
 )
 
-gap = Table(  # rows that a gate declared lost for good: the cursor may pass them
+gap = Table(  # rows that the cursor may pass: lost for good, or known already from another epoch
     "gap",
     metadata,
     Column("site", Integer, primary_key=True),
     Column("gate", String(32), primary_key=True),
     Column("epoch", String(16), primary_key=True),
+    Column("why", String(5), primary_key=True),
     Column("first", BigInteger, primary_key=True, autoincrement=False),
     Column("last", BigInteger, nullable=False),
+    CheckConstraint("why in ('lost', 'known')", name="why"),
 )
 
 dead_letter = Table(
@@ -231,7 +236,11 @@ visit = Table(
         **_where("state = 'inside' and incident_id is null and due_at is not null"),
     ),
     Index("ix_visit_inside", "site", "entered_at", **_where("state = 'inside'")),
-    Index("ix_visit_person", "site", "person"),
+    # What a new passage may concern: the newest open stays of its owner, and those around its time.
+    Index("ix_visit_person_left", "site", "person", "left_at", "entered_at"),
+    Index("ix_visit_person_entered", "site", "person", "entered_at"),
+    Index("ix_visit_pass_id_left", "site", "pass_id", "left_at", "entered_at"),
+    Index("ix_visit_pass_id_entered", "site", "pass_id", "entered_at"),
 )
 
 alert = Table(  # the SMS outbox; later steps of an escalation are further rows of the same incident

@@ -15,7 +15,7 @@ PASSES = ("01" * 8, "02" * 8, None)
 
 
 @st.composite
-def histories(draw: st.DrawFn) -> list[Passage]:
+def histories(draw: st.DrawFn, most: int = 9) -> list[Passage]:
     """Passages of few people at two gates, so that they collide in every way; each key is one passage."""
     return [
         passage(
@@ -32,7 +32,7 @@ def histories(draw: st.DrawFn) -> list[Passage]:
             assumed=draw(st.booleans()),
             clock_trusted=draw(st.booleans()),
         )
-        for seq in range(draw(st.integers(0, 9)))
+        for seq in range(draw(st.integers(0, most)))
     ]
 
 

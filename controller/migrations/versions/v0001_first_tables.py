@@ -62,10 +62,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("site", "gate", "epoch", "seq", name=op.f("pk_event")),
         sqlite_with_rowid=False,
     )
+    op.create_index("ix_event_id", "event", ["site", "gate", "id"], unique=False)
     op.create_index(
         "ix_event_passage_pass",
         "event",
-        ["site", "pass_id"],
+        ["pass_id", "at"],
         unique=False,
         sqlite_where=sa.text("kind = 'passage'"),
         postgresql_where=sa.text("kind = 'passage'"),
@@ -73,7 +74,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_event_passage_person",
         "event",
-        ["site", "person"],
+        ["person", "at"],
         unique=False,
         sqlite_where=sa.text("kind = 'passage'"),
         postgresql_where=sa.text("kind = 'passage'"),
@@ -81,7 +82,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_event_passage_stay",
         "event",
-        ["site", "stay_id"],
+        ["stay_id", "at"],
         unique=False,
         sqlite_where=sa.text("kind = 'passage'"),
         postgresql_where=sa.text("kind = 'passage'"),
@@ -91,9 +92,11 @@ def upgrade() -> None:
         sa.Column("site", sa.Integer(), nullable=False),
         sa.Column("gate", sa.String(length=32), nullable=False),
         sa.Column("epoch", sa.String(length=16), nullable=False),
+        sa.Column("why", sa.String(length=5), nullable=False),
         sa.Column("first", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("last", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("site", "gate", "epoch", "first", name=op.f("pk_gap")),
+        sa.CheckConstraint("why in ('lost', 'known')", name=op.f("ck_gap_why")),
+        sa.PrimaryKeyConstraint("site", "gate", "epoch", "why", "first", name=op.f("pk_gap")),
     )
     op.create_table(
         "gate",
@@ -234,4 +237,8 @@ def upgrade() -> None:
         sqlite_where=sa.text("state = 'inside'"),
         postgresql_where=sa.text("state = 'inside'"),
     )
-    op.create_index("ix_visit_person", "visit", ["site", "person"], unique=False)
+    for owner in ("person", "pass_id"):
+        op.create_index(
+            f"ix_visit_{owner}_left", "visit", ["site", owner, "left_at", "entered_at"], unique=False
+        )
+        op.create_index(f"ix_visit_{owner}_entered", "visit", ["site", owner, "entered_at"], unique=False)

@@ -1,11 +1,13 @@
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event as sqlalchemy_event
+from sqlalchemy.exc import OperationalError
+from structlog.testing import capture_logs
 
 from controller import schema
 from controller.store import Store
@@ -119,6 +121,49 @@ def test_each_epoch_has_a_cursor_of_its_own(centre: Centre, journal: Journal) ->
     assert centre.intake.cursor(7, "south", "0" * 16) == 0
 
 
+def renumbered(journal: Journal, first: int) -> Journal:
+    """What a restored gate sends: its rows from ``first`` on under a new epoch, numbered from 1, with their ids."""
+    again = Journal(journal.gate, epoch="f" * 16)
+    again.rows = [row | {"seq": seq} for seq, row in enumerate(journal.rows[first - 1 :], start=1)]
+    return again
+
+
+def test_rows_of_an_earlier_epoch_that_come_again_are_passed_over(centre: Centre, journal: Journal) -> None:
+    journal.entry(NOON)
+    journal.leaving(NOON + minutes(5))
+    journal.entry(NOON + minutes(20), stay=OTHER_STAY)
+    journal.add("clock", NOON, {})
+    again = renumbered(journal, 1)
+    again.entry(NOON + minutes(30), stay="5c" * 8)
+    again.rows[-1]["id"] = "c" * 16
+    centre.receive(journal.sent(1, 2))
+    assert centre.receive(again.sent(2, 3)) == 0
+    assert centre.receive(again.sent()) == 5
+    assert centre.receive(journal.sent()) == 4
+    assert centre.rows(schema.event, "epoch", "seq") == [
+        ("e" * 16, 1),
+        ("e" * 16, 2),
+        ("f" * 16, 3),
+        ("f" * 16, 4),
+        ("f" * 16, 5),
+    ]
+    assert len(centre.rows(schema.visit)) == 3
+    assert centre.rows(schema.gap, "epoch", "why", "first", "last") == [
+        ("e" * 16, "known", 3, 4),
+        ("f" * 16, "known", 1, 2),
+        ("f" * 16, "known", 2, 2),
+    ]
+    assert (centre.rows(schema.conflict), centre.rows(schema.dead_letter)) == ([], [])
+
+
+def test_an_id_of_another_gate_is_not_taken_for_ours(centre: Centre, journal: Journal) -> None:
+    journal.entry(NOON)
+    north = Journal("north", epoch="f" * 16)
+    north.rows = journal.rows
+    assert [centre.receive(one.sent()) for one in (journal, north)] == [1, 1]
+    assert centre.rows(schema.event, "gate") == [("north",), ("south",)]
+
+
 def test_an_unreadable_row_goes_to_the_shelf_once_and_never_stops_its_gate(
     centre: Centre, journal: Journal
 ) -> None:
@@ -159,6 +204,63 @@ def test_a_passage_that_cannot_be_read_is_kept_and_shown(
     assert [row[0] for row in centre.rows(schema.event, "seq")] == [1, 2]
     assert [row[0] for row in centre.rows(schema.dead_letter, "seq")] == [1]
     assert len(centre.rows(schema.visit)) == 1
+
+
+def test_a_passage_that_cannot_be_read_does_not_spoil_the_others_of_its_person(
+    centre: Centre, journal: Journal
+) -> None:
+    journal.add("passage", NOON, {"lane": "entry", "direction": "up", "person": PERSON})
+    journal.entry(NOON)
+    journal.leaving(NOON + minutes(9))
+    assert [centre.receive(journal.sent(n, n)) for n in (1, 2, 3)] == [1, 2, 3]
+    assert centre.rows(schema.visit, "state") == [("left",)]
+
+
+def test_a_limit_at_the_end_of_time_is_unreadable_and_stops_nobody(centre: Centre, journal: Journal) -> None:
+    end = datetime(9999, 12, 31, 23, 59, 30, tzinfo=UTC)
+    journal.passage("entry", NOON, due=end)
+    journal.leaving(end)
+    journal.entry(NOON + minutes(5), stay=OTHER_STAY)
+    journal.leaving(NOON + minutes(9), stay=OTHER_STAY)
+    assert centre.receive(journal.sent()) == 4
+    assert [row[0] for row in centre.rows(schema.dead_letter, "seq")] == [1, 2]
+    assert centre.rows(schema.visit, "stay_id", "state") == [(OTHER_STAY, "left")]
+
+
+def test_what_cannot_be_folded_is_buried_alone(centre: Centre, journal: Journal) -> None:
+    """Stands for any rule of ours, or of the database, that one stay breaks and we did not foresee."""
+    with centre.store.transaction() as connection:
+        connection.exec_driver_sql(
+            "create trigger unforeseen before insert on visit when new.stay_id = '5a5a5a5a5a5a5a5a'"
+            " begin select raise(abort, 'unforeseen'); end"
+        )
+    journal.add("boot", NOON, {"software": "x"})
+    journal.entry(NOON)
+    journal.entry(NOON + minutes(1), stay=OTHER_STAY, person="bb" * 8)
+    journal.entry(NOON + minutes(2), stay="5c" * 8)
+    with capture_logs() as lines:
+        assert [centre.receive(journal.sent()) for _ in range(2)] == [4, 4]
+    assert [line["seq"] for line in lines if line["event"] == "unreadable row"] == [2]
+    assert centre.rows(schema.dead_letter, "seq", "why") == [(2, "cannot be recorded: IntegrityError")]
+    assert [row[0] for row in centre.rows(schema.event, "seq")] == [1, 3, 4]
+    assert [row[0] for row in centre.rows(schema.visit, "stay_id")] == [OTHER_STAY, "5c" * 8]
+    journal.leaving(NOON + minutes(9), stay="5c" * 8)
+    assert centre.receive(journal.sent(5)) == 5
+    assert centre.rows(schema.visit, "stay_id", "state") == [(OTHER_STAY, "inside"), ("5c" * 8, "left")]
+
+
+def test_a_full_disk_buries_nothing(centre: Centre, journal: Journal) -> None:
+    journal.entry(NOON)
+    with centre.store.transaction() as connection:
+        pages = connection.exec_driver_sql("pragma page_count").scalar_one()
+        connection.exec_driver_sql(f"pragma max_page_count = {pages}")
+    journal.rows += [{"x": "y" * 4000}] * 4
+    with pytest.raises(OperationalError):
+        centre.receive(journal.sent())
+    assert (centre.rows(schema.event), centre.rows(schema.dead_letter)) == ([], [])
+    with centre.store.transaction() as connection:
+        connection.exec_driver_sql("pragma max_page_count = 100000")
+    assert centre.receive(journal.sent()) == 5
 
 
 def test_an_event_of_a_kind_of_tomorrow_is_kept_as_it_is(centre: Centre, journal: Journal) -> None:
@@ -227,6 +329,44 @@ def test_a_will_of_an_old_connection_is_ignored(centre: Centre) -> None:
     assert centre.rows(schema.gate, "state", "birth") == [("online", 6)]
     centre.intake.gate_state(7, "south", GateState(state="lost", birth=6))
     assert centre.rows(schema.gate, "state", "birth") == [("lost", 6)]
+
+
+def steps_of_one_more(centre: Centre, journal: Journal, earlier: int, category: str) -> int:
+    """What SQLite does for one more entry of a person with so many earlier passages, in its own steps."""
+    person = f"{earlier:016x}"
+    for number in range(earlier):
+        direction = "exit" if number % 2 and category == "courier" else "entry"
+        stay = f"{earlier:08x}{number // 2 if category == 'courier' else number:08x}"
+        journal.passage(direction, NOON + minutes(number), stay=stay, person=person, pass_id=person)
+        journal.rows[-1]["data"]["category"] = category
+    first = len(journal.rows) - earlier + 1
+    for start in range(first, len(journal.rows) + 1, 500):
+        centre.receive(journal.sent(start, min(start + 499, len(journal.rows))))
+    journal.passage(
+        "entry", NOON + timedelta(days=9), stay=f"{earlier:08x}ffffffff", person=person, pass_id=person
+    )
+    journal.rows[-1]["data"]["category"] = category
+    steps = 0
+
+    def step() -> None:
+        nonlocal steps
+        steps += 1
+
+    with centre.store.transaction() as connection:
+        raw = connection.connection.driver_connection
+        assert raw is not None
+        raw.set_progress_handler(step, 1)
+    centre.receive(journal.sent(len(journal.rows)))
+    raw.set_progress_handler(None, 0)
+    return steps
+
+
+@pytest.mark.parametrize("category", ["courier", "resident"])
+def test_the_thousandth_passage_of_a_person_costs_what_the_thirtieth_did(
+    centre: Centre, journal: Journal, category: str
+) -> None:
+    few, many = (steps_of_one_more(centre, journal, earlier, category) for earlier in (30, 1_000))
+    assert 0 < many < 2 * few
 
 
 class FailingAt:
