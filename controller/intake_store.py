@@ -47,6 +47,11 @@ class CentreIntake:
         with self._store.transaction() as connection:
             return records.cursor_of(connection, records.Stream(site, gate, epoch))
 
+    def row_hash(self, site: int, gate: str, epoch: str, seq: int) -> str | None:
+        """The hash in one recorded row."""
+        with self._store.transaction() as connection:
+            return records.hash_of(connection, records.Stream(site, gate, epoch), seq)
+
     def pass_hole(self, hello: Hello, first: int, last: int) -> int:
         """Record that the gate no longer has these rows, and move the cursor over them."""
         stream = records.Stream(hello.site, hello.gate, hello.epoch)

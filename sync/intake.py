@@ -52,6 +52,9 @@ class IntakeStore(Protocol):
     def cursor(self, site: int, gate: str, epoch: str) -> int:
         """The highest seq of this epoch below which nothing is missing; 0 for an epoch never seen."""
 
+    def row_hash(self, site: int, gate: str, epoch: str, seq: int) -> str | None:
+        """The hash in this row as its gate sent it; None when it is not recorded as an event of this epoch."""
+
     def pass_hole(self, hello: Hello, first: int, last: int) -> int:
         """Rows ``first`` to ``last`` no longer exist at the gate: record that, move the cursor over them, return it."""
 
@@ -174,8 +177,12 @@ class Intake:
         for hello in hellos:
             self._apart(partial(self._greet, hello, answers))
         for (site, gate), (epoch, upto) in answers.items():
-            ack = Ack(epoch=epoch, upto=upto, now=self._clock.now()).model_dump_json().encode()
-            self._link.publish(Message(topic=down(site, gate, "ack"), payload=ack))
+            self._apart(partial(self._acknowledge, site, gate, epoch, upto))
+
+    def _acknowledge(self, site: int, gate: str, epoch: str, upto: int) -> None:
+        row_hash = self._store.row_hash(site, gate, epoch, upto)
+        ack = Ack(epoch=epoch, upto=upto, now=self._clock.now(), row_hash=row_hash)
+        self._link.publish(Message(topic=down(site, gate, "ack"), payload=ack.model_dump_json().encode()))
         while self._to_publish:
             self._publish_held(self._to_publish.popleft())
 

@@ -178,12 +178,17 @@ class Hello(WireModel):
 
 
 class Ack(WireModel):
-    """``dn/<site>/<gate>/ack``: everything up to ``upto`` of ``epoch`` is committed at the centre."""
+    """``dn/<site>/<gate>/ack``: everything up to ``upto`` of ``epoch`` is committed at the centre.
+
+    ``row_hash`` is the hash in the centre's row ``upto``: a gate restored from an older copy whose own row says another
+    has used the number twice. None when the centre has no such row (nothing yet, a dead letter, a hole) or is older.
+    """
 
     v: int = WIRE_VERSION
     epoch: Hex16
     upto: Annotated[int, Field(ge=0)]
     now: AwareDatetime
+    row_hash: Hex64 | None = None
 
 
 class GateState(WireModel):

@@ -115,7 +115,7 @@ class SqliteIntake:
             """
             pragma journal_mode=wal;
             pragma synchronous=normal;
-            create table if not exists event(site, gate, epoch, seq, id, primary key (site, gate, epoch, seq));
+            create table if not exists event(site, gate, epoch, seq, id, hash, primary key (site, gate, epoch, seq));
             create table if not exists cursor(site, gate, epoch, upto, primary key (site, gate, epoch));
             create table if not exists dead(topic, payload, why);
             create table if not exists hole(site, gate, epoch, first, last);
@@ -140,8 +140,8 @@ class SqliteIntake:
                 where = (batch.site, batch.gate, batch.epoch)
                 for row in batch.rows:
                     found = self._db.execute(
-                        "insert into event values (?,?,?,?,?) on conflict do nothing",
-                        (*where, row.seq, row.event.id if row.event else None),
+                        "insert into event values (?,?,?,?,?,?) on conflict do nothing",
+                        (*where, row.seq, row.event and row.event.id, row.event and row.event.hash),
                     )
                     self.copies += found.rowcount == 0
                     if row.why is not None and found.rowcount:
@@ -166,6 +166,14 @@ class SqliteIntake:
     def cursor(self, site: int, gate: str, epoch: str) -> int:
         with self._lock:
             return self._cursor((site, gate, epoch))
+
+    def row_hash(self, site: int, gate: str, epoch: str, seq: int) -> str | None:
+        with self._lock:
+            found = self._db.execute(
+                "select hash from event where site=? and gate=? and epoch=? and seq=?",
+                (site, gate, epoch, seq),
+            ).fetchone()
+            return found[0] if found else None
 
     def pass_hole(self, hello: Hello, first: int, last: int) -> int:
         where = (hello.site, hello.gate, hello.epoch)

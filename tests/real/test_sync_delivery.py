@@ -22,7 +22,7 @@ from sync.outbox import AckResult, OutboxStore, PublishBatch, batch_json
 from sync.topics import CENTRE_STATE, up
 from sync.uplink import Uplink
 from tests.brokers import KINDS, PlainClient, port_of, running_broker
-from tests.sync_stores import BOOT, MemoryOutbox, SqliteIntake, event_text
+from tests.sync_stores import BOOT, NOBODY, MemoryOutbox, SqliteIntake, event_text
 from tests.waiting import until
 
 pytestmark = pytest.mark.real
@@ -273,7 +273,7 @@ def test_a_poison_event_is_shelved_and_counts_as_applied(broker: EmbeddedBroker,
         '{"seq":2,"nonsense":true}',
         event_text(9, 3),  # says 9 in the place of 3
         event_text(4, 4, text="x" * EVENT_BYTES_MAX),
-        event_text(5, 5),
+        event_text(5, 5).replace(f'"hash":"{NOBODY}"', f'"hash":"{"5" * 64}"'),
     ]
     with (
         centre(broker.url, tmp_path / "c.db") as (_, kept),
@@ -281,7 +281,8 @@ def test_a_poison_event_is_shelved_and_counts_as_applied(broker: EmbeddedBroker,
     ):
         outside.publish(up(SITE, GATE, "ev"), batch(texts))
         until(lambda: outside.messages)
-        assert json.loads(outside.messages[0][1])["upto"] == 5
+        ack = json.loads(outside.messages[0][1])
+        assert (ack["upto"], ack["row_hash"]) == (5, "5" * 64)
         assert [payload.decode() for _, payload, _ in kept.dead()] == texts[1:4]
         assert [why.split(",")[0] for _, _, why in kept.dead()] == [
             "id: Field required",

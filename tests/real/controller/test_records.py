@@ -104,6 +104,15 @@ def test_any_order_of_delivery_ends_in_the_same_tables(
         assert incidents - misled == {(OTHER_STAY, "left_late", "north/eeeeeeeeeeeeeeee/2")}
 
 
+def test_the_hash_of_a_row_is_the_one_that_its_gate_sent(centre: Centre, journal: Journal) -> None:
+    journal.add("boot", NOON, {"software": "x"})
+    journal.rows[0]["hash"] = "a" * 64
+    journal.rows.append("poison")
+    assert centre.receive(journal.sent()) == 2
+    hashes = [centre.intake.row_hash(7, "south", journal.epoch, seq) for seq in (0, 1, 2, 3)]
+    assert hashes == [None, "a" * 64, None, None]
+
+
 def test_the_cursor_stops_at_a_hole_and_moves_on_when_it_is_filled(centre: Centre, journal: Journal) -> None:
     for _ in range(6):
         journal.add("clock", NOON, {})
