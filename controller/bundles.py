@@ -166,14 +166,19 @@ class BundlePublisher:
         signers: Sequence[SiteSigner],
         hold: Callable[[str, bytes], None],
     ) -> None:
-        self._store, self._clock, self._signers, self._hold = store, clock, signers, hold
-        self._said: dict[int, tuple[Content, float]] = {}
+        self._store, self._clock, self._signers, self._hold = store, clock, tuple(signers), hold
+        self._said: dict[int, tuple[Content, float, SiteSigner]] = {}
         self._newest: dict[int, bytes] = {}
         self.wake = threading.Event()
 
     def newest(self, site: int) -> bytes | None:
         """The file that was published last, for a USB stick; None for a site that is not here."""
         return self._newest.get(site)
+
+    def take_over(self, signer: SiteSigner) -> None:
+        """Sign the bundles of one site with these keys from now on, beginning with one at once."""
+        self._signers = tuple(signer if one.site == signer.site else one for one in self._signers)
+        self.wake.set()
 
     def run(self, stop: threading.Event) -> None:
         """Publish until ``stop`` is set; ``wake`` makes it look for changes now."""
@@ -196,7 +201,8 @@ class BundlePublisher:
         said = self._said.get(signer.site)
         with self._store.transaction() as connection:
             content = content_of(connection, signer.site, now, timed=timed)
-            if said is not None and said[0] == content and now_s - said[1] < AGAIN_EVERY_S - GAP_S:
+            same = said is not None and said[0] == content and said[2] is signer
+            if said is not None and same and now_s - said[1] < AGAIN_EVERY_S - GAP_S:
                 return False
             seq = _next_seq(connection, signer.site, now)
         bundle = Bundle(
@@ -213,7 +219,7 @@ class BundlePublisher:
         data = sign_bundle(bundle, signer.status, signer.key_set)
         self._newest[signer.site] = data
         self._hold(site_bundle(signer.site), data)
-        self._said[signer.site] = (content, now_s)
+        self._said[signer.site] = (content, now_s, signer)
         return True
 
 

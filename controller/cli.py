@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from controller import pass_cli
+from controller import keys_cli, pass_cli
 from controller.command import Exit, failure, say
 from controller.config import load_centre
 from controller.daemon import CentreDaemon
@@ -30,6 +30,7 @@ app = typer.Typer(
     "    postern-controller run --config demo/centre.toml",
 )
 app.add_typer(pass_cli.app, name="pass")
+app.add_typer(keys_cli.site_app, name="site")
 
 
 @app.callback()

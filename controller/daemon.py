@@ -21,6 +21,7 @@ from controller.init import PEPPER_FILE
 from controller.intake_store import CentreIntake
 from controller.issuer_keys import IssuerKeyError, load_key_set, load_keys
 from controller.issuing import Issuer
+from controller.keys_api import KeysInForce, keys_router
 from controller.overstay import OverstayMonitor
 from controller.people import read_pepper
 from controller.phone.enrolment import Enrolment
@@ -102,6 +103,14 @@ class CentreDaemon:
             if token is not None:
                 withdrawals = Withdrawals(self._store, self._clock, self._bundles.wake.set)
                 routers.append(bundles_router(token=token, withdrawals=withdrawals, publisher=self._bundles))
+                keys = KeysInForce(
+                    config=config,
+                    issuers=issuers,
+                    publisher=self._bundles,
+                    store=self._store,
+                    clock=self._clock,
+                )
+                routers.append(keys_router(token=token, keys=keys))
                 routers.append(
                     api_router(
                         token=token,

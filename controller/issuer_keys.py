@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +19,7 @@ from passes.gp1 import Algorithm, protected_header
 from passes.keys import KeyEntry, KeySetError, KeySetFile, ed25519_public, key_id
 from passes.vocabulary import Category, Colour
 
+CLOCKS_APART: Final = timedelta(minutes=2)
 COLOUR_OF_FILE: Final = {"resident": Colour.GREEN, "visitor": Colour.BLUE}
 
 
@@ -75,16 +76,33 @@ def create_private(path: Path) -> Ed25519PrivateKey:
     return private
 
 
-def load_keys(keys_dir: Path, site: int) -> dict[Colour, IssuerKey]:
-    """Both issuer keys of a site.
+def load_keys(keys_dir: Path, site: int) -> tuple[IssuerKey, ...]:
+    """All issuer keys of a site: the first of each colour, and those that rotations added.
 
     Raises:
-        IssuerKeyError: A file is missing, readable by others, or not an Ed25519 key.
+        IssuerKeyError: There is none of a colour, or a file is readable by others or not an Ed25519 key.
     """
-    return {
-        colour: IssuerKey(colour, load_private(key_path(keys_dir, site, name)))
-        for name, colour in COLOUR_OF_FILE.items()
-    }
+    keys = []
+    for name, colour in COLOUR_OF_FILE.items():
+        first = key_path(keys_dir, site, name)
+        added = sorted(keys_dir.glob(f"{first.stem}-????????.pem"))
+        keys += [
+            IssuerKey(colour, load_private(path)) for path in (first, *added) if not added or path.exists()
+        ]
+    return tuple(keys)
+
+
+def signing_key(
+    keys: Iterable[IssuerKey], published: KeySetFile, category: Category, now: datetime
+) -> IssuerKey | None:
+    """The key to sign a pass of this category with now: the newest that gates take, None when they take none.
+
+    A key that became valid a moment ago waits for slower clocks at the gates, unless there is no other.
+    """
+    able = [key for key in keys if may_sign(key, published, category, now)]
+    starts = {bytes.fromhex(entry.kid): entry.not_before for entry in published.keys}
+    settled = [key for key in able if starts[key.kid] + CLOCKS_APART <= now]
+    return max(settled or able, key=lambda key: starts[key.kid], default=None)
 
 
 def load_private(path: Path) -> Ed25519PrivateKey:

@@ -4,7 +4,7 @@ IssueError            what was asked cannot be issued; names the field and what 
 └── StandingError     the person has to settle an earlier visit first
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select
 
 from controller import people, schema
 from controller.config import SiteConfig
-from controller.issuer_keys import IssuerKey, may_sign
+from controller.issuer_keys import IssuerKey, signing_key
 from controller.store import Store
 from passes.claims import FLAG_GUARD_CONFIRM, STAY_MINUTES_MAX, UNIT_MAX, Claims
 from passes.gp1 import ROTATING_BYTES_MAX, SIGNATURE_BYTES, STATIC_BYTES_MAX, Algorithm, seal, to_text
@@ -76,7 +76,7 @@ class Issuer:
 
     Args:
         site: Its rules.
-        keys: The private key of each colour.
+        keys: The private keys of each colour; the newest that gates take signs.
         published: The key set that the gates trust.
         pepper: The centre's secret behind pseudonyms.
         store: Where issued passes and people are kept.
@@ -88,15 +88,25 @@ class Issuer:
         self,
         *,
         site: SiteConfig,
-        keys: dict[Colour, IssuerKey],
+        keys: Sequence[IssuerKey],
         published: KeySetFile,
         pepper: bytes,
         store: Store,
         clock: Clock,
         random_bytes: Callable[[int], bytes],
     ) -> None:
-        self._site, self._keys, self._published, self._pepper = site, keys, published, pepper
+        self._site, self._pepper = site, pepper
+        self._in_force = (tuple(keys), published)  # replaced as a whole: whoever issues needs no lock
         self._store, self._clock, self._random_bytes = store, clock, random_bytes
+
+    @property
+    def published(self) -> KeySetFile:
+        """The key set that the gates are told to trust."""
+        return self._in_force[1]
+
+    def take_over(self, keys: Sequence[IssuerKey], published: KeySetFile) -> None:
+        """Sign with these keys from now on."""
+        self._in_force = (tuple(keys), published)
 
     def issue(self, order: Order) -> IssuedPass:
         """Sign one pass and remember it.
@@ -116,8 +126,8 @@ class Issuer:
             field, _, problem = str(error).partition(": ")
             raise IssueError(field, problem) from error
         person = people.pseudonym(self._pepper, phone)
-        key = self._keys[order.category.colour]
-        if not may_sign(key, self._published, order.category, now):
+        key = signing_key(*self._in_force, order.category, now)
+        if key is None:
             raise IssueError(
                 "category", f"no valid key in the site's key set may sign {order.category.code} passes"
             )

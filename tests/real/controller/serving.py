@@ -14,6 +14,7 @@ from controller.cli import app
 from controller.config import read_api_token
 from controller.console import Console
 from controller.issuer_keys import load_key_set
+from controller.keys_api import KeysInForce, keys_router
 from controller.site_keys import load_signed_key_set, load_status_key
 from controller.web.app import create_console
 from controller.withdrawals import Withdrawals
@@ -27,6 +28,7 @@ class Served:
     demo: Demo
     folder: Path
     publisher: BundlePublisher
+    sent: list[bytes]
 
     @property
     def config(self) -> str:
@@ -49,7 +51,8 @@ def served_at(folder: Path) -> Iterator[Served]:
             key_set=load_signed_key_set(site.keyset, published),
             keyset_seq=published.seq,
         )
-        publisher = BundlePublisher(store, clock, [signer], lambda _topic, _data: None)
+        sent: list[bytes] = []
+        publisher = BundlePublisher(store, clock, [signer], lambda _topic, data: sent.append(data))
         token = read_api_token(config)
         assert token is not None
         routers = [
@@ -59,6 +62,16 @@ def served_at(folder: Path) -> Iterator[Served]:
                 withdrawals=Withdrawals(store, clock, publisher.wake.set),
                 publisher=publisher,
             ),
+            keys_router(
+                token=token,
+                keys=KeysInForce(
+                    config=config,
+                    issuers={SITE: demo.issuer},
+                    publisher=publisher,
+                    store=store,
+                    clock=clock,
+                ),
+            ),
         ]
         console = Console(store=store, clock=clock, config=config, units={})
         server = PageServer(create_console(console, clock=clock, routers=routers), port=0, setting="none")
@@ -67,6 +80,6 @@ def served_at(folder: Path) -> Iterator[Served]:
         port = server.url.rpartition(":")[2].strip("/")
         toml.write_text(toml.read_text("utf-8").replace("port = 8080", f"port = {port}"), "utf-8")
         try:
-            yield Served(demo, folder, publisher)
+            yield Served(demo, folder, publisher, sent)
         finally:
             server.stop()

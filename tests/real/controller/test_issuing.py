@@ -182,7 +182,7 @@ def test_who_is_red_gets_no_visitors_pass_until_it_is_settled(demo: Demo) -> Non
 
 
 def test_a_stolen_visitor_key_cannot_make_a_residents_pass(demo: Demo) -> None:
-    keys = load_keys(demo.config.keys_dir, 7)
+    keys = {key.colour: key for key in load_keys(demo.config.keys_dir, 7)}
     published = load_key_set(demo.config.sites[7].keyset, 7)
     categories = {entry.kid: set(entry.categories) for entry in published.keys}
     assert categories[keys[Colour.GREEN].kid.hex()] == {"resident"}
