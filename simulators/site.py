@@ -18,6 +18,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any, Final, TextIO
 
+from edge.bundles import FILE as BUNDLE_FILE
 from shell.supervision import Child
 
 READY_WITHIN_S: Final = 30.0
@@ -144,6 +145,8 @@ class Site:
         self._wait(lambda: self.connects(self.ports.camera), "the virtual cameras", stop)
         self._wait(lambda: self.centre_status() is not None, "the centre", stop)
         self._wait(lambda: self.gate_status() is not None, "the gate", stop)
+        # Without a site bundle a gate lets no visitor in; over a slow broker the first one takes some seconds.
+        self._wait((self.folder / "south" / BUNDLE_FILE).exists, "the gate's first site bundle", stop)
 
     def kill(self, name: str) -> None:
         """Kill one part as a power cut would (SIGKILL)."""
