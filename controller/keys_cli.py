@@ -96,6 +96,7 @@ def list_keys(
         {
             "kid": entry.kid,
             "name": name_of(entry),
+            "public": entry.public,
             "categories": entry.categories,
             "state": _state(entry, now),
             "not_before": utc_text(entry.not_before),

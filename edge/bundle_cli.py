@@ -144,7 +144,7 @@ def _facts(holding: Holding) -> dict[str, Any]:
 def _gate(path: Path) -> _Gate:
     try:
         config: GateConfig = load_config(path)
-        anchor = load_key_set(config.gate.keys, config.gate.site)
+        anchor = load_key_set(config.gate.keys, config.gate.site, root=config.gate.root)
     except SettingsError as error:
         raise _failure(str(error), EXIT_USAGE) from None
     found = load(config.gate.data_dir, anchor, SystemClock().now())

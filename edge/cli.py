@@ -132,7 +132,7 @@ def _keys_of(config: Path | None) -> KeyTable:
     if config is None:
         return KeyTable([])
     gate = load_config(config).gate
-    return load_keys(gate.keys, gate.site)
+    return load_keys(gate.keys, gate.site, root=gate.root)
 
 
 def _print_scanned(out: Console, one: Scanned) -> None:

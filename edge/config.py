@@ -33,6 +33,7 @@ class GateSection(SettingsModel):
     zone: ZoneName
     data_dir: Path
     keys: Path
+    root: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None  # pins it
     units: Path
 
 

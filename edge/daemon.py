@@ -58,7 +58,7 @@ class EdgeDaemon:
     def __init__(self, config: GateConfig, config_path: Path) -> None:
         self._config, gate = config, config.gate
         self._clock = SystemClock()
-        key_set, units = load_key_set(gate.keys, gate.site), load_units(gate.units)
+        key_set, units = load_key_set(gate.keys, gate.site, root=gate.root), load_units(gate.units)
         self._device_news: queue.SimpleQueue[DeviceData] = queue.SimpleQueue()
         self._inputs: queue.SimpleQueue[Input | None] = queue.SimpleQueue()
         self.journal = Journal(gate.data_dir, self._clock)

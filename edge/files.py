@@ -1,14 +1,16 @@
 """The files beside ``gate.toml``: the key set and the directory of units."""
 
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
-from passes.keys import KeySetError, KeySetFile, KeyTable
-from passes.trust import ROOT_USE, STATUS_USE, keys_for
+from passes.keys import KeyEntry, KeySetError, KeySetFile, KeyTable, key_id
+from passes.trust import ROOT_USE, STATUS_USE, keys_for, open_key_set
 from shell.settings import SettingsError
 
+SIGNED_SUFFIX: Final = ".signed"
 Label = Annotated[str, StringConstraints(min_length=1, max_length=40)]
 M = TypeVar("M", bound=BaseModel)
 
@@ -22,13 +24,22 @@ class UnitsFile(BaseModel):
     units: dict[int, Label]
 
 
-def load_keys(path: Path, site: int) -> KeyTable:
+def load_keys(path: Path, site: int, *, root: str | None = None) -> KeyTable:
     """The issuer keys of ``site``; raises ``SettingsError`` as ``load_key_set`` does."""
-    return load_key_set(path, site).to_domain()
+    return load_key_set(path, site, root=root).to_domain()
 
 
-def load_key_set(path: Path, site: int) -> KeySetFile:
-    """The key set of ``site``; raises ``SettingsError`` when the file is broken or of another site."""
+def load_key_set(path: Path, site: int, *, root: str | None = None) -> KeySetFile:
+    """The key set of ``site``.
+
+    Args:
+        path: The file; what the operator signed lies beside it, as ``keyset.signed``.
+        site: Whose key set it must be.
+        root: The operator's public root key in hex, where the gate's file pins it.
+
+    Raises:
+        SettingsError: The file is broken, of another site, or not signed by the pinned root.
+    """
     keys = _load(path, KeySetFile)
     if keys.site != site:
         raise SettingsError(
@@ -40,7 +51,33 @@ def load_key_set(path: Path, site: int) -> KeySetFile:
             keys_for(use, keys)
     except KeySetError as error:
         raise SettingsError(path, [f": {error}"]) from error
+    if root is not None:
+        _demand_signature(path, keys, root)
     return keys
+
+
+def _demand_signature(path: Path, keys: KeySetFile, root: str) -> None:
+    """Raise ``SettingsError`` unless the pinned root signed this very key set."""
+    pinned = KeyEntry(
+        kid=key_id(bytes.fromhex(root)).hex(),
+        alg="ed25519",
+        public=root,
+        use=ROOT_USE,
+        categories=[],
+        not_before=datetime.min.replace(tzinfo=UTC),  # a signature is asked of a root key, never its dates
+        not_after=datetime.max.replace(tzinfo=UTC),
+    )
+    signed = path.with_suffix(SIGNED_SUFFIX)
+    try:
+        held = open_key_set(signed.read_bytes(), KeySetFile(site=keys.site, seq=1, keys=[pinned]))
+    except OSError as error:
+        raise SettingsError(
+            signed, [f": cannot be read ({error.strerror}); gate.root wants the operator's signature here"]
+        ) from error
+    except KeySetError as error:
+        raise SettingsError(signed, [f": {error}; gate.root names that key"]) from error
+    if held != keys:
+        raise SettingsError(signed, [f": signs key set {held.seq}, and {path.name} is another"])
 
 
 def load_units(path: Path) -> dict[int, str]:
