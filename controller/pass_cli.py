@@ -223,7 +223,7 @@ def revoke(
     if as_json:
         put_json(answer)
         return
-    at = _local(answer["revoked_at"], settings.zone)
+    at = _local(answer["at"], settings.zone)
     put_facts([("pass", pass_id), ("withdrawn", at), ("by", answer["by"]), ("reason", answer["reason"])])
 
 

@@ -198,6 +198,10 @@ def test_withdrawing_wants_who_and_why_and_a_dry_run_withdraws_nothing(served: S
     tried = served.run("pass", "revoke", pass_id, "--by", "王芳", "--reason", "x", "--dry-run")
     assert tried.exit_code == 0
     assert shown(served, pass_id)["state"] == "valid"
+    done = served.run("pass", "revoke", pass_id, "--by", "王芳", "--reason", "x")
+    assert done.exit_code == 0, done.stderr
+    assert "王芳" in done.stdout
+    assert shown(served, pass_id)["state"] == "revoked"
 
 
 def test_verify_says_valid_without_a_centre_and_names_every_claim(served: Served, tmp_path: Path) -> None:
