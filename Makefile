@@ -9,6 +9,8 @@ PY := $(VENV)/bin/python
 IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH:/usr/sbin:/sbin"
 ARGS ?=
 PYTEST_FLAGS ?=
+# Two processes share the suite file by file, in the order of tests/conftest.py; ARGS='-n 0' for one alone.
+WORKERS := -n 2 --dist loadfile --no-loadscope-reorder
 
 help:  ## list these commands
 	@echo "Postern: visitor access control for gates. The commands:"
@@ -21,7 +23,7 @@ run: $(VENV)/.sim  ## a whole simulated site on this machine, with its pages; Ct
 
 test: $(VENV)/.dev $(INTEROP)/.interop  ## the whole test suite, with a list of what was skipped and why
 	@scripts/system_packages.sh
-	@$(IN_VENV) exec $(PY) -m pytest $(PYTEST_FLAGS) $(ARGS)
+	@$(IN_VENV) exec $(PY) -m pytest $(WORKERS) $(PYTEST_FLAGS) $(ARGS)
 
 check: $(VENV)/.dev  ## format, lint, types, import contracts, dead code, locks, house rules
 	@$(IN_VENV) exec $(PY) -m scripts.check

@@ -1,9 +1,12 @@
 """Base45 (RFC 9285): two bytes in three characters of the QR alphanumeric set, one byte in two."""
 
+import struct
 from typing import Final
 
 ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:"
-_VALUE: Final = {character: value for value, character in enumerate(ALPHABET)}
+_FOREIGN: Final = 0xFF
+_VALUES: Final = bytes(ALPHABET.find(chr(code)) & _FOREIGN for code in range(256))
+"""For each ASCII code the value of its character; -1, a character that is not in the alphabet, becomes 0xFF."""
 
 
 class Base45Error(ValueError):
@@ -28,18 +31,24 @@ def decode(text: str) -> bytes:
     if len(text) % 3 == 1:
         raise Base45Error("length cannot come from whole bytes")
     try:
-        values = [_VALUE[character] for character in text]
-    except KeyError as error:
-        raise Base45Error(f"character {error.args[0]!r} is not in the alphabet") from None
-    out = bytearray()
-    for start in range(0, len(values) - 2, 3):
-        number = values[start] + 45 * values[start + 1] + 2025 * values[start + 2]
-        if number > 0xFFFF:
-            raise Base45Error("a group of three is above 65535")
-        out += number.to_bytes(2, "big")
+        values = text.encode("ascii").translate(_VALUES)
+    except UnicodeEncodeError as error:
+        raise Base45Error(f"character {text[error.start]!r} is not in the alphabet") from None
+    if _FOREIGN in values:
+        raise Base45Error(f"character {text[values.index(_FOREIGN)]!r} is not in the alphabet")
+    groups = len(values) // 3
+    whole = values[: groups * 3]
+    numbers = [
+        low + 45 * middle + 2025 * high
+        for low, middle, high in zip(whole[::3], whole[1::3], whole[2::3], strict=True)
+    ]
+    try:
+        out = struct.pack(f">{groups}H", *numbers)
+    except struct.error:
+        raise Base45Error("a group of three is above 65535") from None
     if len(values) % 3:
-        number = values[-2] + 45 * values[-1]
-        if number > 0xFF:
+        last = values[-2] + 45 * values[-1]
+        if last > 0xFF:
             raise Base45Error("the last group is above 255")
-        out.append(number)
-    return bytes(out)
+        out += bytes([last])
+    return out
