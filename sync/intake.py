@@ -178,13 +178,13 @@ class Intake:
             self._apart(partial(self._greet, hello, answers))
         for (site, gate), (epoch, upto) in answers.items():
             self._apart(partial(self._acknowledge, site, gate, epoch, upto))
+        while self._to_publish:
+            self._publish_held(self._to_publish.popleft())
 
     def _acknowledge(self, site: int, gate: str, epoch: str, upto: int) -> None:
         row_hash = self._store.row_hash(site, gate, epoch, upto)
         ack = Ack(epoch=epoch, upto=upto, now=self._clock.now(), row_hash=row_hash)
         self._link.publish(Message(topic=down(site, gate, "ack"), payload=ack.model_dump_json().encode()))
-        while self._to_publish:
-            self._publish_held(self._to_publish.popleft())
 
     def _publish_held(self, topic: str) -> None:
         self._link.publish(Message(topic=topic, payload=self._held[topic], retain=True))
