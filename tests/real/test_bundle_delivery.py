@@ -310,14 +310,11 @@ def test_a_stick_brings_the_bundle_to_a_gate_without_a_network(site: Site, tmp_p
     box = site.box("south", tmp_path, online=False)
     try:
         assert box.answer(other) == "bundle_stale"
-        code, text = said("import", str(stick))
-        assert (code, text.splitlines()[-1]) == (
-            0,
-            f"The gate holds it now: bundle {box.seq} with key set 1.",
-        )
+        code, text = said("import", str(stick))  # among what the gate of this process logs
+        assert (code, f"The gate holds it now: bundle {box.seq} with key set 1.\n" in text) == (0, True)
         assert box.answer(lost) == "revoked"
         assert box.answer(other) == "grant"
-        assert said("import", str(stick))[1].startswith("The gate holds this bundle already")
+        assert "The gate holds this bundle already" in said("import", str(stick))[1]
         assert said("import", str(stick), content=old)[0] == 4
         assert said("import", str(stick), content=data[:-1] + b"\x00")[0] == 4
         code, shown = said("show", "--json")
