@@ -298,6 +298,7 @@ class Site:
                 )
 
     def connects(self, port: int) -> bool:
+        """Whether somebody listens on this loopback port."""
         try:
             with socket.create_connection(("127.0.0.1", port), timeout=1.0):
                 return True
