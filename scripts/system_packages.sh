@@ -1,5 +1,5 @@
 #!/bin/sh
-# What the tests want beyond Python: a second broker, a browser, a Chinese font. Installed from Debian's
+# What the tests want beyond Python: a second broker, a browser, a library of its driver, a Chinese font. Installed from Debian's
 # packages when that needs no password. Without them the suite runs all the same and counts what it
 # skipped; only under CI (CI=true) is a missing one an error, so that no skip goes unseen there.
 set -eu
@@ -12,6 +12,7 @@ say() { printf '%s\n' "$*" >&2; }
 missing() {
     command -v mosquitto >/dev/null 2>&1 || printf ' mosquitto'
     command -v chromium >/dev/null 2>&1 || printf ' chromium'
+    ls /usr/lib/*/libatomic.so.1 >/dev/null 2>&1 || printf ' libatomic1'
     [ -d /usr/share/fonts/opentype/noto ] && ls /usr/share/fonts/opentype/noto | grep -q CJK || printf ' fonts-noto-cjk'
 }
 
@@ -34,6 +35,7 @@ for package in $wanted; do
     case $package in
     mosquitto) say "No mosquitto here: tests against Eclipse Mosquitto will be skipped (the embedded broker is tested)." ;;
     chromium) say "No chromium here: tests of pages in a browser will be skipped." ;;
+    libatomic1) say "No libatomic1 here: the browser's driver will not start, and tests of pages will fail." ;;
     fonts-noto-cjk) say "No fonts-noto-cjk here: Chinese text in screenshots may show as boxes." ;;
     esac
 done
