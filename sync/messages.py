@@ -43,6 +43,7 @@ class Kind(StrEnum):
     HELD_OPEN = "held_open"
     OVERRIDE = "override"
     SETTLEMENT = "settlement"
+    REGISTRATION = "registration"
     DEVICE = "device"
     CLOCK = "clock"
     BOOT = "boot"
@@ -112,6 +113,19 @@ class NoShowData(Subject):
     lane: Word
     direction: Direction
     stay_id: Hex16 | None = None
+
+
+class RegistrationData(Subject):
+    """``registration``: a guard registered a visitor, for whom this gate signs a walk-in pass.
+
+    The row is written first: it may stand for a pass that nobody ever got, but no pass is without its row. The number
+    of a phone never leaves the gate; its last four digits do.
+    """
+
+    by: Line
+    reason: Line
+    phone_last4: Annotated[str, StringConstraints(pattern=r"^[0-9]{4}$")] | None = None
+    pass_end: AwareDatetime
 
 
 class LaneData(WireModel):
