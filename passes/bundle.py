@@ -1,6 +1,7 @@
 """The site bundle: what the centre tells all gates of a site about passes and people, as one signed file.
 
-It holds the status list (two bits a pass), who is RED, "everything before T" rules and extended stays; never a name.
+It holds the status list (two bits a pass), who is RED, "everything before T" rules, extended stays, and certificates of
+gates that may issue walk-in passes; never a name.
 In front of it travels the site's key set under the operator's own signature, so that new keys reach gates that were
 away for long. Every copy is whole and proves itself: broker, USB stick and neighbour may all carry it.
 
@@ -24,12 +25,14 @@ from passes.cose import cut_file, seal_file
 from passes.gp1 import Algorithm, MalformedError, Sign
 from passes.keys import KeyTable
 from passes.trust import KEY_SET_BYTES_MAX
-from passes.vocabulary import ClockTrust, PassStatus
+from passes.vocabulary import GATES_MAX, ClockTrust, PassStatus
+from passes.walkin import CERTIFICATE_BYTES_MAX
 
 BUNDLE_BYTES_MAX: Final = 255 * 1024  # one MQTT message of 256 KiB, with room for its topic
 STATUS_PLACES: Final = 65_536
 STATUS_BYTES: Final = STATUS_PLACES // 4
 KEY_BYTES: Final = 8
+WALK_IN_MAX: Final = GATES_MAX * 2  # certificates: one of each gate, and room for a box that was replaced
 AHEAD_MAX_S: Final = 60  # two clocks that are both in order may differ by this
 
 _DOMAIN: Final = b"postern/bundle/1"
@@ -91,7 +94,10 @@ class Extension(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
-    """The state of a site at ``issued_at``. Times are Unix seconds; the tuples are sorted by their keys."""
+    """The state of a site at ``issued_at``. Times are Unix seconds; the tuples are sorted by their keys.
+
+    ``walkin`` holds certificates that nothing here has verified: ``passes.trust.open_certificates`` does.
+    """
 
     site: int
     seq: int
@@ -103,6 +109,7 @@ class Bundle:
     red: tuple[Red, ...] = ()
     before: tuple[Before, ...] = ()
     extensions: tuple[Extension, ...] = ()
+    walkin: tuple[bytes, ...] = field(default=(), repr=False)
 
     def status_of(self, index: int) -> PassStatus:
         """What the list says of the pass with this status index; places beyond it are valid."""
@@ -184,6 +191,7 @@ def seal_bundle(
         "red": [list(one) for one in bundle.red],
         "before": [list(one) for one in bundle.before],
         "ext": [list(one) for one in bundle.extensions],
+        "walkin": list(bundle.walkin),
     }
     payload = cbor2.dumps(table, canonical=True)
     state = seal_file(payload, domain=_DOMAIN, algorithm=algorithm, kid=kid, sign=sign)
@@ -280,6 +288,7 @@ def _decode(payload: bytes) -> Bundle:
         red=tuple(Red(*row) for row in _rows(table, "red", (bytes, int, int))),
         before=tuple(Before(*row) for row in _rows(table, "before", (bytes, int))),
         extensions=tuple(Extension(*row) for row in _rows(table, "ext", (bytes, int))),
+        walkin=_certificates(table),
     )
     problem = _problem(bundle)
     if problem is not None:
@@ -302,6 +311,14 @@ def _rows(table: dict[Any, Any], name: str, types: tuple[type, ...]) -> list[lis
         if not isinstance(row, list) or tuple(map(type, row)) != types:
             raise _ContentError(f"{name} holds a row of another shape")
     return rows
+
+
+def _certificates(table: dict[Any, Any]) -> tuple[bytes, ...]:
+    """Bytes that may be certificates; an older centre has none."""
+    found = table.get("walkin", [])
+    if not isinstance(found, list) or not all(type(one) is bytes for one in found):
+        raise _ContentError("walkin is not a list of byte strings")
+    return tuple(found)
 
 
 def _inflate(data: object) -> bytes:
@@ -333,6 +350,8 @@ def _problem(bundle: Bundle) -> str | None:
             return f"{name} {value} is outside {least}..{most}"
     if len(bundle.statuses) > STATUS_BYTES:
         return f"the status list has more than {STATUS_PLACES} places"
+    if len(bundle.walkin) > WALK_IN_MAX or any(len(one) > CERTIFICATE_BYTES_MAX for one in bundle.walkin):
+        return f"walkin holds more than {WALK_IN_MAX} certificates, or one of more than {CERTIFICATE_BYTES_MAX} B"
     lists: tuple[tuple[str, tuple[tuple[Any, ...], ...], set[int]], ...] = (
         ("red", bundle.red, {KEY_BYTES}),
         ("before", bundle.before, {KEY_BYTES, 4}),

@@ -6,6 +6,7 @@ fixes algorithm, key, categories and times together.
 
 import hashlib
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Final, Literal
@@ -24,10 +25,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from passes.gp1 import KID_BYTES, SIGNATURE_BYTES, Algorithm, Sign, protected_header
-from passes.vocabulary import GATES_MAX, Category
-from passes.walkin import Delegation
+from passes.vocabulary import Category
+from passes.walkin import Certificate, Delegation
 
-_ISSUING: Final = frozenset({"pass", "walkin"})  # keys of other uses sign no passes
+_ISSUING: Final = "pass"  # keys of other uses sign no passes
 
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z]{1,20}$")]
 
@@ -115,12 +116,11 @@ class KeyEntry(BaseModel):
     public: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64,66}$")]
     use: Word
     categories: list[Word]
-    gate: Annotated[int, Field(ge=0, lt=GATES_MAX)] | None = None  # of a walk-in key: whose it is
     not_before: AwareDatetime
     not_after: AwareDatetime
 
-    def to_domain(self, site: int) -> TrustedKey:
-        """The key as gates of ``site`` use it; raises ``KeySetError``."""
+    def to_domain(self) -> TrustedKey:
+        """The key as gates use it; raises ``KeySetError``."""
         public = bytes.fromhex(self.public)
         if key_id(public).hex() != self.kid:
             raise KeySetError(f"key {self.kid}: its id does not match its public key")
@@ -128,24 +128,12 @@ class KeyEntry(BaseModel):
             categories = frozenset(Category.from_code(word) for word in self.categories)
         except KeyError as error:
             raise KeySetError(f"key {self.kid}: category {error.args[0].lower()} is not known") from None
-        delegation = None
-        if self.use == "walkin":
-            if self.gate is None:
-                raise KeySetError(f"key {self.kid}: a walk-in key names its gate")
-            delegation = Delegation(
-                site=site,
-                gate=self.gate,
-                categories=categories,
-                not_before=self.not_before,
-                not_after=self.not_after,
-            )
         return TrustedKey(
             algorithm=Algorithm[self.alg.upper()],
             public=public,
             categories=categories,
             not_before=self.not_before,
             not_after=self.not_after,
-            delegation=delegation,
         )
 
 
@@ -159,9 +147,39 @@ class KeySetFile(BaseModel):
     seq: Annotated[int, Field(ge=1)]
     keys: list[KeyEntry]
 
-    def to_domain(self) -> KeyTable:
-        """The table of the keys that sign passes; raises ``KeySetError``. Keys of other uses are left out."""
-        return KeyTable(entry.to_domain(self.site) for entry in self.keys if entry.use in _ISSUING)
+    def to_domain(self, certificates: Iterable[Certificate] = ()) -> KeyTable:
+        """The table of the keys that sign passes; raises ``KeySetError``. Keys of other uses are left out.
+
+        Args:
+            certificates: Verified certificates of gates that may issue walk-in passes. None of them ever stands in
+                the way of a key of this set, whatever its use: one with the same key id is left out. Of two
+                certificates of one gate key the later counts; of two gate keys with one id the first.
+        """
+        issuers = [entry.to_domain() for entry in self.keys if entry.use == _ISSUING]
+        taken = {entry.kid for entry in self.keys if entry.alg == "ed25519"}
+        return KeyTable([*issuers, *_gate_keys(certificates, taken)])
+
+
+def _gate_keys(certificates: Iterable[Certificate], taken: AbstractSet[str]) -> list[TrustedKey]:
+    """The keys that certificates name; a certificate that cannot be used costs no other."""
+    found: dict[bytes, TrustedKey] = {}
+    for certificate in certificates:
+        granted = certificate.delegation
+        try:
+            key = TrustedKey(
+                algorithm=Algorithm.ED25519,
+                public=certificate.public,
+                categories=frozenset(granted.categories),
+                not_before=granted.not_before,
+                not_after=granted.not_after,
+                delegation=granted,
+            )
+        except KeySetError:
+            continue
+        held = found.setdefault(key.kid, key)
+        if held.public == key.public and held.not_after < key.not_after:
+            found[key.kid] = key
+    return [key for kid, key in found.items() if kid.hex() not in taken]
 
 
 def key_id(public: bytes) -> bytes:

@@ -1,19 +1,25 @@
-"""The delegated walk-in key: a gate's own key, which the site's key set lets issue short visitors' passes.
+"""The delegated walk-in key: a gate's own key, which a certificate lets issue short visitors' passes.
 
-While the centre is away a guard still registers who comes. The certificate is an entry of the signed key set
-(``use`` = ``walkin``) that names the gate, the categories and a time of at most a day; every gate that has the key set
-accepts those passes, and holds each of them to the limits below. A stolen gate can therefore issue nothing but short
-visits at its own entry, until its certificate ends or is taken out of the key set.
+While the centre is away a guard still registers who comes. The centre signs a certificate with the site's ``config``
+key, which names the gate, the categories and a time of at most a day, and puts it into the site bundle; every gate that
+holds the bundle accepts those passes, and holds each of them to the limits below. A stolen gate can therefore issue
+nothing but short visits at its own entry, until its certificate ends or a bundle comes without it.
 """
 
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
 
-from passes.claims import Claims
-from passes.gp1 import Algorithm, Sign, seal
-from passes.vocabulary import Category
+import cbor2
+
+from passes.claims import UNIT_MAX, Claims
+from passes.cose import cut_file, seal_file
+from passes.gp1 import Algorithm, MalformedError, Sign, seal
+from passes.vocabulary import GATES_MAX, Category
+
+if TYPE_CHECKING:
+    from passes.keys import KeyTable  # which holds keys with their delegations, and so imports this module
 
 CERTIFICATE_LIFE_MAX: Final = timedelta(hours=24)
 PASS_LIFE_MAX: Final = timedelta(hours=12)
@@ -23,6 +29,18 @@ CATEGORIES: Final = frozenset(
 """Who may walk in. Residents and invited guests have their passes from the centre."""
 STATUS_INDEX: Final = 0
 """A gate cannot ask for a place in the status list; its passes carry this one, which the centre gives to nobody."""
+
+CERTIFICATE_BYTES_MAX: Final = 256  # today's have about 170
+
+_DOMAIN: Final = b"postern/walkin/1"
+_VERSION: Final = 1
+_KEY_BYTES: Final = 32
+_TIME_MAX: Final = 2**32 - 1
+_DEPTH_MAX: Final = 3  # a map with a list is 2
+
+
+class CertificateError(ValueError):
+    """These bytes are no certificate that a gate may believe; the message says why."""
 
 
 class WalkInError(ValueError):
@@ -86,3 +104,108 @@ def seal_walk_in(
     if breach is not None:
         raise WalkInError(breach)
     return seal(claims, algorithm=algorithm, kid=kid, sign=sign)
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What the centre grants, and the Ed25519 key (32 bytes) of the gate that it grants it to."""
+
+    delegation: Delegation
+    public: bytes
+
+
+def seal_certificate(certificate: Certificate, *, kid: bytes, sign: Sign) -> bytes:
+    """Sign a certificate with the site's ``config`` key, an Ed25519 key. Times lose what is less than a second.
+
+    Raises:
+        CertificateError: No gate would take it.
+    """
+    granted = certificate.delegation
+    table = {
+        "v": _VERSION,
+        "site": granted.site,
+        "gate": granted.gate,
+        "key": certificate.public,
+        "cats": sorted(int(category) for category in granted.categories),
+        "nbf": int(granted.not_before.timestamp()),
+        "exp": int(granted.not_after.timestamp()),
+    }
+    payload = cbor2.dumps(table, canonical=True)
+    _decode(payload)
+    return seal_file(payload, domain=_DOMAIN, algorithm=Algorithm.ED25519, kid=kid, sign=sign)
+
+
+def open_certificate(data: bytes, keys: "KeyTable", *, site: int) -> Certificate:
+    """Verify and read one certificate. Whether it is valid now is asked with each pass that its key signed.
+
+    Args:
+        data: One element of ``walkin`` in the site bundle.
+        keys: The ``config`` keys of the key set in force, and no others.
+        site: Whose gates ask.
+
+    Raises:
+        CertificateError: Any other bytes, another signer, another site, beyond the limits, or beyond the dates of the
+            key that signed it.
+    """
+    if len(data) > CERTIFICATE_BYTES_MAX:
+        raise CertificateError(f"{len(data)} bytes are too many for a certificate")
+    try:
+        signed = cut_file(data)
+    except MalformedError as error:
+        raise CertificateError(str(error)) from None
+    key = keys.find(signed.protected)
+    if key is None:
+        raise CertificateError(f"no config key for header {signed.protected.hex()}")
+    if not key.verifies(signed.to_be_signed(_DOMAIN), signed.signature):
+        raise CertificateError(f"config key {key.kid.hex()} did not sign this")
+    certificate = _decode(signed.payload)
+    granted = certificate.delegation
+    if granted.site != site:
+        raise CertificateError(f"the certificate is of site {granted.site}, and this is site {site}")
+    if not key.not_before <= granted.not_before < granted.not_after <= key.not_after:
+        raise CertificateError(f"the certificate lies outside the dates of config key {key.kid.hex()}")
+    return certificate
+
+
+def _decode(payload: bytes) -> Certificate:
+    try:
+        table = cbor2.loads(payload, max_depth=_DEPTH_MAX)
+        canonical = cbor2.dumps(table, canonical=True)
+    except Exception as error:  # noqa: BLE001  # the library raises many kinds; none may pass this line
+        raise CertificateError(f"not CBOR: {type(error).__name__}") from None
+    if canonical != payload or not isinstance(table, dict):
+        raise CertificateError("not the canonical encoding of a map")
+    if _number(table, "v", 0, _TIME_MAX) != _VERSION:
+        raise CertificateError("the certificate is of another version")
+    public = table.get("key")
+    if type(public) is not bytes or len(public) != _KEY_BYTES:
+        raise CertificateError(f"key is not a byte string of {_KEY_BYTES} bytes")
+    delegation = Delegation(
+        site=_number(table, "site", 0, UNIT_MAX),
+        gate=_number(table, "gate", 0, GATES_MAX - 1),
+        categories=_categories(table.get("cats")),
+        not_before=datetime.fromtimestamp(_number(table, "nbf", 0, _TIME_MAX), UTC),
+        not_after=datetime.fromtimestamp(_number(table, "exp", 0, _TIME_MAX), UTC),
+    )
+    problem = delegation.problem()
+    if problem is not None:
+        raise CertificateError(problem)
+    return Certificate(delegation, public)
+
+
+def _number(table: dict[Any, Any], name: str, least: int, most: int) -> int:
+    value = table.get(name)
+    if type(value) is not int or not least <= value <= most:
+        raise CertificateError(f"{name} is not a whole number of {least} to {most}")
+    return value
+
+
+def _categories(found: object) -> frozenset[Category]:
+    if not isinstance(found, list) or not all(type(number) is int for number in found):
+        raise CertificateError("cats is not a list of numbers")
+    if found != sorted(set(found)):
+        raise CertificateError("cats is not sorted, or names a category twice")
+    try:
+        return frozenset(map(Category, found))
+    except ValueError as error:
+        raise CertificateError(f"a category is not known: {error}") from None

@@ -27,6 +27,7 @@ from passes.schedule import WORKING_DAYS, Hours, Schedule
 from passes.shortcode import make_short
 from passes.stay import due_at, rule_of_claim
 from passes.vocabulary import Category, PassId, PersonId
+from passes.walkin import Certificate, Delegation, seal_certificate
 
 T0 = 1_795_339_800  # 2026-11-22 09:30:00 UTC
 ISSUER = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -36,6 +37,8 @@ P256_SECRET = 0x2F2E2D2C2B2A292827262524232221201F1E1D1C1B1A19181716151413121110
 P256_ISSUER = derive_private_key(P256_SECRET, SECP256R1())
 GATE_SECRET = bytes(range(32, 64))
 GATE = Ed25519PrivateKey.from_private_bytes(GATE_SECRET)
+CONFIG_SECRET = bytes(range(64, 96))
+CONFIG = Ed25519PrivateKey.from_private_bytes(CONFIG_SECRET)
 MORNINGS = Schedule((Hours(days=WORKING_DAYS, start=54, end=72),))  # Monday to Friday, 09:00 to 12:00
 NIGHTS = Schedule(
     (
@@ -170,7 +173,7 @@ def short_codes() -> dict[str, Any]:
 
 
 def walk_in() -> dict[str, Any]:
-    """Passes by the key of gate 2, and the key set with its certificate."""
+    """Passes by the key of gate 2, the certificate of that key, and the key set that knows who signs certificates."""
     since, until = T0 - 3600, T0 + 23 * 3600
     public = ed25519_public(GATE)
 
@@ -181,23 +184,25 @@ def walk_in() -> dict[str, Any]:
 
     return {
         "secret": GATE_SECRET.hex(),
+        "public": public.hex(),
+        "config_secret": CONFIG_SECRET.hex(),
         "key_set": {
             "v": 1,
             "site": 7,
             "seq": 1,
             "keys": [
                 {
-                    "kid": key_id(public).hex(),
+                    "kid": key_id(ed25519_public(CONFIG)).hex(),
                     "alg": "ed25519",
-                    "public": public.hex(),
-                    "use": "walkin",
-                    "categories": ["courier", "other"],
-                    "gate": 2,
-                    "not_before": moment(since),
-                    "not_after": moment(until),
+                    "public": ed25519_public(CONFIG).hex(),
+                    "use": "config",
+                    "categories": [],
+                    "not_before": moment(T0 - 30 * 86_400),
+                    "not_after": moment(T0 + 30 * 86_400),
                 }
             ],
         },
+        "certificates": certificates(since, until),
         "vectors": [
             made("static pass"),
             made("twelve hours", not_before=T0 - 600, expires_at=T0 - 600 + 12 * 3600),
@@ -211,6 +216,29 @@ def walk_in() -> dict[str, Any]:
             made("a place in the status list", "unknown_key", status=4242),
         ],
     }
+
+
+def certificates(since: int, until: int) -> list[dict[str, Any]]:
+    """As they stand in a bundle: the one that counts, and those that every gate leaves out."""
+    kid = key_id(ed25519_public(CONFIG))
+
+    def made(*, site: int = 7, key: Ed25519PrivateKey = CONFIG) -> bytes:
+        granted = Delegation(
+            site=site,
+            gate=2,
+            categories=frozenset({Category.COURIER, Category.OTHER}),
+            not_before=datetime.fromtimestamp(since, UTC),
+            not_after=datetime.fromtimestamp(until, UTC),
+        )
+        return seal_certificate(Certificate(granted, ed25519_public(GATE)), kid=kid, sign=key.sign)
+
+    good = made()
+    return [
+        {"name": "couriers and others at gate 2", "bytes": good.hex(), "valid": True},
+        {"name": "of another site", "bytes": made(site=8).hex(), "valid": False},
+        {"name": "signed by the gate itself", "bytes": made(key=GATE).hex(), "valid": False},
+        {"name": "a byte after it", "bytes": good.hex() + "00", "valid": False},
+    ]
 
 
 def schedules() -> list[dict[str, Any]]:

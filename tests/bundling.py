@@ -1,4 +1,4 @@
-"""Site bundles for tests: a site with a root, a status key and a pass key, all known."""
+"""Site bundles for tests: a site with root, status key, config key and pass key, all known."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -11,6 +11,7 @@ from passes.gp1 import Algorithm
 from passes.keys import KeyEntry, KeySetFile, ed25519_public, key_id
 from passes.trust import seal_key_set
 from passes.vocabulary import Category
+from passes.walkin import CATEGORIES, Certificate, Delegation, seal_certificate
 from tests.minting import NOW, SITE, Mint
 
 TTL_S: Final = 60
@@ -38,10 +39,16 @@ class Office:
     pass_secret: bytes = Mint().secret
     status_secret: bytes = b"\x22" * 32
     root_secret: bytes = b"\x33" * 32
+    config_secret: bytes = b"\x55" * 31 + b"\x01"
     made: datetime = NOW
 
     def key_set(self, seq: int = 1, **changes: Any) -> KeySetFile:
-        uses = ((self.pass_secret, "pass"), (self.status_secret, "status"), (self.root_secret, "root"))
+        uses = (
+            (self.pass_secret, "pass"),
+            (self.status_secret, "status"),
+            (self.root_secret, "root"),
+            (self.config_secret, "config"),
+        )
         keys = [entry(secret, use, made=self.made) for secret, use in uses]
         return KeySetFile(site=self.site, seq=seq, keys=keys).model_copy(update=changes)
 
@@ -49,6 +56,19 @@ class Office:
         root = Ed25519PrivateKey.from_private_bytes(self.root_secret)
         kid = key_id(ed25519_public(root))
         return seal_key_set(keys, algorithm=Algorithm.ED25519, kid=kid, sign=root.sign)
+
+    def certificate(self, public: bytes, *, secret: bytes | None = None, **changes: Any) -> bytes:
+        """A walk-in certificate for a gate's key, signed by the config key; ``changes`` are of the delegation."""
+        config = Ed25519PrivateKey.from_private_bytes(secret or self.config_secret)
+        granted = Delegation(
+            site=self.site,
+            gate=0,
+            categories=CATEGORIES,
+            not_before=self.made - timedelta(hours=1),
+            not_after=self.made + timedelta(hours=23),
+        )
+        kid = key_id(ed25519_public(config))
+        return seal_certificate(Certificate(replace(granted, **changes), public), kid=kid, sign=config.sign)
 
     def bundle(self, seq: int = 1, **changes: Any) -> Bundle:
         issued_at = int(self.made.timestamp())

@@ -15,6 +15,7 @@ from passes.gp1 import Algorithm, from_text
 from passes.keys import KeySetFile, KeyTable, TrustedKey, key_id
 from passes.schedule import ScheduleError, decode_schedule
 from passes.stay import due_at, rule_of_claim
+from passes.trust import open_certificates
 from passes.vocabulary import Category
 
 ROOT = Path(__file__).parents[2]
@@ -40,12 +41,18 @@ def table_of(issuer: dict[str, str]) -> KeyTable:
     )
 
 
+def walk_in_table() -> KeyTable:
+    keys = KeySetFile.model_validate(FILE["walk_in"]["key_set"])
+    found = (bytes.fromhex(one["bytes"]) for one in FILE["walk_in"]["certificates"])
+    return keys.to_domain(open_certificates(found, keys).good)
+
+
 KEYS = table_of(FILE["issuer"])
 TABLES = {
     "vectors": KEYS,
     "p256_issuer": table_of(FILE["p256_issuer"]["issuer"]),
     "short_codes": KEYS,
-    "walk_in": KeySetFile.model_validate(FILE["walk_in"]["key_set"]).to_domain(),
+    "walk_in": walk_in_table(),
 }
 LISTS = {name: FILE[name] if name == "vectors" else FILE[name]["vectors"] for name in TABLES}
 
@@ -86,6 +93,14 @@ def test_the_vectors_hold_passes_that_verify_and_each_way_not_to() -> None:
         "short_codes": {None, "stale_code", "unknown_pass", "bad_signature", "malformed"},
         "walk_in": {None, "unknown_key"},
     }
+
+
+@pytest.mark.parametrize("vector", FILE["walk_in"]["certificates"], ids=lambda vector: vector["name"])
+def test_each_published_certificate_is_taken_or_left_as_published(vector: dict[str, Any]) -> None:
+    keys = KeySetFile.model_validate(FILE["walk_in"]["key_set"])
+    found = open_certificates([bytes.fromhex(vector["bytes"])], keys)
+    assert (len(found.good), len(found.problems)) == ((1, 0) if vector["valid"] else (0, 1))
+    assert [one.public.hex() for one in found.good] == [FILE["walk_in"]["public"]] * len(found.good)
 
 
 @pytest.mark.parametrize("vector", FILE["schedules"], ids=lambda vector: vector["bytes"])
