@@ -2,7 +2,8 @@
 
 A bundle comes over the broker (``receive``) or as a file in the folder ``inbox`` of the gate's data directory; both
 ways end in ``judge``. The newest is kept in one file, replaced as a whole, so that a gate that starts without a
-network knows what it knew. Keys that the operator's root has signed come with it and stay with it.
+network knows what it knew. Keys that the operator's root has signed come with it and stay with it, and so do the
+certificates of gates that issue walk-in passes, for as long as the newest bundle names them.
 """
 
 import os
@@ -26,8 +27,9 @@ from passes.bundle import (
     split_bundle,
 )
 from passes.keys import KeySetError, KeySetFile, KeyTable
-from passes.trust import ROOT_USE, STATUS_USE, keys_for, open_key_set
+from passes.trust import ROOT_USE, STATUS_USE, Certificates, keys_for, open_certificates, open_key_set
 from passes.vocabulary import ClockTrust
+from passes.walkin import Certificate
 from shell.clock import Clock
 from shell.logs import get_logger
 from sync.messages import DeviceData
@@ -39,16 +41,21 @@ INBOX: Final = "inbox"
 SUFFIX: Final = ".bundle"
 LOOK_EVERY_S: Final = 0.5
 DEVICE: Final = "bundle"
+_NO_CERTIFICATES: Final = Certificates((), ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holding:
-    """What a gate holds: the key set in force, as it was signed (empty: as installed), and the newest bundle."""
+    """What a gate holds: the key set in force, as it was signed (empty: as installed), and the newest bundle.
+
+    ``keys`` sign passes: those of the key set, and the gates' own that the bundle's ``certificates`` name.
+    """
 
     key_set: KeySetFile
     keys: KeyTable
     signed_key_set: bytes = b""
     bundle: Bundle | None = None
+    certificates: Certificates = _NO_CERTIFICATES
 
 
 def installed(anchor: KeySetFile) -> Holding:
@@ -78,15 +85,18 @@ def judge(
         except KeySetError as error:
             return Refused(Problem.BAD_SIGNATURE, str(error))
         if key_set.seq > holding.key_set.seq:
-            newer = replace(holding, key_set=key_set, keys=key_set.to_domain(), signed_key_set=parts.key_set)
+            newer = replace(holding, key_set=key_set, signed_key_set=parts.key_set)
     bundle = open_state(parts.state, keys_for(STATUS_USE, newer.key_set), now=now, trust=trust)
     if isinstance(bundle, Refused):
         return bundle
     if bundle == holding.bundle:
         return None
-    return accept(holding.bundle, bundle, site=anchor.site, now=now, trust=trust) or replace(
-        newer, bundle=bundle
-    )
+    refused = accept(holding.bundle, bundle, site=anchor.site, now=now, trust=trust)
+    if refused is not None:
+        return refused
+    certificates = open_certificates(bundle.walkin, newer.key_set)
+    keys = newer.key_set.to_domain(certificates.good)
+    return replace(newer, bundle=bundle, certificates=certificates, keys=keys)
 
 
 def load(folder: Path, anchor: KeySetFile, now: datetime) -> Holding | Refused | None:
@@ -161,8 +171,13 @@ class BundleKeeper:
 
     @property
     def keys(self) -> KeyTable:
-        """The keys that sign passes, by the key set in force."""
+        """The keys that sign passes, by the key set in force and the certificates of the bundle."""
         return self._holding.keys
+
+    @property
+    def certificates(self) -> tuple[Certificate, ...]:
+        """Which gates may issue walk-in passes, by the newest bundle; whether one has expired is not judged here."""
+        return self._holding.certificates.good
 
     @property
     def bundle(self) -> Bundle | None:
@@ -220,6 +235,9 @@ class BundleKeeper:
         self._raise_floor(datetime.fromtimestamp(holding.bundle.issued_at - AHEAD_MAX_S, UTC))
         if holding.key_set.seq != before.key_set.seq:
             log.info("a newer key set is in force", keyset_seq=holding.key_set.seq)
+        problems = holding.certificates.problems
+        if problems and problems != before.certificates.problems:
+            log.error("walk-in certificates are left out", problems=problems)
 
     def _set_aside(self, why: Refused) -> None:
         stamp = self._clock.now().strftime("%Y%m%dT%H%M%SZ")

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from passes.keys import KeyEntry, KeySetError, KeySetFile, KeyTable, key_id
-from passes.trust import ROOT_USE, STATUS_USE, keys_for, open_key_set
+from passes.trust import CONFIG_USE, ROOT_USE, STATUS_USE, keys_for, open_key_set
 from shell.settings import SettingsError
 
 SIGNED_SUFFIX: Final = ".signed"
@@ -47,7 +47,7 @@ def load_key_set(path: Path, site: int, *, root: str | None = None) -> KeySetFil
         )
     try:
         keys.to_domain()
-        for use in (STATUS_USE, ROOT_USE):
+        for use in (STATUS_USE, CONFIG_USE, ROOT_USE):
             keys_for(use, keys)
     except KeySetError as error:
         raise SettingsError(path, [f": {error}"]) from error
