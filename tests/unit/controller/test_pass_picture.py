@@ -8,10 +8,11 @@ import cv2
 import numpy as np
 import pytest
 
-from controller.pass_picture import FRAME, PNG_MODULE_PX, QUIET, PassPicture, Surface, draw
+from controller.pass_picture import draw
 from edge.reader import Reader
 from passes.check import Verified, check
 from passes.vocabulary import Category, Colour
+from shell.pass_picture import FRAME, PNG_MODULE_PX, QUIET, PassPicture, Surface
 from tests.minting import NOW, Mint
 
 MINT = Mint()
