@@ -37,8 +37,9 @@ _HALVES: Final = {(0, 0): " ", (1, 0): "▀", (0, 1): "▄", (1, 1): "█"}
 
 
 Encode = Callable[[str, str], Iterable[Iterable[int]]]
-"""Makes the QR code of a text at a level ("l", "m"): rows of modules without quiet zone; what is true is dark. Gates and
-centres each have a library of their own for it.
+"""Makes the QR code of a text at a level ("l", "m"): rows of modules without quiet zone; what is true is dark.
+
+Gates and centres each have a library of their own for it.
 """
 
 Modules = tuple[tuple[int, ...], ...]
