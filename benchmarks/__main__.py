@@ -31,14 +31,14 @@ def table(outcomes: list[Outcome]) -> str:
     """The outcomes as text, skips last and counted."""
     results = [one for one in outcomes if isinstance(one, Result)]
     skips = [one for one in outcomes if isinstance(one, Skipped)]
-    rows = [("", "ours", "baseline", "ratio", "at most", "against")]
+    rows = [("", "ours", "baseline", "ratio", "limit", "against")]
     rows += [
         (
             one.name,
             f"{one.value:,.1f} {one.unit}",
             f"{one.baseline_value:,.1f}",
             f"{one.ratio:.2f}",
-            "" if one.ratio_max is None else f"{one.ratio_max:.2f}",
+            one.limit,
             one.baseline + ("" if one.kept else "  <- BEYOND ITS LIMIT"),
         )
         for one in results
@@ -80,6 +80,7 @@ def report(outcomes: list[Outcome]) -> dict[str, object]:
                 "baseline_value": one.baseline_value,
                 "ratio": one.ratio,
                 "ratio_max": one.ratio_max,
+                "ratio_min": one.ratio_min,
             }
             for one in outcomes
             if isinstance(one, Result)

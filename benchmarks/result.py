@@ -28,6 +28,7 @@ class Result:
         baseline: What it is compared with, by name.
         baseline_value: Its figure, in the same unit, from the same run.
         ratio_max: The ratio that we promise to stay at or below, where we promise one.
+        ratio_min: The ratio that we promise to reach, where more is better.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Result:
     baseline: str
     baseline_value: float
     ratio_max: float | None = None
+    ratio_min: float | None = None
 
     @property
     def ratio(self) -> float:
@@ -45,7 +47,15 @@ class Result:
     @property
     def kept(self) -> bool:
         """Whether the ratio is within what was promised."""
-        return self.ratio_max is None or self.ratio <= self.ratio_max
+        enough = self.ratio_min is None or self.ratio >= self.ratio_min
+        return enough and (self.ratio_max is None or self.ratio <= self.ratio_max)
+
+    @property
+    def limit(self) -> str:
+        """What was promised, in words."""
+        if self.ratio_min is not None:
+            return f">= {self.ratio_min:.2f}"
+        return "" if self.ratio_max is None else f"<= {self.ratio_max:.2f}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
