@@ -219,7 +219,8 @@ class Bus:
                     self._logger.error("board is in fault", why=event.why)
                 else:
                     self._logger.info("board works again", why=event.why)
-            self._emit(event)
+            if isinstance(event, Event):
+                self._emit(event)
 
     def _report(self, line: Line) -> None:
         """Report a change of the line once, not every attempt between."""

@@ -7,22 +7,23 @@ OFF for every channel. The frames are in ``drivers.lcus_codec``.
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Final, assert_never
+from typing import Final
 
 from drivers.lcus_codec import CHANNEL_MAX, Switch, SwitchDecoder, encode
 from drivers.model import (
     COMMAND_AGE_MAX_S,
     AllOff,
+    AnyEvent,
     Command,
     Done,
     DriverInfo,
-    Event,
     Grade,
     LineSettings,
     Pulse,
     Refusal,
     Refused,
     TimedOut,
+    Urgency,
 )
 from drivers.tally import GarbageTally
 
@@ -62,7 +63,7 @@ class LcusDriver:
         self._output: list[bytes] = []
         self._closing: list[str] = []  # pulses whose OFF frame waits in the output
         self._on_wire: list[str] = []  # ... and was handed over: done at the next take_events
-        self._events: list[Event] = []
+        self._events: list[AnyEvent] = []
         self._decoder, self._tally = SwitchDecoder(), GarbageTally()
 
     @property
@@ -86,7 +87,7 @@ class LcusDriver:
                 self._output.append(encode(Switch(channel=command.channel, on=True)))
                 self._running[command.channel] = _Running(command.id, off_at_s=now_s + command.ms / 1000)
             case _:
-                assert_never(command)
+                self._events.append(Refused(id=command.id, why=Refusal.UNSUPPORTED))
 
     def receive(self, data: bytes, now_s: float) -> None:
         """Take bytes: frames are our own echo, the rest is reported as garbage."""
@@ -108,6 +109,14 @@ class LcusDriver:
         report_s = self._tally.next_deadline()
         return min(deadlines if report_s is None else [*deadlines, report_s], default=None)
 
+    def wants_line(self) -> Urgency | None:
+        """Whether frames wait."""
+        return Urgency.OPEN if self._output else None
+
+    def holds_line(self) -> bool:
+        """Whether a reply is due."""
+        return False
+
     def take_output(self) -> list[bytes]:
         """Frames to write now."""
         output, self._output = self._output, []
@@ -117,7 +126,7 @@ class LcusDriver:
         self._closing = []
         return output
 
-    def take_events(self) -> list[Event]:
+    def take_events(self) -> list[AnyEvent]:
         """Events so far; pulses whose OFF frame was written since are done."""
         self._events += [Done(id=id_, grade=Grade.SENT) for id_ in self._on_wire]
         self._on_wire = []

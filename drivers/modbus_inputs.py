@@ -10,14 +10,14 @@ from drivers.debounce import Debouncer
 from drivers.modbus_rtu import ExceptionReply, InputsReply, Reply, ReplyDecoder, encode_read_inputs
 from drivers.model import (
     AllOff,
+    AnyEvent,
     Command,
     DriverInfo,
-    Event,
     Fault,
     LineSettings,
-    Pulse,
     Refusal,
     Refused,
+    Urgency,
 )
 from drivers.tally import GarbageTally
 
@@ -46,7 +46,7 @@ class ModbusInputsDriver:
         self._misses = 0
         self._faulty = False
         self._output: list[bytes] = []
-        self._events: list[Event] = []
+        self._events: list[AnyEvent] = []
         self._decoder, self._tally = ReplyDecoder(), GarbageTally()
         self._debouncer = Debouncer(INPUTS)
 
@@ -56,14 +56,12 @@ class ModbusInputsDriver:
         return self._info
 
     def submit(self, command: Command, now_s: float) -> None:  # noqa: ARG002  # the shape of every driver
-        """Refuse every pulse: there are no outputs here."""
+        """Refuse every command: there are no outputs here, and there is nothing to switch off."""
         match command:
             case AllOff():
                 pass
-            case Pulse():
-                self._events.append(Refused(id=command.id, why=Refusal.UNSUPPORTED))
             case _:
-                assert_never(command)
+                self._events.append(Refused(id=command.id, why=Refusal.UNSUPPORTED))
 
     def receive(self, data: bytes, now_s: float) -> None:
         """Take bytes; only the answer to the open request counts."""
@@ -87,12 +85,20 @@ class ModbusInputsDriver:
         deadlines = (self._ask_at_s, self._reply_by_s, self._tally.next_deadline())
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
+    def wants_line(self) -> Urgency | None:
+        """Whether frames wait."""
+        return Urgency.POLL if self._output else None
+
+    def holds_line(self) -> bool:
+        """Whether a reply is due."""
+        return self._reply_by_s is not None
+
     def take_output(self) -> list[bytes]:
         """Requests to write now; at most one."""
         output, self._output = self._output, []
         return output
 
-    def take_events(self) -> list[Event]:
+    def take_events(self) -> list[AnyEvent]:
         """Edges, faults and refusals so far."""
         events, self._events = self._events, []
         return events
