@@ -54,6 +54,9 @@ class Standing:
     last_shown_at: int | None = None  # newest code time accepted from this pass, Unix seconds
     entries_used: int = 0
     bundle_age_s: float | None = 0.0  # of the newest bundle; None: this gate never got one
+    confirmed: bool = (
+        False  # a guard of this gate registered this very visit: what a guard is asked is answered
+    )
 
     @property
     def is_red(self) -> bool:
@@ -239,9 +242,9 @@ def _doubt(scan: Verified, standing: Standing, policy: Policy, trust: ClockTrust
     if age_s is None or age_s > policy.bundle_usable_s:
         if visitor or not policy.residents_when_bundle_stale:
             return Reason.BUNDLE_STALE
-    elif static and age_s >= policy.bundle_fresh_s:
+    elif static and age_s >= policy.bundle_fresh_s and not standing.confirmed:
         return Reason.BUNDLE_STALE
-    if claims.flags & _GUARD_LOOKS or (static and policy.static_needs_guard):
+    if claims.flags & _GUARD_LOOKS or (static and policy.static_needs_guard and not standing.confirmed):
         return Reason.GUARD_CONFIRM
     return None
 

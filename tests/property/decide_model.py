@@ -104,8 +104,9 @@ def _objections(
     elif not (resident and policy.residents_when_clock_untrusted):
         yield "refer", Reason.CLOCK_UNTRUSTED
     yield from _objections_of_use(scan, standing, resident=resident)
-    yield from _objections_of_the_lists(standing, policy, resident=resident, paper=paper)
-    if claims.flags % 8 or (paper and policy.static_needs_guard):
+    trustworthy = not paper or standing.confirmed
+    yield from _objections_of_the_lists(standing, policy, resident=resident, paper=not trustworthy)
+    if claims.flags % 8 or (policy.static_needs_guard and not trustworthy):
         yield "refer", Reason.GUARD_CONFIRM
 
 

@@ -22,6 +22,8 @@ OPEN_NOW = Schedule((Hours(days=0b100_0000, start=17 * 6, end=18 * 6),))  # it i
 OPEN_OVERNIGHT = Schedule((Hours(days=0b010_0000, start=18 * 6, end=17 * 6 + 4),))  # since Saturday, 18:00
 SHUT_NOW = Schedule((Hours(days=0b011_1111, start=0, end=144), Hours(days=127, start=143, end=105)))
 
+STANDING_WORDS = ("person_inside", "red", "red_device", "red_plate", "revoked", "confirmed")
+
 Change = tuple[str, str, Any]
 CIRCUMSTANCES: list[Change] = [
     *(("claims", "category", category) for category in (Category.RESIDENT, Category.FOOD)),
@@ -37,7 +39,7 @@ CIRCUMSTANCES: list[Change] = [
     *(("claims", "schedule", schedule) for schedule in (OPEN_NOW, OPEN_OVERNIGHT, SHUT_NOW)),
     ("scan", "paper", True),
     *(("standing", "presence", presence) for presence in (Presence.INSIDE, Presence.PENDING)),
-    *(("standing", name, True) for name in ("person_inside", "red", "red_device", "red_plate", "revoked")),
+    *(("standing", name, True) for name in STANDING_WORDS),
     *(("standing", "status", status) for status in PassStatus if status),
     *(("standing", "last_shown_at", NOW_UNIX + seconds) for seconds in (-1, 0, 1)),
     *(("standing", "entries_used", used) for used in (1, 2)),
