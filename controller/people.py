@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-import re
 import unicodedata
 from datetime import datetime
 from pathlib import Path
@@ -12,12 +11,10 @@ from sqlalchemy import Connection, select
 
 from controller import schema
 from passes.vocabulary import PersonId
+from shell import phone_number
 
 NAME_MAX: Final = 40
 PEPPER_BYTES: Final = 32
-_SEPARATORS: Final = re.compile(r"[ \-().]")
-_E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")
-_CHINA_MOBILE: Final = re.compile(r"1[3-9][0-9]{9}")
 
 
 class PersonError(ValueError):
@@ -30,21 +27,15 @@ def canonical_phone(text: str) -> str:
     Raises:
         PersonError: The text is not a number that an SMS could reach.
     """
-    digits = _SEPARATORS.sub("", text.strip())
-    if digits.startswith("00"):
-        digits = "+" + digits[2:]
-    if _CHINA_MOBILE.fullmatch(digits):
-        return f"+86{digits}"
-    if digits.startswith("+86") and not _CHINA_MOBILE.fullmatch(digits[3:]):
-        raise PersonError("phone: a Chinese mobile number has 11 digits and begins with 1")
-    if not _E164.fullmatch(digits):
-        raise PersonError("phone: write it as 13800138000 or +8613800138000")
-    return digits
+    try:
+        return phone_number.canonical_phone(text)
+    except phone_number.PhoneNumberError as error:
+        raise PersonError(f"phone: {error}") from error
 
 
 def pseudonym(pepper: bytes, phone: str) -> PersonId:
     """The person behind a canonical phone number: the first 64 bits of HMAC-SHA-256 under the centre's pepper."""
-    assert len(pepper) >= PEPPER_BYTES and _E164.fullmatch(phone)
+    assert len(pepper) >= PEPPER_BYTES and phone_number.is_canonical(phone)
     return PersonId(hmac.new(pepper, phone.encode("ascii"), hashlib.sha256).digest()[:8].hex())
 
 
