@@ -6,16 +6,26 @@ rise for ever, also after a restart and after an older database was restored: th
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import CompoundSelect, Connection, Row, Select, null, select, text
 
 from controller import schema
-from controller.site_keys import SiteKey, sign_bundle
+from controller.gate_keys import certificates
+from controller.site_keys import (
+    ConfigKey,
+    SiteKey,
+    load_config_key,
+    load_signed_key_set,
+    load_status_key,
+    sign_bundle,
+)
 from controller.store import Store
 from passes.bundle import Before, Bundle, Red, RedCause, device_key, pack_statuses
+from passes.keys import KeySetFile
 from passes.stay import StayFacts, is_red
 from passes.vocabulary import ClockTrust, PassStatus
 from shell.clock import Clock
@@ -44,10 +54,11 @@ class Content:
     statuses: bytes
     red: tuple[Red, ...]
     before: tuple[Before, ...]
+    walkin: tuple[bytes, ...] = ()
 
 
 def content_of(connection: Connection, site: int, now: datetime, *, timed: bool = True) -> Content:
-    """What the records say of one site.
+    """What the records say of one site; certificates come apart, since making one takes a key.
 
     Args:
         connection: An open transaction.
@@ -141,12 +152,33 @@ def _unix(moment: datetime) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteSigner:
-    """With what the bundles of one site are signed, and the signed key set that travels in front of them."""
+    """With what the bundles of one site are signed, and the signed key set that travels in front of them.
+
+    ``config`` signs the certificates in them; a site that was made without one has no walk-ins.
+    """
 
     site: int
     status: SiteKey
     key_set: bytes
     keyset_seq: int
+    config: ConfigKey | None = None
+
+
+def load_signer(keys_dir: Path, keyset: Path, published: KeySetFile) -> SiteSigner:
+    """The keys of one site from its files; raises ``IssuerKeyError`` when one cannot be used.
+
+    Args:
+        keys_dir: The folder of private keys.
+        keyset: The file of the key set; its signed copy lies beside it.
+        published: What it says.
+    """
+    return SiteSigner(
+        site=published.site,
+        status=load_status_key(keys_dir, published.site, published),
+        key_set=load_signed_key_set(keyset, published),
+        keyset_seq=published.seq,
+        config=load_config_key(keys_dir, published.site, published),
+    )
 
 
 class BundlePublisher:
@@ -200,7 +232,8 @@ class BundlePublisher:
         timed = self._clock.trust() is ClockTrust.TRUSTED
         said = self._said.get(signer.site)
         with self._store.transaction() as connection:
-            content = content_of(connection, signer.site, now, timed=timed)
+            granted = certificates(connection, signer.site, signer.config, now, timed=timed)
+            content = replace(content_of(connection, signer.site, now, timed=timed), walkin=granted)
             same = said is not None and said[0] == content and said[2] is signer
             if said is not None and same and now_s - said[1] < AGAIN_EVERY_S - GAP_S:
                 return False
@@ -215,6 +248,7 @@ class BundlePublisher:
             statuses=content.statuses,
             red=content.red,
             before=content.before,
+            walkin=content.walkin,
         )
         data = sign_bundle(bundle, signer.status, signer.key_set)
         self._newest[signer.site] = data

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from controller import keys_cli, pass_cli
+from controller import gate_cli, keys_cli, pass_cli
 from controller.command import Exit, failure, say
 from controller.config import load_centre
 from controller.daemon import CentreDaemon
@@ -31,6 +31,7 @@ app = typer.Typer(
 )
 app.add_typer(pass_cli.app, name="pass")
 app.add_typer(keys_cli.site_app, name="site")
+app.add_typer(gate_cli.app, name="gate")
 
 
 @app.callback()

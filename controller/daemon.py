@@ -13,10 +13,12 @@ from sqlalchemy import func, select
 from controller import schema
 from controller.alerts import AlertOutbox
 from controller.api import api_router
-from controller.bundles import BundlePublisher, SiteSigner
+from controller.bundles import BundlePublisher, SiteSigner, load_signer
 from controller.bundles_api import bundles_router
 from controller.config import CentreConfig, read_api_token
 from controller.console import Console
+from controller.gate_api import gate_router
+from controller.gate_keys import GateKeys
 from controller.init import PEPPER_FILE
 from controller.intake_store import CentreIntake
 from controller.issuer_keys import IssuerKeyError, load_key_set, load_keys
@@ -26,7 +28,6 @@ from controller.overstay import OverstayMonitor
 from controller.people import read_pepper
 from controller.phone.enrolment import Enrolment
 from controller.phone.routers import phone_routers
-from controller.site_keys import load_signed_key_set, load_status_key
 from controller.sms import HttpSms
 from controller.store import Store
 from controller.units import load_units
@@ -111,6 +112,13 @@ class CentreDaemon:
                     clock=self._clock,
                 )
                 routers.append(keys_router(token=token, keys=keys))
+                gates = GateKeys(
+                    self._store,
+                    self._clock,
+                    lambda: {site: issuer.published for site, issuer in issuers.items()},
+                    self._bundles.wake.set,
+                )
+                routers.append(gate_router(token=token, gates=gates))
                 routers.append(
                     api_router(
                         token=token,
@@ -200,18 +208,10 @@ class CentreDaemon:
         }
 
     def _signers(self) -> list[SiteSigner]:
-        signers = []
-        for site in self._config.sites.values():
-            published = load_key_set(site.keyset, site.id)
-            signers.append(
-                SiteSigner(
-                    site=site.id,
-                    status=load_status_key(self._config.keys_dir, site.id, published),
-                    key_set=load_signed_key_set(site.keyset, published),
-                    keyset_seq=published.seq,
-                )
-            )
-        return signers
+        return [
+            load_signer(self._config.keys_dir, site.keyset, load_key_set(site.keyset, site.id))
+            for site in self._config.sites.values()
+        ]
 
     def _phone_routers(self, issuers: dict[int, Issuer], token: str | None) -> list[APIRouter]:
         enrolment = Enrolment(

@@ -61,10 +61,10 @@ def create_demo(plan: DemoPlan, *, now: datetime, force: bool = False) -> None:
     keys = create_keys(keys_dir, DEMO_SITE)
     write_secret(keys_dir / PEPPER_FILE, secrets.token_hex(PEPPER_BYTES).encode())
     write_secret(keys_dir / TOKEN_FILE, secrets.token_urlsafe(32).encode())
-    status, root = create_site_keys(keys_dir, DEMO_SITE)
+    *others, root = create_site_keys(keys_dir, DEMO_SITE)
     live = {"not_before": now - KEYS_EARLY, "not_after": now + KEYS_LIVE}
     published = key_set(keys.values(), site=DEMO_SITE, seq=1, **live)
-    published.keys.extend(key.entry(**live) for key in (status, root))
+    published.keys.extend(key.entry(**live) for key in (*others, root))
     files = {
         "keyset.json": published.model_dump_json(indent=1) + "\n",
         "units.json": json.dumps({"v": 1, "units": demo_units()}, indent=1) + "\n",

@@ -27,7 +27,7 @@ from controller.issuer_keys import (
 from controller.issuing import LIFE_MAX
 from controller.site_keys import SIGNED_SUFFIX, SiteKey, sign_key_set
 from passes.keys import KeyEntry, KeySetError, KeySetFile, ed25519_public, key_id
-from passes.trust import ROOT_USE, STATUS_USE, keys_for, open_key_set
+from passes.trust import CONFIG_USE, ROOT_USE, STATUS_USE, keys_for, open_key_set
 from passes.vocabulary import Category, Colour
 
 LEAD: Final = timedelta(
@@ -36,6 +36,7 @@ LEAD: Final = timedelta(
 KEYS_LIVE: Final = timedelta(days=400)
 EARLY: Final = timedelta(hours=1)  # a key that has to work at once works at gates with slow clocks, too
 GONE: Final = ".withdrawn"
+_SIGNS: Final = {STATUS_USE: "site bundles", CONFIG_USE: "certificates of gates that issue walk-in passes"}
 
 Generate = Callable[[], Ed25519PrivateKey]
 
@@ -74,14 +75,17 @@ def rotate(
     lead: timedelta = LEAD,
     generate: Generate = Ed25519PrivateKey.generate,
 ) -> Change:
-    """A new resident or visitor key, known to gates ``lead`` before its first use.
+    """A new resident or visitor key, known to gates ``lead`` before its first use; or a new config key, at once.
 
-    The old key stays until the last pass that it may still sign has expired. Raises ``KeyChangeError``.
+    The old key stays until the last pass that it may still sign has expired. What a config key signed is signed anew
+    in the very bundle that brings the new one, so the old one goes. Raises ``KeyChangeError``.
     """
+    if name == CONFIG_USE:
+        return _replace_config(held, now=now, generate=generate)
     colour = COLOUR_OF_FILE.get(name)
     if colour is None:
         raise KeyChangeError(
-            f"{name}: only resident and visitor keys rotate; see docs/keys.md for the others"
+            f"{name}: only resident, visitor and config keys rotate; see docs/keys.md for the others"
         )
     olds = [entry for entry in held.keys if name_of(entry) == name and entry.not_after > now]
     waiting = next((entry for entry in olds if entry.not_before > now), None)
@@ -149,11 +153,11 @@ def withdraw(
         private, entry = _pass_key(colour, generate(), **times)
         rest, made = [*rest, entry], ((_file(name, entry), private),)
         told.append(f"Key {entry.kid} signs {name} passes at once; issue the lost passes again.")
-    elif lost.use == STATUS_USE:
+    elif lost.use in _SIGNS:
         private = generate()
-        entry = SiteKey(STATUS_USE, private).entry(**times)
-        rest, made = [*rest, entry], ((STATUS_USE, private),)
-        told.append(f"Key {entry.kid} signs site bundles at once.")
+        entry = SiteKey(lost.use, private).entry(**times)
+        rest, made = [*rest, entry], ((lost.use, private),)
+        told.append(f"Key {entry.kid} signs {_SIGNS[lost.use]} at once.")
     told.append(
         "A gate that is offline believes the old key until a bundle reaches it: carry one there by USB stick."
     )
@@ -165,7 +169,29 @@ def withdraw(
     )
 
 
+def _replace_config(held: KeySetFile, *, now: datetime, generate: Generate) -> Change:
+    """A config key in place of the one there is; the first one of a site that was made without."""
+    private = generate()
+    entry = SiteKey(CONFIG_USE, private).entry(
+        not_before=_second(now) - EARLY, not_after=_second(now) + KEYS_LIVE
+    )
+    olds = [one for one in held.keys if one.use == CONFIG_USE]
+    return Change(
+        key_set=held.model_copy(
+            update={"seq": held.seq + 1, "keys": [one for one in held.keys if one not in olds] + [entry]}
+        ),
+        made=((CONFIG_USE, private),),
+        withdrawn=tuple(one.kid for one in olds),
+        consequences=(
+            f"Key {entry.kid} signs {_SIGNS[CONFIG_USE]} at once; no pass is touched.",
+            *(f"Key {one.kid} signs nothing any more." for one in olds),
+        ),
+    )
+
+
 def _dies(lost: KeyEntry, name: str, live: int | None) -> str:
+    if lost.use == CONFIG_USE:
+        return f"Certificates signed by {lost.kid} are refused; those of the enrolled gates are signed anew."
     if lost.use == STATUS_USE:
         return f"Bundles signed by {lost.kid} are refused; passes are not touched."
     count = "All" if live is None else str(live)
@@ -197,9 +223,18 @@ class KeyFiles:
             path.rename(path.with_name(f"{path.name}{GONE}"))
         for name, private in change.made:
             pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-            write_secret(key_path(self.keys_dir, self.site, name), pem)
+            path = key_path(self.keys_dir, self.site, name)
+            self._clear(path, change.key_set)
+            write_secret(path, pem)
         _replace(self.keyset.with_suffix(SIGNED_SUFFIX), sign_key_set(change.key_set, root))
         _replace(self.keyset, _json(change.key_set))
+
+    def _clear(self, path: Path, keys: KeySetFile) -> None:
+        """Put aside a key that a change wrote which was then cut short: no key set names it."""
+        if path.exists():
+            kid = key_id(ed25519_public(load_private(path))).hex()
+            if not any(entry.kid == kid for entry in keys.keys):
+                path.rename(path.with_name(f"{path.name}{GONE}"))
 
     def newest(self, held: KeySetFile, *, write: bool) -> KeySetFile:
         """The key set to go on from: a change that was cut short between the two files counts, and is finished."""

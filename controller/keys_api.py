@@ -9,13 +9,12 @@ from sqlalchemy import func, select
 
 from controller import audit, schema
 from controller.api import BODY_BYTES_MAX
-from controller.bundles import BundlePublisher, SiteSigner
+from controller.bundles import BundlePublisher, load_signer
 from controller.bundles_api import RevokeRequest
 from controller.config import CentreConfig
 from controller.issuer_keys import IssuerKeyError, load_key_set, load_keys
 from controller.issuing import Issuer
 from controller.phone.guarding import bearer, bounded, guarded
-from controller.site_keys import load_signed_key_set, load_status_key
 from controller.store import Store
 from shell.clock import Clock
 
@@ -72,12 +71,7 @@ class KeysInForce:
                 f"{where.keyset}: is key set {published.seq}, and {issuer.published.seq} is in force"
             )
         keys = load_keys(self._config.keys_dir, site)
-        signer = SiteSigner(
-            site=site,
-            status=load_status_key(self._config.keys_dir, site, published),
-            key_set=load_signed_key_set(where.keyset, published),
-            keyset_seq=published.seq,
-        )
+        signer = load_signer(self._config.keys_dir, where.keyset, published)
         with self._store.transaction() as connection:
             audit.note(
                 connection,

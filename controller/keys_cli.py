@@ -125,7 +125,7 @@ def list_keys(
 
 @app.command(name="rotate")
 def rotate_key(
-    name: Annotated[str, typer.Argument(metavar="NAME", help=f"{' or '.join(COLOUR_OF_FILE)}.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help=f"{', '.join(COLOUR_OF_FILE)} or config.")],
     *,
     lead_hours: Annotated[
         int, typer.Option(min=1, max=24 * 30, help="How long gates know the key before it signs.")
@@ -138,7 +138,7 @@ def rotate_key(
     as_json: JsonOption = False,
     dry_run: DryRunOption = False,
 ) -> None:
-    """Make the next resident or visitor key; the old one stays until its last pass has expired.
+    """Make the next resident or visitor key; the old one stays until its last pass has expired. A config key at once.
 
     Example: postern-controller site keys rotate visitor --config demo/centre.toml
     """
@@ -259,7 +259,7 @@ def _carry_out(
         confirm(f"Believe key {question} no more?", yes=False)
     try:
         at.files.write(change, root)
-    except OSError as error:
+    except (IssuerKeyError, OSError) as error:
         raise failure(error, Exit.FAILED) from None
     after = _Site(at.config, at.files, change.key_set)
     _publish(after, by=by, reason=reason, as_json=as_json, planned=change)

@@ -319,6 +319,41 @@ bundle_number = Table(  # the number of the newest bundle of each site
     Column("seq", BigInteger, nullable=False),
 )
 
+gate_key = Table(  # gates that may issue walk-in passes, each with its newest certificate
+    "gate_key",
+    metadata,
+    Column("site", Integer, primary_key=True),
+    Column("kid", String(8), primary_key=True),
+    Column("public", String(64), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("name", String(32), nullable=False),
+    Column("categories", String(200), nullable=False),  # codes, with commas between
+    Column("enrolled_at", Moment, nullable=False),
+    Column("enrolled_by", String(60), nullable=False),
+    Column("withdrawn_at", Moment),
+    Column("withdrawn_by", String(60)),
+    Column("withdrawn_reason", String(200)),
+    Column("certificate", LargeBinary),
+    Column("signed_by", String(8)),
+    Column("ends_at", Moment),
+)
+
+registration = Table(  # whom a guard registered at a gate; names no number, only its last four digits
+    "registration",
+    metadata,
+    Column("site", Integer, primary_key=True),
+    Column("pass_id", String(16), primary_key=True),
+    Column("gate", String(32), nullable=False),
+    Column("person", String(16)),
+    Column("category", String(40)),
+    Column("unit", Integer),
+    Column("phone_last4", String(4)),
+    Column("by", String(200), nullable=False),
+    Column("reason", String(200), nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("pass_end", Moment, nullable=False),
+)
+
 audit = Table(  # who did what: added in the transaction of the deed, never changed
     "audit",
     metadata,

@@ -1,4 +1,6 @@
-"""The keys beside the issuers': a site's status key, which signs its bundles, and the operator's root key.
+"""The keys beside the issuers': a site's status key and config key, and the operator's root key.
+
+The status key signs bundles, the config key certificates of gates that issue walk-in passes.
 
 The root key signs key sets, so that gates take over new keys without a visit. Nothing that runs needs it: outside of
 a demo it belongs on a medium in a safe. What it signed lies beside the key set, as ``keyset.signed``.
@@ -15,7 +17,7 @@ from controller.issuer_keys import IssuerKeyError, create_private, key_path, loa
 from passes.bundle import Bundle, seal_bundle
 from passes.gp1 import Algorithm
 from passes.keys import KeyEntry, KeySetError, KeySetFile, ed25519_public, key_id
-from passes.trust import ROOT_USE, STATUS_USE, keys_for, open_key_set, seal_key_set
+from passes.trust import CONFIG_USE, ROOT_USE, STATUS_USE, keys_for, open_key_set, seal_key_set
 
 ROOT_FILE: Final = "operator-root.pem"
 SIGNED_SUFFIX: Final = ".signed"
@@ -46,10 +48,20 @@ class SiteKey:
         )
 
 
-def create_site_keys(keys_dir: Path, site: int) -> tuple[SiteKey, SiteKey]:
-    """Make and write status key and root key; raises ``FileExistsError`` rather than replace one."""
+@dataclass(frozen=True, slots=True)
+class ConfigKey:
+    """The site's config key with its dates in the key set: no certificate may lie outside them."""
+
+    key: SiteKey
+    not_before: datetime
+    not_after: datetime
+
+
+def create_site_keys(keys_dir: Path, site: int) -> tuple[SiteKey, SiteKey, SiteKey]:
+    """Make and write status, config and root key; raises ``FileExistsError`` rather than replace one."""
     return (
         SiteKey(STATUS_USE, create_private(key_path(keys_dir, site, STATUS_USE))),
+        SiteKey(CONFIG_USE, create_private(key_path(keys_dir, site, CONFIG_USE))),
         SiteKey(ROOT_USE, create_private(keys_dir / ROOT_FILE)),
     )
 
@@ -65,6 +77,22 @@ def load_status_key(keys_dir: Path, site: int, published: KeySetFile) -> SiteKey
     if not any(entry.use == STATUS_USE and entry.kid == key.kid.hex() for entry in published.keys):
         raise IssuerKeyError(f"{path}: the site's key set has no status key {key.kid.hex()}")
     return key
+
+
+def load_config_key(keys_dir: Path, site: int, published: KeySetFile) -> ConfigKey | None:
+    """The site's config key; None for a site that has none yet, whose gates then issue nothing.
+
+    Raises:
+        IssuerKeyError: There is a file, and it cannot be used.
+    """
+    path = key_path(keys_dir, site, CONFIG_USE)
+    if not path.exists():
+        return None
+    key = SiteKey(CONFIG_USE, load_private(path))
+    for entry in published.keys:
+        if entry.use == CONFIG_USE and entry.kid == key.kid.hex():
+            return ConfigKey(key, entry.not_before, entry.not_after)
+    return None
 
 
 def sign_key_set(keys: KeySetFile, root: SiteKey) -> bytes:

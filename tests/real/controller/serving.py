@@ -4,18 +4,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import httpx2
 from typer.testing import CliRunner, Result
 
 from controller.api import api_router
-from controller.bundles import BundlePublisher, SiteSigner
+from controller.bundles import BundlePublisher, load_signer
 from controller.bundles_api import bundles_router
 from controller.cli import app
 from controller.config import read_api_token
 from controller.console import Console
+from controller.gate_api import gate_router
+from controller.gate_keys import GateKeys
 from controller.issuer_keys import load_key_set
 from controller.keys_api import KeysInForce, keys_router
-from controller.site_keys import load_signed_key_set, load_status_key
 from controller.web.app import create_console
 from controller.withdrawals import Withdrawals
 from shell.pages.server import PageServer
@@ -29,6 +32,8 @@ class Served:
     folder: Path
     publisher: BundlePublisher
     sent: list[bytes]
+    gates: GateKeys
+    url: str
 
     @property
     def config(self) -> str:
@@ -38,23 +43,29 @@ class Served:
         """One command of postern-controller with this configuration."""
         return CliRunner().invoke(app, [*arguments, "--config", self.config], input=text)
 
+    def post(self, path: str, body: dict[str, Any], *, token: str | None = None) -> int:
+        """The status that the interface answers to a JSON body."""
+        given = token or read_api_token(self.demo.config)
+        answer = httpx2.post(
+            f"{self.url.rstrip('/')}/api/v1{path}",
+            json=body,
+            headers={"Authorization": f"Bearer {given}"},
+            trust_env=False,
+        )
+        return answer.status_code
+
 
 @contextmanager
 def served_at(folder: Path) -> Iterator[Served]:
     with demo_at(folder) as demo:
         config, store, clock = demo.config, demo.centre.store, demo.centre.clock
         site = config.sites[SITE]
-        published = load_key_set(site.keyset, SITE)
-        signer = SiteSigner(
-            site=SITE,
-            status=load_status_key(config.keys_dir, SITE, published),
-            key_set=load_signed_key_set(site.keyset, published),
-            keyset_seq=published.seq,
-        )
+        signer = load_signer(config.keys_dir, site.keyset, load_key_set(site.keyset, SITE))
         sent: list[bytes] = []
         publisher = BundlePublisher(store, clock, [signer], lambda _topic, data: sent.append(data))
         token = read_api_token(config)
         assert token is not None
+        gates = GateKeys(store, clock, lambda: {SITE: demo.issuer.published}, publisher.wake.set)
         routers = [
             api_router(token=token, store=store, clock=clock, issuers={SITE: demo.issuer}),
             bundles_router(
@@ -72,6 +83,7 @@ def served_at(folder: Path) -> Iterator[Served]:
                     clock=clock,
                 ),
             ),
+            gate_router(token=token, gates=gates),
         ]
         console = Console(store=store, clock=clock, config=config, units={})
         server = PageServer(create_console(console, clock=clock, routers=routers), port=0, setting="none")
@@ -80,6 +92,6 @@ def served_at(folder: Path) -> Iterator[Served]:
         port = server.url.rpartition(":")[2].strip("/")
         toml.write_text(toml.read_text("utf-8").replace("port = 8080", f"port = {port}"), "utf-8")
         try:
-            yield Served(demo, folder, publisher, sent)
+            yield Served(demo, folder, publisher, sent, gates, server.url)
         finally:
             server.stop()

@@ -10,47 +10,22 @@ import pytest
 from sqlalchemy import select
 
 from controller import schema
-from controller.issuer_keys import load_key_set
+from controller.issuer_keys import create_private, load_key_set
 from controller.key_changes import KeyFiles, rotate
-from controller.site_keys import ROOT_FILE, SIGNED_SUFFIX, sign_key_set
-from edge.bundles import Holding, installed, judge
-from passes.check import Rejected, Verified, check
+from controller.site_keys import ROOT_FILE, SIGNED_SUFFIX, load_config_key, sign_key_set
+from passes.check import Verified, check
 from passes.gp1 import SignedPass, from_text, open_body
-from passes.vocabulary import ClockTrust, Reason
+from passes.vocabulary import Reason
 from shell.clock import SystemClock
 from tests.brokers import free_port
 from tests.real.controller.centre import NOON, SITE
 from tests.real.controller.demo import order
+from tests.real.controller.hearing import Gate
 from tests.real.controller.serving import Served, served_at
 
 pytestmark = pytest.mark.real
 WHO = ("--by", "王芳", "--reason", "laptop stolen")
 DAY_S = 24 * 3600
-
-
-class Gate:
-    """What a gate makes of the bundles; its key set is the one it was installed with."""
-
-    def __init__(self, served: Served) -> None:
-        self.served = served
-        self.anchor = load_key_set(served.folder / "keyset.json", SITE)
-        self.holding = installed(self.anchor)
-
-    def hears(self) -> None:
-        """Take over the newest bundle."""
-        self.served.publisher.look()
-        now = self.served.demo.centre.clock.now()
-        judged = judge(
-            self.holding, self.served.sent[-1], anchor=self.anchor, now=now, trust=ClockTrust.TRUSTED
-        )
-        assert judged is None or isinstance(judged, Holding), judged
-        self.holding = judged or self.holding
-
-    def reads(self, text: str) -> Reason | None:
-        """Why this text is no pass here; None when it is."""
-        checked = check(text, self.holding.keys, now=self.served.demo.centre.clock.now())
-        assert isinstance(checked, Verified | Rejected)
-        return checked.reason if isinstance(checked, Rejected) else None
 
 
 @pytest.fixture
@@ -93,10 +68,11 @@ def test_the_list_names_each_key_its_state_and_what_it_signed(served: Served) ->
         ("resident", "valid", True, 0),
         ("visitor", "valid", True, 1),
         ("status", "valid", True, 0),
+        ("config", "valid", True, 0),
         ("root", "valid", True, 0),
     ]
     table = served.run("site", "keys", "list")
-    assert table.stdout.count("private key here") == 4
+    assert table.stdout.count("private key here") == 5
     assert "safe" in table.stderr  # the root key lies beside the others
 
 
@@ -156,6 +132,52 @@ def test_a_compromised_status_key_is_replaced_and_gates_follow(served: Served) -
     assert gate.reads(text) is None
 
 
+@pytest.mark.parametrize("command", ["rotate", "compromise"])
+def test_a_config_key_is_replaced_at_once_and_no_pass_is_touched(served: Served, command: str) -> None:
+    gate, text, old = Gate(served), paper(served), kid(served, "config")
+    done = keys(
+        served, *(("rotate", "config") if command == "rotate" else ("compromise", old, *WHO, "--yes"))
+    )
+    assert done["published"] and old not in done["keys"]
+    assert kid(served, "config") != old
+    held = load_config_key(served.folder / "keys", SITE, load_key_set(served.folder / "keyset.json", SITE))
+    assert held is not None and held.key.kid.hex() == kid(served, "config")
+    assert (served.folder / "keys" / "site-7-config.pem.withdrawn").exists()
+    gate.hears()
+    assert (gate.holding.key_set.seq, gate.reads(text)) == (2, None)
+
+
+def without_config_key(served: Served) -> None:
+    """As a site was before there were walk-ins."""
+    keyset = served.folder / "keyset.json"
+    held = load_key_set(keyset, SITE)
+    older = held.model_copy(update={"keys": [entry for entry in held.keys if entry.use != "config"]})
+    files = KeyFiles(SITE, served.folder / "keys", keyset, served.folder / "keys" / ROOT_FILE)
+    keyset.write_text(older.model_dump_json(), "utf-8")
+    files.sign(older, files.load_root(older))
+    (served.folder / "keys" / "site-7-config.pem").unlink()
+
+
+def test_a_site_that_was_made_without_a_config_key_gets_one_by_rotating(served: Served) -> None:
+    without_config_key(served)
+    before = load_key_set(served.folder / "keyset.json", SITE)
+    assert load_config_key(served.folder / "keys", SITE, before) is None
+    assert keys(served, "rotate", "config")["seq"] == 2
+    after = load_key_set(served.folder / "keyset.json", SITE)
+    assert load_config_key(served.folder / "keys", SITE, after) is not None
+    assert served.demo.issuer.published == after
+
+
+def test_a_config_key_of_a_change_that_was_cut_short_is_put_aside(served: Served) -> None:
+    without_config_key(served)
+    create_private(served.folder / "keys" / "site-7-config.pem")
+    held = load_key_set(served.folder / "keyset.json", SITE)
+    assert load_config_key(served.folder / "keys", SITE, held) is None
+    assert keys(served, "rotate", "config")["published"] is True
+    held = load_key_set(served.folder / "keyset.json", SITE)
+    assert load_config_key(served.folder / "keys", SITE, held) is not None
+
+
 def test_with_a_moment_the_key_stays_and_what_it_signed_before_dies(served: Served) -> None:
     gate, misused, old = Gate(served), kid(served, "visitor"), paper(served)
     gate.hears()
@@ -181,7 +203,9 @@ def test_the_root_cannot_be_withdrawn_by_what_it_signs(served: Served) -> None:
     assert "docs/keys.md" in done.stderr
 
 
-@pytest.mark.parametrize("command", [("rotate", "visitor"), ("publish",), ("compromise", "KEYID", *WHO)])
+@pytest.mark.parametrize(
+    "command", [("rotate", "visitor"), ("rotate", "config"), ("publish",), ("compromise", "KEYID", *WHO)]
+)
 def test_a_dry_run_changes_no_file_and_publishes_nothing(served: Served, command: tuple[str, ...]) -> None:
     before, visitor = snapshot(served), kid(served, "visitor")
     arguments = [visitor if word == "KEYID" else word for word in command]
