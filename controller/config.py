@@ -30,7 +30,12 @@ DEFAULT_STAYS: Final[dict[str, int | str]] = {
     "invited": 360,
 }
 
-_TIME: Final = re.compile(r"(?!00:00)([01]\d|2[0-3]):[0-5]0")
+LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+_TIME: Final = re.compile(
+    r"([01]\d|2[0-3]):[0-5]0"
+)  # 00:00 is the midnight that ends the day, as in passes.stay
+_HOST: Final = re.compile(r"(\[[0-9a-fA-F:]+\]|[0-9a-zA-Z.-]+)(:[0-9]+)?")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 Port = Annotated[int, Field(ge=1, le=65_535)]
@@ -78,6 +83,21 @@ class _BrokerTable(SettingsModel):
 class _WebTable(SettingsModel):
     host: str = "127.0.0.1"
     port: Port = 8080
+    public_url: str | None = None
+
+    @field_validator("public_url")
+    @classmethod
+    def _whole_address(cls, url: str | None) -> str | None:
+        """As it is put in front of a link; elsewhere than on this machine browsers make keys over https alone."""
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        secure = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK_NAMES)
+        if not secure or not parts.hostname or not _HOST.fullmatch(parts.netloc):
+            raise ValueError('must be like "https://gate.example.com": over plain http phones make no keys')
+        if parts.path not in {"", "/"} or parts.query or parts.fragment:
+            raise ValueError("must end with the host or its port: the pages are at the top of it")
+        return f"{parts.scheme}://{parts.netloc.lower()}"
 
 
 class _SmsTable(SettingsModel):
@@ -197,8 +217,15 @@ class CentreConfig:
     broker_embedded: Literal["mosquitto", "amqtt"] | None
     web_host: str
     web_port: int
+    web_public_url: str | None
     sms: SmsConfig | None
     sites: dict[int, SiteConfig]
+
+    @property
+    def web_names(self) -> tuple[str, ...]:
+        """The host names, besides localhost and plain addresses, by which the pages may be asked for."""
+        host = urlsplit(self.web_public_url).hostname if self.web_public_url else None
+        return () if host is None else (host,)
 
 
 def load_centre(path: Path) -> CentreConfig:
@@ -222,6 +249,7 @@ def load_centre(path: Path) -> CentreConfig:
         broker_embedded=None if file.broker.embedded == "auto" else file.broker.embedded,
         web_host=file.web.host,
         web_port=file.web.port,
+        web_public_url=file.web.public_url,
         sms=SmsConfig(url=file.sms.url, sign=file.sms.sign, supervisors=tuple(file.sms.supervisors))
         if file.sms
         else None,

@@ -1,11 +1,11 @@
-from datetime import time
+from datetime import datetime, time
 from pathlib import Path
 
 import pytest
 
 from controller.config import load_centre, read_api_token
 from controller.init import DemoPlan, centre_toml
-from passes.stay import StayRule
+from passes.stay import StayRule, claim_of_rule, due_at, rule_of_claim
 from passes.vocabulary import Category
 from shell.settings import SettingsError
 
@@ -48,6 +48,42 @@ def test_sites_and_rules_have_careful_defaults(tmp_path: Path) -> None:
     assert config.sites[3].stays[Category.FOOD] == StayRule(minutes=30)
 
 
+def test_midnight_as_a_time_to_leave_by_ends_the_day_of_entry(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "centre.toml"
+    path.write_text(text.replace('renovation = "20:00"', 'renovation = "00:00"'), encoding="utf-8")
+    config = load_centre(path)
+    rule = config.sites[7].stays[Category.RENOVATION]
+    assert rule == StayRule(leave_by=time(0, 0)) == rule_of_claim(claim_of_rule(rule))
+    entered = datetime(2026, 11, 22, 23, 50, tzinfo=config.zone)
+    end = due_at(rule, entered_at=entered, zone=config.zone, pass_end=None)
+    assert end == datetime(2026, 11, 23, 0, 0, tzinfo=config.zone)
+
+
+@pytest.mark.parametrize(
+    ("url", "kept", "names"),
+    [
+        ("https://Gate.example.com/", "https://gate.example.com", ("gate.example.com",)),
+        ("https://gate.example.com:8443", "https://gate.example.com:8443", ("gate.example.com",)),
+        ("https://[fd00::1]", "https://[fd00::1]", ("fd00::1",)),
+        ("http://localhost:8080", "http://localhost:8080", ("localhost",)),
+    ],
+)
+def test_the_public_address_is_put_in_front_of_links(
+    tmp_path: Path, text: str, url: str, kept: str, names: tuple[str, ...]
+) -> None:
+    path = tmp_path / "centre.toml"
+    path.write_text(text.replace("port = 8080", f'port = 8080\npublic_url = "{url}"'), encoding="utf-8")
+    config = load_centre(path)
+    assert (config.web_public_url, config.web_names) == (kept, names)
+
+
+def test_without_a_public_address_there_is_none(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "centre.toml"
+    path.write_text(text, encoding="utf-8")
+    config = load_centre(path)
+    assert (config.web_public_url, config.web_names) == (None, ())
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
@@ -56,13 +92,19 @@ def test_sites_and_rules_have_careful_defaults(tmp_path: Path) -> None:
             "port = 80800",
             ":16: web.port: Input should be less than or equal to 65535 (got 80800)",
         ),
-        ("port = 8080", 'prot = "x"', ":16: web.prot: unknown key. Allowed here: host, port"),
+        ("port = 8080", 'prot = "x"', ":16: web.prot: unknown key. Allowed here: host, port, public_url"),
         (
             'renovation = "20:00"',
             'renovation = "8pm"',
             "site.0.stay.renovation: must be 1 to 1440",
         ),
         ('renovation = "20:00"', 'renovation = "20:05"', "in steps of 10 minutes"),
+        ('renovation = "20:00"', 'renovation = "24:00"', 'or a time like "20:00"'),
+        ("port = 8080", 'public_url = "http://gate.example.com"', "web.public_url: must be like"),
+        ("port = 8080", 'public_url = "gate.example.com"', "web.public_url: must be like"),
+        ("port = 8080", 'public_url = "https://a b"', "web.public_url: must be like"),
+        ("port = 8080", 'public_url = "https://user@gate.example.com"', "web.public_url: must be like"),
+        ("port = 8080", 'public_url = "https://gate.example.com/p#x"', "web.public_url: must end with"),
         ("service = 240", "service = 0", "site.0.stay.service: must be 1 to 1440"),
         ('"+8613800138000"', '"13800138000"', "sms.supervisors.0: "),
         (
