@@ -28,8 +28,9 @@ test: $(VENV)/.dev $(INTEROP)/.interop  ## the whole test suite, with a list of 
 check: $(VENV)/.dev  ## format, lint, types, import contracts, dead code, locks, house rules
 	@$(IN_VENV) exec $(PY) -m scripts.check
 
-fuzz: $(VENV)/.dev  ## a million inputs each to the parser of passes and of claims, led by coverage (ARGS='--runs N --seed N')
+fuzz: $(VENV)/.dev  ## a million inputs each to the readers of passes, claims and bundles, led by coverage (ARGS='--runs N --seed N')
 	@$(IN_VENV) $(PY) -m tests.fuzz.claims $(ARGS)
+	@$(IN_VENV) $(PY) -m tests.fuzz.bundles $(ARGS)
 	@$(IN_VENV) exec $(PY) -m tests.fuzz.parser $(ARGS)
 
 bench: $(VENV)/.dev  ## benchmarks as ratios: a table, and build/bench.json (QR_REAL=DIR adds photographs)

@@ -13,6 +13,10 @@ import pytest
 
 from passes.claims import encode_claims
 from passes.gp1 import to_text
+from passes.keys import KeySetError
+from passes.trust import open_key_set
+from tests.bundling import Office
+from tests.fuzz.bundling import bundle_seeds, judge_bundle
 from tests.fuzz.judging import ForgeryError, judge, judge_claims
 from tests.fuzz.quick_text import quick_text
 from tests.minting import Mint, claims
@@ -63,6 +67,51 @@ def test_q5_q6_q7_q19_two_hundred_thousand_fuzzed_texts_are_answered_and_none_is
 @pytest.mark.real
 def test_q7_fuzzed_claims_behind_a_good_signature_are_refused_or_in_range(tmp_path: Path) -> None:
     assert {"taken", "refused"} == fuzzed("claims", tmp_path, runs=200_000).keys()
+
+
+@pytest.mark.real
+def test_q7_q8_fifty_thousand_fuzzed_bundles_are_answered_behind_a_good_signature_too(tmp_path: Path) -> None:
+    tally = fuzzed("bundles", tmp_path, runs=50_000)
+    assert sum(tally.values()) == 50_000
+    # It did get behind each signature, and both ways out from there.
+    parts = "file", "state", "certificate", "key set"
+    assert {f"{part} taken" for part in parts} <= tally.keys()
+    assert {"file bad_signature", "state malformed", "certificate refused", "key set refused"} <= tally.keys()
+
+
+def test_the_fuzzers_judge_knows_a_bundle_that_nobody_published() -> None:
+    office = Office()
+    assert judge_bundle(next(bundle_seeds())) == "file taken"
+    with pytest.raises(ForgeryError):
+        judge_bundle(b"f" + office.sealed(office.bundle(77)))
+    stranger = office.sealed(office.bundle(77), secret=b"\x66" * 32)
+    assert judge_bundle(b"f" + stranger) == "file unknown_key"
+
+
+def test_the_fuzzers_seeds_of_bundles_get_to_every_part() -> None:
+    assert {judge_bundle(seed) for seed in bundle_seeds()} >= {
+        "file taken",
+        "file malformed",
+        "file bad_signature",
+        "state taken",
+        "state malformed",
+        "certificate taken",
+        "certificate refused",
+        "key set taken",
+        "key set refused",
+    }
+
+
+@pytest.mark.xfail(
+    strict=False, reason="passes.keys lets 65 digits through, and then raises another ValueError"
+)
+def test_q7_a_public_key_of_an_odd_number_of_digits_is_a_bad_key_set() -> None:
+    office = Office()
+    entries = office.key_set(2).keys
+    odd = entries[0].model_copy(update={"public": entries[0].public + "0"})
+    data = office.signed_key_set(office.key_set(2, keys=[odd, *entries[1:]]))
+    with pytest.raises(KeySetError):
+        open_key_set(data, office.key_set())
 
 
 def test_the_fuzzers_judge_knows_a_pass_that_nobody_published() -> None:
