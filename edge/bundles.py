@@ -29,7 +29,6 @@ from passes.bundle import (
 from passes.keys import KeySetError, KeySetFile, KeyTable
 from passes.trust import ROOT_USE, STATUS_USE, Certificates, keys_for, open_certificates, open_key_set
 from passes.vocabulary import ClockTrust
-from passes.walkin import Certificate
 from shell.clock import Clock
 from shell.logs import get_logger
 from sync.messages import DeviceData
@@ -173,11 +172,6 @@ class BundleKeeper:
     def keys(self) -> KeyTable:
         """The keys that sign passes, by the key set in force and the certificates of the bundle."""
         return self._holding.keys
-
-    @property
-    def certificates(self) -> tuple[Certificate, ...]:
-        """Which gates may issue walk-in passes, by the newest bundle; whether one has expired is not judged here."""
-        return self._holding.certificates.good
 
     @property
     def bundle(self) -> Bundle | None:

@@ -12,10 +12,12 @@ from rich.markup import escape
 from edge.bundle_cli import bundle_app
 from edge.config import load_config
 from edge.daemon import EdgeDaemon
+from edge.enroll import enroll
 from edge.exits_only import ExitsOnly
 from edge.files import load_keys
 from edge.journal import Journal, JournalBusyError, JournalError
 from edge.scan import Scanned, Scanning
+from edge.walkin_cli import walkin_app
 from passes.check import Foreign, Verified, check
 from passes.keys import KeyTable
 from shell.clock import SystemClock
@@ -35,9 +37,12 @@ app = typer.Typer(
     "Examples:\n\n"
     "    postern-edge run --config gate.toml\n\n"
     "    postern-edge scan photo.jpg --json\n\n"
-    "    postern-edge scan http://127.0.0.1:8090/entry.mjpg",
+    "    postern-edge scan http://127.0.0.1:8090/entry.mjpg\n\n"
+    "    postern-edge walkin issue --category food --unit 3-1202 --by 王强 --reason 已致电业主",
 )
+app.command()(enroll)
 app.add_typer(bundle_app, name="bundle")
+app.add_typer(walkin_app, name="walkin")
 messages = Console(stderr=True)
 
 

@@ -1,5 +1,6 @@
 """``gate.toml``: what one gate box is connected to, and the wiring facts of each lane."""
 
+from datetime import time
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
@@ -7,11 +8,14 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from passes.decide import Policy
-from passes.vocabulary import GATES_MAX, Direction
+from passes.stay import StayRule
+from passes.vocabulary import GATES_MAX, Category, Direction
 from shell.settings import SettingsModel, ZoneName, load_settings
 from sync.link import parse_broker_url
 from sync.messages import GateId, Word
 
+LeaveBy = Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]0$")]
+StayLimit = Annotated[int, Field(ge=1, le=24 * 60)] | LeaveBy
 PULSE_MS_MAX = 2000  # longer pulses make some turnstiles close without their safety (reference, drivers 0.5)
 
 
@@ -63,6 +67,29 @@ class PolicySection(SettingsModel):
     residents_when_clock_untrusted: bool = False
     residents_when_bundle_stale: bool = True
     bundle_required: bool = True
+
+
+class StaySection(SettingsModel):
+    """How long whom a guard registers here may stay: whole minutes, or a local time to leave by. As at the centre."""
+
+    food: StayLimit = 30
+    courier: StayLimit = 60
+    renovation: StayLimit = "20:00"
+    service: StayLimit = 240
+    other: StayLimit = 240
+
+    def rule(self, category: Category) -> StayRule:
+        """The rule for one of the walk-in categories."""
+        limit = {
+            Category.FOOD: self.food,
+            Category.COURIER: self.courier,
+            Category.RENOVATION: self.renovation,
+            Category.SERVICE: self.service,
+            Category.OTHER: self.other,
+        }[category]
+        if isinstance(limit, int):
+            return StayRule(minutes=limit)
+        return StayRule(leave_by=time.fromisoformat(limit))
 
 
 class BoardSection(SettingsModel):
@@ -117,6 +144,7 @@ class GateConfig(SettingsModel):
     broker: BrokerSection
     kiosk: KioskSection = KioskSection()
     policy: PolicySection = PolicySection()
+    stay: StaySection = StaySection()
     board: Annotated[list[BoardSection], Field(min_length=1)]
     lane: Annotated[list[LaneSection], Field(min_length=1, max_length=8)]
 

@@ -5,6 +5,7 @@ Cameras, boards and the uplink each have their own thread and only put inputs in
 """
 
 import hashlib
+import os
 import queue
 import threading
 from contextlib import ExitStack
@@ -19,6 +20,7 @@ from drivers.registry import make_bus
 from edge.bundles import BundleKeeper
 from edge.camera import Camera, CameraHealth, CameraState, Scan
 from edge.config import GateConfig, LaneSection
+from edge.control import SOCKET, DecidingThread, handlers
 from edge.files import load_key_set, load_units
 from edge.gate import Gate
 from edge.inputs import BoardReported, CameraChanged, Input, ScanSeen
@@ -27,7 +29,9 @@ from edge.kiosk.app import create_kiosk
 from edge.kiosk.view import Uplink as UplinkView
 from edge.screen import Screen
 from edge.standing import Standings
+from edge.walkin import WalkIns
 from shell.clock import SystemClock
+from shell.control import ControlError, ControlServer
 from shell.logs import get_logger
 from shell.pages.server import PageServer
 from sync.link import LinkSettings
@@ -110,6 +114,16 @@ class EdgeDaemon:
                 health_changed=self._uplink.health_changed,
                 look_again=lambda lane: self._cameras[lane].look_again(),
             )
+            walk_ins = WalkIns(
+                config,
+                keys=lambda: self._bundles.keys,
+                standings=self._standings,
+                clock=self._clock,
+                random_bytes=os.urandom,
+                recorded=self._uplink.wake,
+            )
+            self._deciding = DecidingThread(self._inputs.put)
+            self._control = ControlServer(gate.data_dir / SOCKET, handlers(walk_ins, self._deciding, units))
             self._cameras = {lane.name: self._make_camera(lane) for lane in config.lane}
             self._pages = PageServer(
                 create_kiosk(self._screen, clock=self._clock),
@@ -149,6 +163,11 @@ class EdgeDaemon:
         self._pages.start()
         for camera in self._cameras.values():
             camera.start()
+        try:
+            self._control.start()
+        except ControlError as error:  # a gate without its tools is a gate all the same
+            log.error("the tools of this machine cannot ask this gate", error=str(error))
+            self._gate.note(Kind.DEVICE, DeviceData(device=SOCKET, state="fault", detail=str(error)[:200]))
 
     def _decide_until(self, stop: threading.Event) -> None:
         housekeeping_s = self._clock.monotonic_s() + HOUSEKEEPING_EVERY_S
@@ -184,6 +203,8 @@ class EdgeDaemon:
             rest.callback(self._pages.stop)
             rest.callback(self._bundles.stop)
             rest.callback(self._uplink.stop)
+            rest.callback(self._control.stop)
+            rest.callback(self._deciding.close)
             for camera in self._cameras.values():
                 rest.callback(camera.close)
             for bus in self._buses.values():

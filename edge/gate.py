@@ -17,7 +17,7 @@ from drivers.model import Done, Fault, Garbage, InputEdge, Line, Pulse, Refusal,
 from drivers.model import Event as BoardEvent
 from edge import lane as machine
 from edge.config import GateConfig, LaneSection
-from edge.inputs import BoardReported, CameraChanged, Input, ScanSeen
+from edge.inputs import Asked, BoardReported, CameraChanged, Input, ScanSeen
 from edge.journal import Journal, JournalError
 from edge.lane import Effect, Event, State
 from edge.lane_state import LaneState, Let, note_detail, timing_of
@@ -140,6 +140,8 @@ class Gate:
                 self._board(item.board, item.event)
             case CameraChanged():
                 self._camera(item)
+            case Asked():
+                item.carry_out()
             case _:
                 assert_never(item)
 

@@ -1,6 +1,9 @@
 """What reaches the deciding thread: one value for each thing that happens around a gate."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
 
 from drivers.model import Event as BoardEvent
 
@@ -31,4 +34,21 @@ class CameraChanged:
     detail: str
 
 
-Input = ScanSeen | BoardReported | CameraChanged
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Somebody at this machine asks for something that only the deciding thread may do."""
+
+    work: Callable[[], Any]
+    answer: Future[Any] = field(default_factory=Future)
+
+    def carry_out(self) -> None:
+        """Do it, unless whoever asked has given up; what it raises is the answer too."""
+        if not self.answer.set_running_or_notify_cancel():
+            return
+        try:
+            self.answer.set_result(self.work())
+        except Exception as error:  # noqa: BLE001  # the thread that asked raises it
+            self.answer.set_exception(error)
+
+
+Input = ScanSeen | BoardReported | CameraChanged | Asked

@@ -20,7 +20,7 @@ from passes.decide import Grant, Presence, Refer, Standing
 from passes.stay import LATE_EXIT_GRACE, StayFacts, due_at, is_red, rule_of_claim
 from passes.vocabulary import Category, Colour, Direction
 from shell.logs import get_logger
-from sync.messages import DecisionData, Kind, NoShowData, Outcome, PassageData
+from sync.messages import DecisionData, Kind, NoShowData, Outcome, PassageData, RegistrationData
 
 log = get_logger("standing")
 
@@ -39,6 +39,14 @@ class Shown(NamedTuple):
 
     at: int | None
     sealed: bytes = b""
+
+
+class Registration(NamedTuple):
+    """Who registered a visitor and why, and all that is kept of the visitor's number."""
+
+    by: str
+    reason: str
+    phone_last4: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +120,7 @@ class Standings:
             "select last_shown_at, entries_used from pass_state where pass_id = ?", (claims.pass_id,)
         )
         last_shown_at, entries_used = used[0] if used else (None, 0)
+        unused = used == [(None, 0)]  # of a static pass only ``record_registration`` makes such a row
         return Standing(
             presence=(
                 Presence.PENDING
@@ -137,6 +146,7 @@ class Standings:
             ),
             last_shown_at=last_shown_at,
             entries_used=entries_used,
+            confirmed=unused and claims.holder_key is None,
         )
 
     def sealed(self, pass_id: str) -> bytes | None:
@@ -147,6 +157,24 @@ class Standings:
             log.error("a pass cannot be looked up", error=str(error))
             return None
         return rows[0][0] if rows else None
+
+    def record_registration(self, claims: Claims, registration: Registration) -> Recorded:
+        """Record that a guard registered a visitor, before the pass is signed; raises ``JournalError``."""
+        data = RegistrationData(
+            **_subject(claims),
+            by=registration.by,
+            reason=registration.reason,
+            phone_last4=registration.phone_last4,
+            pass_end=datetime.fromtimestamp(claims.expires_at, UTC),
+        )
+
+        def change(db: apsw.Connection, _: Recorded) -> None:
+            db.execute(
+                "insert into pass_state (pass_id, pass_end_ms) values (?, ?)",
+                (claims.pass_id, claims.expires_at * 1000),
+            )
+
+        return self._journal.append(Kind.REGISTRATION, data, change)
 
     def record_entry_grant(self, grant: Grant, lane: str, shown: Shown) -> Recorded:
         """Record that a pass may enter; its stay is pending until somebody walks. The event's id is the stay's.

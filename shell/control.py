@@ -114,7 +114,7 @@ class ControlServer:
         self._listener: socket.socket | None = None
         self._inode = (0, 0)
         self._stopping = threading.Event()
-        self._wake_r, self._wake_w = socket.socketpair()
+        self._wake: tuple[socket.socket, socket.socket] | None = None
         self._thread = threading.Thread(target=self._accept, name="control", daemon=True)
 
     def start(self) -> None:
@@ -143,15 +143,16 @@ class ControlServer:
             raise
         made = self.path.lstat()
         self._inode = (made.st_dev, made.st_ino)
-        self._listener = listener
+        self._listener, self._wake = listener, socket.socketpair()
         self._thread.start()
 
     def stop(self) -> None:
         """End the threads and remove the socket file. Requests that are being handled are finished."""
         self._stopping.set()
-        self._wake_w.send(b".")
-        if self._thread.ident is not None:
-            self._thread.join()
+        if self._listener is None or self._wake is None:
+            return
+        self._wake[1].send(b".")
+        self._thread.join()
         with self._lock:
             left = dict(self._open)
         for connection in left:
@@ -159,14 +160,12 @@ class ControlServer:
                 connection.shutdown(socket.SHUT_RD)  # whoever still sends is not waited for
         for thread in left.values():
             thread.join()
-        if self._listener is not None:
-            self._listener.close()
-            with suppress(OSError):
-                made = self.path.lstat()
-                if (made.st_dev, made.st_ino) == self._inode:
-                    self.path.unlink()
-        self._wake_r.close()
-        self._wake_w.close()
+        for one in (self._listener, *self._wake):
+            one.close()
+        with suppress(OSError):
+            made = self.path.lstat()
+            if (made.st_dev, made.st_ino) == self._inode:
+                self.path.unlink()
 
     def _remove_stale(self) -> None:
         if not stat.S_ISSOCK(self.path.lstat().st_mode):
@@ -183,11 +182,11 @@ class ControlServer:
         raise SocketTakenError(f"Another process answers at {self.path}; stop it first")
 
     def _accept(self) -> None:
-        assert self._listener is not None
+        assert self._listener is not None and self._wake is not None
         self._listener.settimeout(0)
         waiting = select.poll()
         waiting.register(self._listener, select.POLLIN)
-        waiting.register(self._wake_r, select.POLLIN)
+        waiting.register(self._wake[0], select.POLLIN)
         while not self._stopping.is_set():
             waiting.poll()
             if self._stopping.is_set():

@@ -21,7 +21,9 @@ from tests.ticking import HandClock
 FOREIGN = "https://example.org/"
 
 
-def config(folder: Path, passage: str = "contact") -> GateConfig:
+def config(
+    folder: Path, passage: str = "contact", *, number: int = 0, static_needs_guard: bool = False
+) -> GateConfig:
     lanes = [
         {
             "name": name,
@@ -41,7 +43,7 @@ def config(folder: Path, passage: str = "contact") -> GateConfig:
             "gate": {
                 "id": "south",
                 "site": SITE,
-                "number": 0,
+                "number": number,
                 "name": "南门",
                 "zone": "Asia/Shanghai",
                 "data_dir": folder,
@@ -49,7 +51,7 @@ def config(folder: Path, passage: str = "contact") -> GateConfig:
                 "units": "u",
             },
             "broker": {"url": "mqtt://127.0.0.1:1"},
-            "policy": {"static_needs_guard": False},
+            "policy": {"static_needs_guard": static_needs_guard},
             "board": [
                 {"name": "relays", "protocol": "lcus", "port": "a"},
                 {"name": "inputs", "protocol": "modbus-inputs", "port": "b"},
@@ -67,15 +69,19 @@ class World:
     clock: HandClock
     passage: str = "contact"
     bundle_required: bool = False
+    number: int = 0
+    static_needs_guard: bool = False
 
     def bundle(self) -> Bundle | None:
         """What this gate holds; worlds with bundles have their own."""
         return None
 
     def start(self) -> None:
-        settings = config(self.folder, self.passage)
+        settings = self.settings = config(
+            self.folder, self.passage, number=self.number, static_needs_guard=self.static_needs_guard
+        )
         self.journal = Journal(self.folder, self.clock)
-        standings = Standings(
+        standings = self.standings = Standings(
             self.journal, settings.to_policy().zone, bundle=self.bundle, bundle_required=self.bundle_required
         )
         self.screen = Screen(

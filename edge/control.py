@@ -1,0 +1,172 @@
+"""What the tools on this machine may ask of the running gate, over the socket ``control.sock`` in its data folder.
+
+A request is checked here, in its connection's thread; what it asks for is done by the deciding thread, as one input
+among others. What that does not get to in time is taken back, so that nothing is done for somebody who has gone.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import partial
+from typing import Annotated, Any, Final, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+
+from edge.inputs import Asked
+from edge.walkin import Issued, Order, WalkInRefusedError, WalkIns
+from passes.stay import rule_of_claim
+from passes.vocabulary import GATES_MAX, Category
+from passes.walkin import CATEGORIES
+from shell.control import Handler, RequestError
+from shell.phone_number import canonical_phone
+from sync.messages import utc_text
+
+SOCKET: Final = "control.sock"
+ASK_WITHIN_S: Final = 20.0  # for the tool: longer than everything below together
+_TAKEN_WITHIN_S: Final = 5.0  # until the deciding thread gets to it
+_DONE_WITHIN_S: Final = 5.0  # a disk that is slower than this is broken
+_LOOK_EVERY_S: Final = 0.1
+
+T = TypeVar("T")
+Text = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$"),
+]
+
+
+class WalkInRequest(BaseModel):
+    """``{"do": "walkin_issue", …}``: whom to register. ``unit`` is a name of the directory, or its index."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    do: Literal["walkin_issue"]
+    category: str
+    unit: Annotated[str, StringConstraints(strip_whitespace=True, max_length=60)] | int
+    by: Text
+    reason: Text
+    phone: Annotated[str, StringConstraints(max_length=40)] | None = None
+    stay_minutes: Annotated[int, Field(ge=1, le=24 * 60)] | None = None
+    dry_run: bool = False
+
+    @field_validator("category")
+    @classmethod
+    def _walks_in(cls, code: str) -> str:
+        words = sorted(category.code for category in CATEGORIES)
+        if code not in words:
+            raise ValueError(f"write one of {', '.join(words)}")
+        return code
+
+    @field_validator("phone")
+    @classmethod
+    def _one_spelling(cls, phone: str | None) -> str | None:
+        return None if phone is None else canonical_phone(phone)
+
+    def to_domain(self, units: Mapping[int, str]) -> Order:
+        """The order; raises ``RequestError`` for a unit that the directory does not know."""
+        return Order(
+            category=Category.from_code(self.category),
+            unit=find_unit(self.unit, units),
+            by=self.by,
+            reason=self.reason,
+            phone=self.phone,
+            stay_minutes=self.stay_minutes,
+        )
+
+
+def find_unit(asked: str | int, units: Mapping[int, str]) -> int:
+    """The index of a unit that is given by its name, or by its index; raises ``RequestError``."""
+    named = [index for index, name in units.items() if name == asked]
+    if len(named) == 1:
+        return named[0]
+    if named:
+        indexes = ", ".join(map(str, sorted(named)))
+        raise RequestError("bad_request", f"unit: {len(named)} units have this name; write one of {indexes}")
+    if str(asked).isdecimal() and int(asked) in units:
+        return int(asked)
+    raise RequestError(
+        "bad_request", "unit: the directory of this gate (units.json) has no such name or index"
+    )
+
+
+class DecidingThread:
+    """The way from other threads to the deciding one.
+
+    Args:
+        put: Takes an input for it.
+    """
+
+    def __init__(self, put: Callable[[Asked], None]) -> None:
+        self._put, self._closing = put, threading.Event()
+
+    def do(self, work: Callable[[], T]) -> T:
+        """What ``work`` returns or raises there; raises ``RequestError`` when it does not get to it."""
+        asked = Asked(work)
+        self._put(asked)
+        looks = int((_TAKEN_WITHIN_S + _DONE_WITHIN_S) / _LOOK_EVERY_S)
+        for look in range(looks):
+            try:
+                done: T = asked.answer.result(_LOOK_EVERY_S)
+            except TimeoutError:
+                if asked.answer.done():
+                    raise
+                late = look * _LOOK_EVERY_S >= _TAKEN_WITHIN_S or self._closing.is_set()
+                if late and asked.answer.cancel():
+                    raise RequestError("busy", "the gate did not get to it; nothing was done") from None
+            else:
+                return done
+        raise RequestError("no_answer", "the gate began and did not end it; its record says what was done")
+
+    def close(self) -> None:
+        """Nobody takes inputs from now on: give up what waits."""
+        self._closing.set()
+
+
+def handlers(walk_ins: WalkIns, thread: DecidingThread, units: Mapping[int, str]) -> dict[str, Handler]:
+    """What each ``do`` does."""
+
+    def walkin_issue(content: Mapping[str, Any]) -> Mapping[str, Any]:
+        try:
+            request = WalkInRequest.model_validate(dict(content), strict=True)
+        except ValidationError as error:
+            raise RequestError("bad_request", _problems(error)) from None
+        order = request.to_domain(units)
+        try:
+            issued = thread.do(partial(walk_ins.issue, order, dry_run=request.dry_run))
+        except WalkInRefusedError as error:
+            raise RequestError(error.code, error.problem, next=error.next_step) from error
+        return _as_answer(issued, order, units)
+
+    return {"walkin_issue": walkin_issue}
+
+
+def _problems(error: ValidationError) -> str:
+    """What is wrong with which field; never what was written there, which may be a phone number."""
+    return "; ".join(
+        f"{'.'.join(map(str, one['loc'][:1]))}: {one['msg'].removeprefix('Value error, ')}"
+        for one in error.errors(include_input=False, include_url=False)
+    )
+
+
+def _as_answer(issued: Issued, order: Order, units: Mapping[int, str]) -> dict[str, Any]:
+    claims, rule = issued.claims, rule_of_claim(issued.claims.stay)
+    return {
+        "pass_id": claims.pass_id,
+        "category": claims.category.code,
+        "colour": claims.category.colour.value,
+        "unit": claims.unit,
+        "room": units[claims.unit],
+        "gates": [number for number in range(GATES_MAX) if claims.allows_gate(number)],
+        "issued_at": _moment(claims.not_before),
+        "expires_at": _moment(claims.expires_at),
+        "stay_minutes": rule.minutes,
+        "leave_by": f"{rule.leave_by:%H:%M}" if rule.leave_by else None,
+        "phone_last4": order.phone_last4,
+        "by": order.by,
+        "reason": order.reason,
+        "certificate_until": utc_text(issued.delegation.not_after),
+        "text": issued.text or None,
+    }
+
+
+def _moment(unix: int) -> str:
+    return utc_text(datetime.fromtimestamp(unix, UTC))

@@ -1,0 +1,247 @@
+"""Walk-in passes: a guard registers who comes, and the gate itself signs a short BLUE pass, with or without the centre.
+
+The deciding thread issues, so a registration is one input among others. Its row is durable before the pass exists;
+whoever asks gets the pass or a refusal, and after a lost answer the row says that a pass was made which nobody used.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from edge.config import GateConfig
+from edge.gate_key import GateKey, GateKeyError, NoGateKeyError, load_gate_key
+from edge.journal import JournalError
+from edge.standing import Registration, Standings
+from passes.check import Verified
+from passes.claims import Claims
+from passes.decide import Grant, Ignore, LaneFacts, Policy, decide
+from passes.gp1 import STATIC_BYTES_MAX, Algorithm, protected_header, to_text
+from passes.keys import KeyTable
+from passes.stay import StayRule, claim_of_rule, due_at, rule_of_claim
+from passes.vocabulary import Category, ClockTrust, Direction, PassId, PersonId, Reason
+from passes.walkin import PASS_LIFE_MAX, STATUS_INDEX, Delegation, seal_walk_in
+from passes.words import REASONS, for_category
+from shell.clock import Clock
+from shell.logs import get_logger
+
+log = get_logger("walkin")
+
+LEAST_LEFT: Final = timedelta(minutes=1)  # a pass of seconds would only end in a quarrel
+_BOTH_WAYS: Final = 3
+_BY_HAND: Final = "Until then open by key or button, and write the visitor down by hand"
+
+
+class WalkInRefusedError(Exception):
+    """No pass. ``code`` is stable; ``problem`` says why, ``next_step`` what the guard does now."""
+
+    def __init__(self, code: str, problem: str, next_step: str) -> None:
+        super().__init__(f"{problem}. {next_step}")
+        self.code, self.problem, self.next_step = code, problem, next_step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """Whom a guard registers. ``phone`` is canonical; ``stay_minutes`` may only shorten the site's rule."""
+
+    category: Category
+    unit: int
+    by: str
+    reason: str
+    phone: str | None = None
+    stay_minutes: int | None = None
+
+    @property
+    def phone_last4(self) -> str | None:
+        """All of the number that is kept."""
+        return self.phone[-4:] if self.phone else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issued:
+    """A pass and its registration; ``text`` is empty when this was only asked for, ``dry_run``."""
+
+    claims: Claims
+    text: str
+    delegation: Delegation
+
+
+class WalkIns:
+    """Issues the walk-in passes of one gate. The deciding thread owns it.
+
+    Args:
+        config: The gate.
+        keys: The keys in force, this gate's own with its delegation among them while a certificate holds.
+        standings: Where people are looked up and registrations recorded.
+        clock: Time.
+        random_bytes: Unpredictable bytes, such as ``os.urandom``.
+        recorded: Called after a row was recorded, to wake the uplink.
+    """
+
+    def __init__(
+        self,
+        config: GateConfig,
+        *,
+        keys: Callable[[], KeyTable],
+        standings: Standings,
+        clock: Clock,
+        random_bytes: Callable[[int], bytes],
+        recorded: Callable[[], None],
+    ) -> None:
+        self._config, self._keys, self._standings = config, keys, standings
+        self._clock, self._random_bytes, self._recorded = clock, random_bytes, recorded
+        self._policy: Policy = config.to_policy()
+
+    def issue(self, order: Order, *, dry_run: bool = False) -> Issued:
+        """Register a visitor and sign the pass; with ``dry_run`` only say whether that would be done.
+
+        Raises:
+            WalkInRefusedError: There is no pass, and nothing was recorded.
+        """
+        now = self._clock.now()
+        if self._clock.trust() is ClockTrust.UNTRUSTED:
+            fact = REASONS[Reason.CLOCK_UNTRUSTED].fact
+            raise WalkInRefusedError(
+                Reason.CLOCK_UNTRUSTED.value,
+                f"{fact.zh} {fact.en}",
+                f"Set the clock of this box, or let it reach its time server. {_BY_HAND}",
+            )
+        key, delegation = self._authority(now)
+        if order.category not in delegation.categories:
+            allowed = ", ".join(sorted(category.code for category in delegation.categories))
+            raise WalkInRefusedError(
+                "category_not_delegated",
+                f"The centre does not let this gate register {for_category(order.category.code).en}",
+                f"It may register: {allowed}. More at the centre, with: postern-controller gate enroll",
+            )
+        claims = self._claims(order, key, delegation, now)
+        self._demand_good_standing(claims, key, now)
+        breach = delegation.breach(claims)
+        assert breach is None, breach
+        if dry_run:
+            return Issued(claims=claims, text="", delegation=delegation)
+        registration = Registration(by=order.by, reason=order.reason, phone_last4=order.phone_last4)
+        try:
+            self._standings.record_registration(claims, registration)
+        except JournalError as error:
+            log.error("registration was not recorded", error=str(error))
+            raise WalkInRefusedError(
+                "not_recorded",
+                "The gate's journal cannot be written, and without a record there is no pass",
+                f"Free the gate's disk, or call the installer. {_BY_HAND}",
+            ) from error
+        self._recorded()
+        sealed = seal_walk_in(claims, delegation, algorithm=Algorithm.ED25519, kid=key.kid, sign=key.sign)
+        assert len(sealed) <= STATIC_BYTES_MAX
+        return Issued(claims=claims, text=to_text(sealed), delegation=delegation)
+
+    def _authority(self, now: datetime) -> tuple[GateKey, Delegation]:
+        """The gate's key and what the centre lets it sign now."""
+        gate = self._config.gate
+        try:
+            key = load_gate_key(gate.data_dir)
+        except NoGateKeyError as error:
+            raise WalkInRefusedError(
+                "not_enrolled", "This gate has no key of its own", "Run: postern-edge enroll"
+            ) from error
+        except GateKeyError as error:
+            raise WalkInRefusedError(
+                "gate_key_unusable", "The gate's own key cannot be used", str(error)
+            ) from error
+        trusted = self._keys().find(protected_header(Algorithm.ED25519, key.kid))
+        if trusted is None or trusted.public != key.public or trusted.delegation is None:
+            raise WalkInRefusedError(
+                "no_certificate",
+                "The centre has not let this gate register visitors, or its bundle has not come yet",
+                f"Approve key {key.kid.hex()} there; postern-edge enroll prints the command. {_BY_HAND}",
+            )
+        delegation = trusted.delegation
+        if delegation.gate != gate.number:
+            raise WalkInRefusedError(
+                "no_certificate",
+                f"The centre approved this key for gate {delegation.gate}, and this is gate {gate.number}",
+                "Withdraw it there and approve it with the right number",
+            )
+        if now < delegation.not_before:
+            raise WalkInRefusedError(
+                "certificate_not_yet",
+                f"The certificate of this gate begins at {self._local(delegation.not_before)}",
+                f"Compare the clocks of gate and centre. {_BY_HAND}",
+            )
+        if now >= delegation.not_after - LEAST_LEFT:
+            raise WalkInRefusedError(
+                "certificate_expired",
+                f"The certificate of this gate ends at {self._local(delegation.not_after)}",
+                "The centre renews it as soon as this gate reaches it, or carry a bundle here: postern-edge"
+                f" bundle import. {_BY_HAND}",
+            )
+        return key, delegation
+
+    def _claims(self, order: Order, key: GateKey, delegation: Delegation, now: datetime) -> Claims:
+        gate, stay = self._config.gate, self._stay(order)
+        person = key.pseudonym(order.phone) if order.phone else PersonId(self._random_bytes(8).hex())
+        not_before = int(now.timestamp())
+        ends = [now + PASS_LIFE_MAX, delegation.not_after]
+        stay_end = due_at(rule_of_claim(stay), entered_at=now, zone=self._policy.zone, pass_end=None)
+        if stay_end is not None and stay_end > now:  # one that is past refuses with its own words
+            ends.append(stay_end)
+        return Claims(
+            pass_id=PassId(self._random_bytes(8).hex()),
+            person=person,
+            site=gate.site,
+            category=order.category,
+            unit=order.unit,
+            purpose=0,
+            gates=1 << gate.number,
+            directions=_BOTH_WAYS,
+            entries=1,
+            stay=stay,
+            status=STATUS_INDEX,
+            flags=0,  # the guard who would confirm it is the one who asks for it
+            not_before=not_before,
+            expires_at=max(int(min(ends).timestamp()), not_before + 1),
+            issued_at=not_before,
+        )
+
+    def _stay(self, order: Order) -> int:
+        rule = self._config.stay.rule(order.category)
+        if order.stay_minutes is None:
+            return claim_of_rule(rule)
+        if rule.minutes is not None and order.stay_minutes > rule.minutes:
+            raise WalkInRefusedError(
+                "stay_too_long",
+                f"{for_category(order.category.code).en} stays at most {rule.minutes} minutes here",
+                "Leave --stay out, or ask for less",
+            )
+        try:
+            return claim_of_rule(StayRule(minutes=order.stay_minutes, leave_by=rule.leave_by))
+        except ValueError as error:
+            raise WalkInRefusedError(
+                "stay_too_long", str(error), "Leave --stay out, or ask for less"
+            ) from None
+
+    def _demand_good_standing(self, claims: Claims, key: GateKey, now: datetime) -> None:
+        """Refuse whom the entry would refuse: a person who is RED, or inside already."""
+        try:
+            standing = self._standings.of(claims, now, key.kid)
+        except JournalError as error:
+            log.error("standing cannot be read", error=str(error))
+            raise _by_reason(Reason.INTERNAL_ERROR) from error
+        gate = self._config.gate
+        lane = LaneFacts(site=gate.site, gate=gate.number, direction=Direction.ENTRY)
+        scan, confirmed = Verified(claims, None, key.kid), replace(standing, confirmed=True)
+        answer = decide(scan, confirmed, lane, self._policy, now=now, trust=ClockTrust.TRUSTED)
+        assert not isinstance(answer, Ignore)
+        if not isinstance(answer, Grant):
+            raise _by_reason(answer.reason)
+
+    def _local(self, moment: datetime) -> str:
+        return f"{moment.astimezone(self._policy.zone):%Y-%m-%d %H:%M}"
+
+
+def _by_reason(reason: Reason) -> WalkInRefusedError:
+    """The refusal in the words that the kiosk has for the same reason at the entry."""
+    words = REASONS[reason]
+    return WalkInRefusedError(
+        reason.value, f"{words.fact.zh} {words.fact.en}", f"{words.guard.zh} {words.guard.en}"
+    )

@@ -1,0 +1,199 @@
+"""``postern-edge walkin``: the guard's way to a walk-in pass. The running gate issues it; this asks and draws."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Final
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import typer
+import zxingcpp
+
+from edge.command import (
+    DEFAULT_CONFIG,
+    ConfigOption,
+    DryRunOption,
+    Exit,
+    JsonOption,
+    failure,
+    put_facts,
+    put_json,
+    say,
+)
+from edge.config import load_config
+from edge.control import ASK_WITHIN_S, SOCKET
+from passes.walkin import CATEGORIES
+from passes.words import for_category
+from shell.control import ControlError, NoAnswerError, NotAllowedError, NotRunningError, RefusedError, ask
+from shell.pass_picture import PassPicture, Surface, picture_of
+from shell.settings import SettingsError
+
+_WORDS: Final = ", ".join(sorted(category.code for category in CATEGORIES))
+_USAGE_CODES: Final = frozenset({"bad_request"})
+_OVER_THERE: Final = (
+    "It may have been issued; its registration is in the record, and a pass that nobody has stays unused"
+)
+
+walkin_app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    help="Walk-in passes, which the running gate issues itself, with or without the centre.\n\n"
+    "Examples:\n\n"
+    "    postern-edge walkin issue --category food --unit 3-1202 --by 王强 --reason 已致电业主 --config gate.toml\n\n"
+    "    postern-edge walkin issue --category courier --unit 3-1202 --phone 13800138001 --by 王强 --reason 已致电业主 "
+    "--out slip.svg",
+)
+
+
+@walkin_app.callback()
+def _walkin() -> None:
+    """Make each command a word of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Out:
+    """Where the slip goes; its kind is told by the ending."""
+
+    path: Path
+    force: bool
+
+    def check(self) -> None:
+        if self.path.suffix not in {".svg", ".png", ".txt"}:
+            raise failure(f"--out {self.path}: end it in .svg, .png or .txt", Exit.USAGE)
+        if not self.path.parent.is_dir():
+            raise failure(f"--out {self.path}: there is no folder {self.path.parent}", Exit.USAGE)
+        if self.path.exists() and not self.force:
+            raise failure(
+                f"{self.path} exists already and was left as it is; replace it with --force", Exit.UNSAFE
+            )
+
+    def write(self, text: str, picture: PassPicture) -> None:
+        match self.path.suffix:
+            case ".svg":
+                data = picture.svg().encode()
+            case ".png":
+                data = picture.png()
+            case _:
+                data = f"{text}\n".encode()
+        flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if self.force else os.O_EXCL)
+        with open(os.open(self.path, flags, 0o600), "wb") as file:  # noqa: PTH123
+            file.write(data)
+
+
+@walkin_app.command()
+def issue(
+    *,
+    category: Annotated[str, typer.Option(help=f"Who comes: {_WORDS}.")],
+    unit: Annotated[str, typer.Option(help="The unit visited, by its name or index in units.json.")],
+    by: Annotated[str, typer.Option(help="The guard who registers; kept in the record.")],
+    reason: Annotated[str, typer.Option(help="Why, such as who was called; kept in the record.")],
+    phone: Annotated[
+        str | None, typer.Option(help="The visitor's number; its last four digits are kept.")
+    ] = None,
+    stay: Annotated[int | None, typer.Option(help="Minutes: a shorter stay than the site's rule.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the slip as .svg, .png or .txt.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing --out file.")] = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,
+    dry_run: DryRunOption = False,
+) -> None:
+    """Register a visitor and print a pass for one entry at this gate.
+
+    Ends with 0 when the pass is issued, 1 when the gate refuses it, 2 for wrong usage, 3 when no gate runs or answers,
+    4 when a file would be replaced or the gate belongs to another user.
+
+    Example: postern-edge walkin issue --category food --unit 3-1202 --by 王强 --reason 已致电业主 --out slip.svg
+    """
+    target = _Out(out, force) if out else None
+    if target is not None:
+        target.check()
+    try:
+        gate = load_config(config).gate
+    except SettingsError as error:
+        raise failure(error, Exit.USAGE) from None
+    request: dict[str, Any] = {
+        "do": "walkin_issue",
+        "category": category,
+        "unit": unit,
+        "by": by,
+        "reason": reason,
+        "dry_run": dry_run,
+    }
+    optional = {"phone": phone, "stay_minutes": stay}
+    request |= {name: value for name, value in optional.items() if value is not None}
+    answer = _ask(gate.data_dir / SOCKET, request, as_json=as_json)
+    zone = ZoneInfo(gate.zone)
+    if dry_run:
+        say("The gate would issue this pass. Nothing was done.")
+    else:
+        _hand_out(answer["text"], target, zone, on_screen=target is None and not as_json)
+    if as_json:
+        put_json(answer)
+        return
+    put_facts(_facts(answer, zone))
+
+
+def _ask(path: Path, request: dict[str, Any], *, as_json: bool) -> dict[str, Any]:
+    try:
+        return ask(path, request, within_s=ASK_WITHIN_S)
+    except RefusedError as error:
+        next_step = str(error.details.get("next", ""))
+        if as_json:
+            put_json({"error": error.code, "problem": str(error), "next": next_step or None})
+        code = Exit.USAGE if error.code in _USAGE_CODES else Exit.FAILED
+        raise failure(f"No pass ({error.code}): {error}. {next_step}".strip(), code) from None
+    except NotRunningError:
+        raise failure(
+            f"No gate runs here (nothing listens at {path}). Start it with: postern-edge run",
+            Exit.UNREACHABLE,
+        ) from None
+    except NoAnswerError as error:
+        raise failure(f"{error}. {_OVER_THERE}", Exit.UNREACHABLE) from None
+    except NotAllowedError as error:
+        raise failure(error, Exit.UNSAFE) from None
+    except ControlError as error:
+        raise failure(error, Exit.FAILED) from None
+
+
+def _hand_out(text: str, target: _Out | None, zone: ZoneInfo, *, on_screen: bool) -> None:
+    surface = Surface.PAPER if target else Surface.SCREEN
+    picture = picture_of(text, encode=_encode, zone=zone, surface=surface)
+    if target is not None:
+        try:
+            target.write(text, picture)
+        except OSError as error:
+            typer.echo(text)  # the registration stands: the pass must not be lost with the file
+            raise failure(
+                f"{target.path} cannot be written ({error.strerror}). The pass was issued: its text is above",
+                Exit.FAILED,
+            ) from None
+        say(f"Written: {target.path}")
+    if on_screen:
+        typer.echo(picture.terminal(), nl=False, color=True)
+
+
+def _encode(text: str, level: str) -> Iterable[Iterable[int]]:
+    """The QR code by the library that reads them here; of these characters it makes one alphanumeric segment."""
+    code = zxingcpp.create_barcode(text, zxingcpp.BarcodeFormat.QRCode, ec_level=level.upper())
+    dark: Iterable[Iterable[int]] = np.asarray(code.to_image(scale=1, add_quiet_zones=False)) == 0
+    return dark
+
+
+def _facts(answer: dict[str, Any], zone: ZoneInfo) -> dict[str, str]:
+    words = for_category(answer["category"])
+    stay = f"{answer['stay_minutes']} minutes after entry" if answer["stay_minutes"] else ""
+    leave_by = f"until {answer['leave_by']}" if answer["leave_by"] else ""
+    facts = {
+        "pass": answer["pass_id"],
+        "category": f"{words.zh} {words.en}",
+        "unit": answer["room"],
+        "gate": ", ".join(map(str, answer["gates"])),
+        "valid until": f"{datetime.fromisoformat(answer['expires_at']).astimezone(zone):%Y-%m-%d %H:%M}",
+        "stay": ", ".join(filter(None, (stay, leave_by))),
+        "phone": f"…{answer['phone_last4']}" if answer["phone_last4"] else "none",
+        "registered": f"{answer['by']}: {answer['reason']}",
+    }
+    return facts | ({"text": answer["text"]} if answer["text"] else {})
