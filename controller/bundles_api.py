@@ -1,9 +1,10 @@
 """``/api/v1``: taking passes back, and the newest bundle as a file for gates without a network."""
 
-from typing import Annotated, Final
+from collections.abc import Callable
+from typing import Annotated, Final, Self
 
 from fastapi import APIRouter, HTTPException, Request, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints, model_validator
 
 from controller.api import BODY_BYTES_MAX
 from controller.bundles import BundlePublisher
@@ -27,10 +28,20 @@ class RevokeRequest(BaseModel):
 
 
 class BeforeRequest(RevokeRequest):
-    """Body of ``POST /api/v1/sites/{site}/refuse-before``; ``key`` is a person or an issuer key's id."""
+    """Body of ``POST /api/v1/sites/{site}/refuse-before``.
 
-    key: Key
+    ``key`` is a person or an issuer key's id; ``pass_id`` stands for the person who holds that pass.
+    """
+
+    key: Key | None = None
+    pass_id: Hex16 | None = None
     before: AwareDatetime
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.key is None) == (self.pass_id is None):
+            raise ValueError("name either key or pass_id")
+        return self
 
 
 class RevokedAnswer(BaseModel):
@@ -42,13 +53,20 @@ class RevokedAnswer(BaseModel):
     reason: str
 
 
-def bundles_router(*, token: str, withdrawals: Withdrawals, publisher: BundlePublisher) -> APIRouter:
+def bundles_router(
+    *,
+    token: str,
+    withdrawals: Withdrawals,
+    publisher: BundlePublisher,
+    holder: Callable[[int, str], str | None] = lambda _site, _pass_id: None,
+) -> APIRouter:
     """The routes.
 
     Args:
         token: What callers must send as ``Authorization: Bearer …``.
         withdrawals: Takes passes back.
         publisher: Has the newest bundle of each site.
+        holder: Who holds a pass, by site and pass; None when nobody knows.
     """
 
     def look(request: Request) -> None:
@@ -69,10 +87,11 @@ def bundles_router(*, token: str, withdrawals: Withdrawals, publisher: BundlePub
     def refuse_before(site: int, wanted: BeforeRequest) -> dict[str, str]:
         """Refuse everything of a person or an issuer key that was issued before a moment."""
         _known(publisher, site)
-        moment = withdrawals.refuse_before(
-            site, wanted.key, wanted.before, by=wanted.by, reason=wanted.reason
-        )
-        return {"key": wanted.key, "before": utc_text(moment)}
+        key = wanted.key or holder(site, wanted.pass_id or "")
+        if key is None:
+            raise HTTPException(404, "this centre knows no such pass, or not whose it is")
+        moment = withdrawals.refuse_before(site, key, wanted.before, by=wanted.by, reason=wanted.reason)
+        return {"key": key, "before": utc_text(moment)}
 
     @router.get("/sites/{site}/bundle")
     def newest(site: int) -> Response:

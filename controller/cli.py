@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from controller import gate_cli, keys_cli, pass_cli
+from controller import before_cli, gate_cli, keys_cli, pass_cli
 from controller.command import Exit, failure, say
 from controller.config import load_centre
 from controller.daemon import CentreDaemon
@@ -30,6 +30,7 @@ app = typer.Typer(
     "    postern-controller run --config demo/centre.toml",
 )
 app.add_typer(pass_cli.app, name="pass")
+keys_cli.site_app.command(name="refuse-before")(before_cli.refuse_before)
 app.add_typer(keys_cli.site_app, name="site")
 app.add_typer(gate_cli.app, name="gate")
 

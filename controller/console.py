@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Table, func, select
 
 from controller import schema
 from controller.config import CentreConfig
@@ -104,10 +104,11 @@ class Console:
             )
 
     def _inside(self, connection: Connection) -> tuple[InsideRow, ...]:
-        visit, person = schema.visit, schema.person
+        visit, person, registered = schema.visit, schema.person, schema.registration
         rows = connection.execute(
-            select(visit, person.c.shown_name)
+            select(visit, person.c.shown_name, registered.c.phone_last4)
             .outerjoin(person, (person.c.site == visit.c.site) & (person.c.person == visit.c.person))
+            .outerjoin(registered, _registered(visit))
             .where(visit.c.state == "inside")
             .order_by(visit.c.entered_at.desc())
             .limit(ROWS_MAX)
@@ -116,6 +117,7 @@ class Console:
             InsideRow(
                 category=row.category or "",
                 person=row.shown_name,
+                last4=row.phone_last4,
                 room=self._room(row),
                 gate=self._gate_name(row.site, row.entry_gate),
                 entered_at=row.entered_at,
@@ -126,6 +128,7 @@ class Console:
 
     def _overstays(self, connection: Connection) -> tuple[OverstayRow, ...]:
         visit, person, incident, alert = schema.visit, schema.person, schema.incident, schema.alert
+        registered = schema.registration
         newest = (
             select(alert.c.state)
             .where(alert.c.incident_id == incident.c.id, alert.c.state != "cancelled")
@@ -142,10 +145,12 @@ class Console:
                 visit.c.unit,
                 visit.c.entry_gate,
                 person.c.shown_name,
+                registered.c.phone_last4,
                 newest.label("sms"),
             )
             .join(visit, visit.c.incident_id == incident.c.id)
             .outerjoin(person, (person.c.site == visit.c.site) & (person.c.person == visit.c.person))
+            .outerjoin(registered, _registered(visit))
             .where(incident.c.state == "open")
             .order_by(incident.c.due_at)
             .limit(ROWS_MAX)
@@ -156,6 +161,7 @@ class Console:
                 since=row.due_at,
                 category=row.category or "",
                 person=row.shown_name,
+                last4=row.phone_last4,
                 room=self._room(row),
                 gate=self._gate_name(row.site, row.entry_gate),
                 sms=_SMS_STATES[row.sms] if row.sms else None,
@@ -226,6 +232,12 @@ class Console:
     def _gate_name(self, site: int, gate: str) -> str:
         known = self._config.sites.get(site)
         return known.gate_names.get(gate, gate) if known else gate
+
+
+def _registered(visit: Table) -> ColumnElement[bool]:
+    """The registration of a walk-in: it names the pass, which no centre issued."""
+    held = schema.registration.c
+    return (held.site == visit.c.site) & (held.pass_id == visit.c.pass_id)
 
 
 def _count(connection: Connection, statement: Any) -> int:

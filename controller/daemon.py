@@ -4,13 +4,14 @@ import secrets
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from random import Random
 from typing import Final
 
 from fastapi import APIRouter
 from sqlalchemy import func, select
 
-from controller import schema
+from controller import registrations, schema
 from controller.alerts import AlertOutbox
 from controller.api import api_router
 from controller.bundles import BundlePublisher, SiteSigner, load_signer
@@ -103,7 +104,14 @@ class CentreDaemon:
             routers = self._phone_routers(issuers, token)
             if token is not None:
                 withdrawals = Withdrawals(self._store, self._clock, self._bundles.wake.set)
-                routers.append(bundles_router(token=token, withdrawals=withdrawals, publisher=self._bundles))
+                routers.append(
+                    bundles_router(
+                        token=token,
+                        withdrawals=withdrawals,
+                        publisher=self._bundles,
+                        holder=partial(registrations.holder_of, self._store),
+                    )
+                )
                 keys = KeysInForce(
                     config=config,
                     issuers=issuers,

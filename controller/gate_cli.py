@@ -22,6 +22,7 @@ from controller.command import (
     say,
 )
 from controller.config import load_centre
+from controller.keys_cli import SiteOption, number_of
 from passes.keys import key_id
 from passes.vocabulary import GATES_MAX, Category
 from passes.walkin import CATEGORIES
@@ -37,8 +38,6 @@ app = typer.Typer(
     "    postern-controller gate list --config demo/centre.toml\n\n"
     "    postern-controller gate withdraw 1a2b3c4d --by 王芳 --reason stolen --config demo/centre.toml",
 )
-
-SiteOption = Annotated[int | None, typer.Option("--site", help="The site, where the centre has several.")]
 
 
 @app.command()
@@ -161,10 +160,7 @@ def _public(text: str) -> bytes:
 def _ask(config: Path, site: int | None, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
     try:
         settings = load_centre(config)
-        alone = next(iter(settings.sites)) if len(settings.sites) == 1 else None
-        number = alone if site is None else site
-        if number not in settings.sites:
-            raise failure(f"--site: name one of {', '.join(map(str, settings.sites))}", Exit.USAGE)
+        number = number_of(settings, site)
         with RunningCentre(settings) as centre:
             where = f"/sites/{number}/gate-keys{path}"
             found: dict[str, Any] = centre.get(where) if body is None else centre.post(where, body)

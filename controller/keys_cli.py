@@ -326,14 +326,18 @@ def _put(held: KeySetFile, *, published: bool, as_json: bool, planned: Change | 
         typer.echo(f"site {held.site}: key set {held.seq} is in force")
 
 
+def number_of(settings: CentreConfig, site: int | None) -> int:
+    """The site that a command is about: the one that was named, or the only one of this centre."""
+    number = site if site is not None else next(iter(settings.sites)) if len(settings.sites) == 1 else None
+    if number not in settings.sites:
+        raise failure(f"--site: name one of {', '.join(map(str, settings.sites))}", Exit.USAGE)
+    return number
+
+
 def _open(config: Path, site: int | None, root: Path | None, *, write: bool = False) -> _Site:
     try:
         settings = load_centre(config)
-        number = (
-            site if site is not None else next(iter(settings.sites)) if len(settings.sites) == 1 else None
-        )
-        if number not in settings.sites:
-            raise failure(f"--site: name one of {', '.join(map(str, settings.sites))}", Exit.USAGE)
+        number = number_of(settings, site)
         keyset = settings.sites[number].keyset
         files = KeyFiles(number, settings.keys_dir, keyset, root or settings.keys_dir / ROOT_FILE)
         return _Site(settings, files, files.newest(load_key_set(keyset, number), write=write))

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from sqlalchemy import ColumnElement, Connection, select
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 
-from controller import overstay, schema
+from controller import overstay, registrations, schema
 from controller.ledger import Passage
 from controller.reading import kept, passage_of, subject_of
 from controller.refold import chunks, refold
@@ -176,15 +176,27 @@ def _store(
         held[row.seq] = values
         if passage is not None:
             passages.append(passage)
-        elif row.event.kind == Kind.PASSAGE:
-            _bury_row(connection, stream, row, "a passage whose data cannot be read", received_at)
-        if row.event.kind == Kind.GAP:
-            _read_gap(connection, stream, row.event)
+        why = _heed(connection, stream, row.event, passage)
+        if why is not None:
+            _bury_row(connection, stream, row, why, received_at)
     if new:
         connection.execute(schema.event.insert(), new)
     for first, last in _runs(known):
         note_gap(connection, stream, first, last, "known")
     return passages
+
+
+def _heed(connection: Connection, stream: Stream, event: Event, passage: Passage | None) -> str | None:
+    """Do what an event asks for beside being kept; what is wrong with it, or None."""
+    match event.kind:
+        case Kind.PASSAGE if passage is None:
+            return "a passage whose data cannot be read"
+        case Kind.REGISTRATION:
+            taken = registrations.remember(connection, site=stream.site, gate=stream.gate, event=event)
+            return None if taken else "a registration whose data cannot be read"
+        case Kind.GAP:
+            _read_gap(connection, stream, event)
+    return None
 
 
 def _known_elsewhere(connection: Connection, stream: Stream, ids: Sequence[str]) -> set[str]:

@@ -17,10 +17,14 @@ GateState = Literal["online", "stopping", "lost", "unheard"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InsideRow:
-    """One open visit; ``person`` is a masked label, ``due_at`` None for those without a limit."""
+    """One open visit; ``person`` is a masked label, ``due_at`` None for those without a limit.
+
+    ``last4`` is of the phone of somebody whom a guard registered, and whose name nobody knows.
+    """
 
     category: str
     person: str | None
+    last4: str | None = None
     room: str | None
     gate: str
     entered_at: datetime
@@ -35,6 +39,7 @@ class OverstayRow:
     since: datetime
     category: str
     person: str | None
+    last4: str | None = None
     room: str | None
     gate: str
     sms: SmsState | None

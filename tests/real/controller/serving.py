@@ -1,8 +1,10 @@
 """The centre's interface on a socket, with a demo folder whose centre.toml names that socket's port."""
 
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,9 @@ from controller.gate_api import gate_router
 from controller.gate_keys import GateKeys
 from controller.issuer_keys import load_key_set
 from controller.keys_api import KeysInForce, keys_router
+from controller.phone.enrolment import Enrolment
+from controller.phone.routers import phone_routers
+from controller.registrations import holder_of
 from controller.web.app import create_console
 from controller.withdrawals import Withdrawals
 from shell.pages.server import PageServer
@@ -56,8 +61,8 @@ class Served:
 
 
 @contextmanager
-def served_at(folder: Path) -> Iterator[Served]:
-    with demo_at(folder) as demo:
+def served_at(folder: Path, *, public_url: str | None = None) -> Iterator[Served]:
+    with demo_at(folder, public_url=public_url) as demo:
         config, store, clock = demo.config, demo.centre.store, demo.centre.clock
         site = config.sites[SITE]
         signer = load_signer(config.keys_dir, site.keyset, load_key_set(site.keyset, SITE))
@@ -72,6 +77,7 @@ def served_at(folder: Path) -> Iterator[Served]:
                 token=token,
                 withdrawals=Withdrawals(store, clock, publisher.wake.set),
                 publisher=publisher,
+                holder=partial(holder_of, store),
             ),
             keys_router(
                 token=token,
@@ -85,6 +91,10 @@ def served_at(folder: Path) -> Iterator[Served]:
             ),
             gate_router(token=token, gates=gates),
         ]
+        enrolment = Enrolment(
+            store=store, issuers={SITE: demo.issuer}, clock=clock, random_bytes=secrets.token_bytes
+        )
+        routers += phone_routers(enrolment, clock=clock, config=config, token=token)
         console = Console(store=store, clock=clock, config=config, units={})
         server = PageServer(create_console(console, clock=clock, routers=routers), port=0, setting="none")
         server.start()
