@@ -4,7 +4,7 @@ import hmac
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.routing import APIRoute
@@ -16,18 +16,24 @@ from pydantic import (
     PlainSerializer,
     StringConstraints,
     field_validator,
+    model_validator,
 )
 
 from controller.figures import figures
-from controller.issuing import IssueError, Issuer, Order, StandingError
+from controller.hours import TEXT_MAX, HoursError, read_hours
+from controller.issuing import IssueError, Issuer, KeyLevel, Order, StandingError
 from controller.pass_records import find_pass
 from controller.store import Store
+from passes.schedule import WINDOWS_MAX
 from passes.vocabulary import Category
 from shell.clock import Clock
 from sync.messages import Hex16, utc_text
 
 BODY_BYTES_MAX: Final = 16 * 1024
 VALID_MINUTES_MAX: Final = 90 * 24 * 60
+
+Window = Annotated[str, StringConstraints(max_length=TEXT_MAX)]
+Level = Annotated[int, Field(strict=True, ge=KeyLevel.SOFT, le=KeyLevel.KEPT)]
 
 
 class PassRequest(BaseModel):
@@ -46,6 +52,8 @@ class PassRequest(BaseModel):
     gates: Annotated[list[Annotated[int, Field(strict=True)]], Field(min_length=1, max_length=8)]
     static: Annotated[bool, Field(strict=True)] = False
     site: Annotated[int, Field(strict=True)] | None = None
+    key_level: Level | None = None
+    hours: Annotated[list[Window], Field(min_length=1, max_length=7 * WINDOWS_MAX)] | None = None
 
     @field_validator("category")
     @classmethod
@@ -53,6 +61,22 @@ class PassRequest(BaseModel):
         if code not in {category.code for category in Category}:
             raise ValueError(f"must be one of {', '.join(category.code for category in Category)}")
         return code
+
+    @field_validator("hours")
+    @classmethod
+    def _windows(cls, hours: list[str] | None) -> list[str] | None:
+        if hours is not None:
+            try:
+                read_hours(hours)
+            except HoursError as error:
+                raise ValueError(str(error)) from error
+        return hours
+
+    @model_validator(mode="after")
+    def _level_of_a_key(self) -> Self:
+        if self.key_level is not None and self.holder_key is None:
+            raise ValueError("key_level says how holder_key is kept; give both or none")
+        return self
 
     def to_domain(self) -> Order:
         """The order that the issuer checks."""
@@ -67,6 +91,8 @@ class PassRequest(BaseModel):
             stay_minutes=self.stay_minutes,
             holder_key=bytes.fromhex(self.holder_key) if self.holder_key else None,
             static=self.static,
+            key_level=KeyLevel.KEPT if self.key_level is None else KeyLevel(self.key_level),
+            schedule=read_hours(self.hours) if self.hours is not None else None,
         )
 
 
@@ -113,6 +139,7 @@ class PassRecordAnswer(BaseModel):
     unit: int
     purpose: int
     gates: list[int]
+    key_level: int | None = None
     key_id: str
     issued_at: Moment
     expires_at: Moment

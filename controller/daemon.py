@@ -137,7 +137,7 @@ class CentreDaemon:
                     )
                 )
             self._pages = PageServer(
-                create_console(self._console, clock=self._clock, routers=routers),
+                create_console(self._console, clock=self._clock, hosts=config.web_names, routers=routers),
                 host=config.web_host,
                 port=config.web_port,
                 setting="[web] port in centre.toml",

@@ -5,8 +5,9 @@ IssueError            what was asked cannot be issued; names the field and what 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from enum import IntEnum
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
@@ -16,19 +17,39 @@ from controller import people, schema
 from controller.config import SiteConfig
 from controller.issuer_keys import IssuerKey, signing_key
 from controller.store import Store
-from passes.claims import FLAG_GUARD_CONFIRM, STAY_MINUTES_MAX, UNIT_MAX, Claims
-from passes.gp1 import ROTATING_BYTES_MAX, SIGNATURE_BYTES, STATIC_BYTES_MAX, Algorithm, seal, to_text
+from passes.claims import (
+    FLAG_CRITICAL_TAIL,
+    FLAG_GUARD_CONFIRM,
+    STAY_MINUTES_MAX,
+    UNIT_MAX,
+    Claims,
+    ClaimsError,
+)
+from passes.gp1 import Algorithm, seal, to_text
 from passes.keys import KeySetFile
-from passes.stay import StayFacts, StayRule, claim_of_rule, is_red
+from passes.schedule import Schedule
+from passes.stay import MINUTES_WITH_LEAVE_BY_MAX, StayFacts, claim_of_rule, is_red
 from passes.vocabulary import GATES_MAX, Category, ClockTrust, Colour, PassId, PersonId
 from shell.clock import Clock
 
 STATIC_LIFE_MAX: Final = timedelta(hours=12)
+SOFT_LIFE_MAX: Final = timedelta(hours=12)  # a key that can be copied is trusted as long as paper is
 LIFE_MAX: Final = {Colour.BLUE: timedelta(days=7), Colour.GREEN: timedelta(days=90)}
 STATUS_INDEX_BYTES: Final = 2  # the status list has 65,536 places
-_ENVELOPE_BYTES: Final = 6 + SIGNATURE_BYTES  # what the phone adds around the pass
+STATUS_OF_WALK_INS: Final = 0  # gates give it to the passes that they issue; no other pass has it
+_KEY_LEVEL_SHIFT: Final = 4  # flags bits 4 and 5
 _BOTH_WAYS: Final = 3
 _TRIES: Final = 32
+_FIELD_OF_CLAIM: Final = {"expires_at": "valid_minutes", "stay": "stay_minutes", "schedule": "hours"}
+
+
+class KeyLevel(IntEnum):
+    """How well the pass is bound to one phone, as its flags say it (bits 4 and 5)."""
+
+    NONE = 0  # static: whoever holds the paper
+    SOFT = 1  # a key that could be copied by somebody who takes over the page
+    KEPT = 2  # non-extractable, in the browser's store
+    PASSKEY = 3  # enrolled after a passkey login, which does not exist yet: nothing issues it
 
 
 class IssueError(ValueError):
@@ -45,7 +66,11 @@ class StandingError(IssueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """A pass that somebody asks for. ``holder_key`` is None exactly for a static pass (paper, feature phone)."""
+    """A pass that somebody asks for.
+
+    ``holder_key`` is None exactly for a static pass (paper, feature phone), whose ``key_level`` counts for nothing.
+    ``schedule`` is for repeat visitors: when they may enter.
+    """
 
     name: str
     phone: str
@@ -57,6 +82,8 @@ class Order:
     stay_minutes: int | None = None
     holder_key: bytes | None = None
     static: bool = False
+    key_level: KeyLevel = KeyLevel.KEPT
+    schedule: Schedule | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +135,11 @@ class Issuer:
         """Sign with these keys from now on."""
         self._in_force = (tuple(keys), published)
 
+    def check(self, order: Order) -> None:
+        """Judge an order that a phone's key will complete; raises ``IssueError`` when no key could."""
+        _check(order)
+        self._stay(order)
+
     def issue(self, order: Order) -> IssuedPass:
         """Sign one pass and remember it.
 
@@ -119,6 +151,7 @@ class Issuer:
         if self._clock.trust() is ClockTrust.UNTRUSTED:
             raise IssueError("clock", "the centre's clock cannot be trusted; set it before issuing")
         _check(order)
+        _check_holder(order)
         try:
             phone = people.canonical_phone(order.phone)
             shown_name = people.masked_name(order.name)
@@ -146,25 +179,34 @@ class Issuer:
                 purpose=order.purpose,
                 gates=sum(1 << gate for gate in order.gates),
                 directions=_BOTH_WAYS,
-                entries=1 if order.static else 0,
+                entries=1 if _level(order) < KeyLevel.KEPT else 0,
                 stay=stay,
                 status=self._free_status_index(connection, now),
-                flags=FLAG_GUARD_CONFIRM if order.static and self._site.static_needs_guard else 0,
+                flags=self._flags(order),
                 not_before=int(now.timestamp()),
                 expires_at=int((now + order.valid).timestamp()),
                 issued_at=int(now.timestamp()),
                 holder_key=order.holder_key,
+                schedule=order.schedule,
             )
-            sealed = seal(claims, algorithm=Algorithm.ED25519, kid=key.kid, sign=key.sign)
-            assert len(sealed) <= (STATIC_BYTES_MAX if order.static else ROTATING_BYTES_MAX - _ENVELOPE_BYTES)
+            issued = _sealed(claims, key)
             people.remember(
                 connection, site=self._site.id, person=person, shown_name=shown_name, phone=phone, now=now
             )
-            self._remember(connection, claims, key, now, now + order.valid)
-        return IssuedPass(claims, sealed)
+            self._remember(connection, issued.claims, key, now, now + order.valid)
+        return issued
+
+    def _flags(self, order: Order) -> int:
+        flags = _level(order) << _KEY_LEVEL_SHIFT
+        if order.static and self._site.static_needs_guard:
+            flags |= FLAG_GUARD_CONFIRM
+        return flags | FLAG_CRITICAL_TAIL if order.schedule is not None else flags
 
     def _stay(self, order: Order) -> int:
-        """The stay claim: the site's rule, or less; an invitation may also ask for more."""
+        """The stay claim: the site's rule, or fewer minutes of it; an invitation may also ask for more.
+
+        A time to leave by stays in force beside the minutes that were asked for: the earlier ends the stay.
+        """
         if order.category is Category.RESIDENT:
             if order.stay_minutes is not None:
                 raise IssueError("stay_minutes", "a resident's stay has no limit; leave it out")
@@ -172,20 +214,25 @@ class Issuer:
         rule = self._site.stays[order.category]
         if order.stay_minutes is None:
             return claim_of_rule(rule)
-        if rule.minutes is None:
-            raise IssueError(
-                "stay_minutes", f"{order.category.code} leaves by {rule.leave_by:%H:%M} here; leave it out"
-            )
-        if order.stay_minutes > rule.minutes and order.category is not Category.INVITED:
+        longer = rule.minutes is not None and order.stay_minutes > rule.minutes
+        if longer and order.category is not Category.INVITED:
             raise IssueError(
                 "stay_minutes", f"{order.category.code} stays at most {rule.minutes} minutes here"
             )
-        return claim_of_rule(StayRule(minutes=order.stay_minutes))
+        if rule.leave_by is not None and order.stay_minutes > MINUTES_WITH_LEAVE_BY_MAX:
+            raise IssueError(
+                "stay_minutes",
+                f"{order.category.code} leaves by {rule.leave_by:%H:%M} here; beside that a pass has room for"
+                f" {MINUTES_WITH_LEAVE_BY_MAX} minutes: give fewer, or leave it out",
+            )
+        return claim_of_rule(replace(rule, minutes=order.stay_minutes))
 
     def _free_status_index(self, connection: Connection, now: datetime) -> int:
         taken = schema.pass_issued.c
         for _ in range(_TRIES):
             index = int.from_bytes(self._random_bytes(STATUS_INDEX_BYTES), "big")
+            if index == STATUS_OF_WALK_INS:
+                continue
             held = select(taken.pass_id).where(
                 taken.site == self._site.id, taken.status_index == index, taken.expires_at > now
             )
@@ -215,6 +262,11 @@ class Issuer:
         )
 
 
+def key_level(claims: Claims) -> KeyLevel:
+    """How well a pass is bound to its phone."""
+    return KeyLevel(claims.flags >> _KEY_LEVEL_SHIFT & 0b11)
+
+
 def is_person_red(connection: Connection, site: int, person: PersonId, now: datetime) -> bool:
     """Whether an earlier visit keeps this person out, by the one rule in ``passes.stay``."""
     visit, incident = schema.visit.c, schema.incident.c
@@ -229,9 +281,27 @@ def is_person_red(connection: Connection, site: int, person: PersonId, now: date
     )
 
 
+def _level(order: Order) -> KeyLevel:
+    return KeyLevel.NONE if order.static else order.key_level
+
+
+def _sealed(claims: Claims, key: IssuerKey) -> IssuedPass:
+    """Sign, and where the longest values leave no room, without the time of issue."""
+    try:
+        return IssuedPass(claims, seal(claims, algorithm=Algorithm.ED25519, kid=key.kid, sign=key.sign))
+    except ClaimsError:
+        shorter = replace(claims, issued_at=None)
+    try:
+        return IssuedPass(shorter, seal(shorter, algorithm=Algorithm.ED25519, kid=key.kid, sign=key.sign))
+    except ClaimsError as error:
+        claim = str(error).partition(" ")[0]
+        size = "pass" if claims.schedule is None else "hours"
+        field = _FIELD_OF_CLAIM.get(claim, claim if claim in Claims.__slots__ else size)
+        raise IssueError(field, str(error)) from error
+
+
 def _check(order: Order) -> None:
-    """Whatever can be judged without the site's records."""
-    colour = order.category.colour
+    """Whatever can be judged without the site's records and before a phone has made its key."""
     if not 0 <= order.unit <= UNIT_MAX:
         raise IssueError("unit", f"must be 0 to {UNIT_MAX}")
     if not 0 <= order.purpose <= UNIT_MAX:
@@ -240,16 +310,27 @@ def _check(order: Order) -> None:
         raise IssueError("gates", f"name at least one gate, each 0 to {GATES_MAX - 1}")
     if order.stay_minutes is not None and not 1 <= order.stay_minutes <= min(24 * 60, STAY_MINUTES_MAX):
         raise IssueError("stay_minutes", "must be 1 to 1440")
-    life_max = STATIC_LIFE_MAX if order.static else LIFE_MAX[colour]
+    life_max = _life_max(order)
     if not timedelta(minutes=1) <= order.valid <= life_max:
         minutes = int(life_max.total_seconds() // 60)
         raise IssueError("valid_minutes", f"must be 1 to {minutes} for this kind of pass")
+
+
+def _life_max(order: Order) -> timedelta:
+    if order.static:
+        return STATIC_LIFE_MAX
+    return SOFT_LIFE_MAX if order.key_level is KeyLevel.SOFT else LIFE_MAX[order.category.colour]
+
+
+def _check_holder(order: Order) -> None:
     if order.static:
         _check_static(order)
     elif order.holder_key is None:
         raise IssueError("holder_key", "give the phone's key (33 bytes), or ask for a static pass")
     elif not _is_point(order.holder_key):
         raise IssueError("holder_key", "is not a compressed P-256 point of 33 bytes")
+    elif order.key_level not in {KeyLevel.SOFT, KeyLevel.KEPT}:
+        raise IssueError("key_level", "must be 1 (soft) or 2; 3 takes a passkey, which nobody can show yet")
 
 
 def _check_static(order: Order) -> None:

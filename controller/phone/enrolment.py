@@ -11,34 +11,38 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 from typing import Final
 
 from sqlalchemy import Row, and_, select
 
 from controller import schema
 from controller.api import PassRequest
-from controller.issuing import IssuedPass, IssueError, Issuer, StandingError
+from controller.issuing import (
+    SOFT_LIFE_MAX,
+    IssuedPass,
+    IssueError,
+    Issuer,
+    KeyLevel,
+    Order,
+    StandingError,
+    key_level,
+)
 from controller.store import Store
+from passes.claims import decode_claims
+from passes.gp1 import SignedPass, open_body
 from passes.keys import holder_verifies
+from passes.schedule import Schedule
 from passes.vocabulary import Category, PassId
 from shell.clock import Clock
 from shell.logs import get_logger
 
 SECRET_BYTES: Final = 16
 CHALLENGE_BYTES: Final = 32
-SOFT_LIFE_MAX: Final = timedelta(hours=12)  # a key that can be copied is trusted as long as paper is
 KEPT_AFTER_END: Final = timedelta(days=30)  # so long a second phone is told "already enrolled"
 _PROOF_DOMAIN: Final = b"GP1/enrol\x00"
 _DEVICE_MAX: Final = 40
 log = get_logger("enrolment")
-
-
-class KeyLevel(IntEnum):
-    """How the phone keeps its key, as the pass's flags say it (bits 4 and 5)."""
-
-    SOFT = 1  # could be copied by somebody who takes over the page
-    KEPT = 2  # non-extractable, in the browser's store
 
 
 class Refusal(StrEnum):
@@ -67,17 +71,21 @@ class Offered:
     challenge: bytes
     site: int
     category: Category
+    schedule: Schedule | None
     expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enrolled:
-    """A pass for the phone that proved its key."""
+    """A pass for the phone that proved its key, and what it says that people have to know."""
 
     sealed: bytes
     pass_id: PassId
     site: int
     category: Category
+    schedule: Schedule | None
+    entries: int
+    key_level: KeyLevel
     expires_at: datetime
 
 
@@ -96,7 +104,11 @@ class LinkState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """A phone's key: its compressed point, how it is kept, and its signature over ``proof_message``."""
+    """A phone's key: its compressed point, its signature over ``proof_message``, and how it says that it keeps it.
+
+    A page can claim to keep its key well and lie, so ``level`` never stands for more than "normal": whoever wrote that
+    page holds the key anyway, and what is above normal will be proven, not claimed.
+    """
 
     public_key: bytes
     signature: bytes
@@ -145,8 +157,12 @@ class Enrolment:
             order: What the pass is to say; without a holder key, and not static.
             site: Whose pass; one of ``sites``.
             life: How long the link may be opened.
+
+        Raises:
+            IssueError: No phone's key could make this a pass.
         """
         assert order.holder_key is None and not order.static and site in self._issuers
+        self._issuers[site].check(order.to_domain())
         now = self._clock.now()
         secret = _base64url(self._random_bytes(SECRET_BYTES))
         link = Link(id=self._random_bytes(8).hex(), secret=secret, expires_at=now + life)
@@ -197,6 +213,7 @@ class Enrolment:
             challenge=bytes.fromhex(row.challenge),
             site=row.site,
             category=Category.from_code(row.category),
+            schedule=None if row.ordered is None else _ordered(row).schedule,
             expires_at=row.expires_at,
         )
 
@@ -267,10 +284,11 @@ class Enrolment:
     def _issue(self, row: Row[tuple[object, ...]], proof: Proof) -> IssuedPass | Refusal:
         if row.ordered is None:  # claimed, and then the link's time ran out before the pass was recorded
             return Refusal.UNKNOWN
-        order = PassRequest.model_validate_json(row.ordered).to_domain()
+        order = _ordered(row)
         valid = min(order.valid, SOFT_LIFE_MAX) if proof.level is KeyLevel.SOFT else order.valid
+        bound = replace(order, holder_key=proof.public_key, key_level=proof.level, valid=valid)
         try:
-            return self._issuers[row.site].issue(replace(order, holder_key=proof.public_key, valid=valid))
+            return self._issuers[row.site].issue(bound)
         except StandingError:
             return Refusal.RED
         except IssueError as error:
@@ -278,12 +296,22 @@ class Enrolment:
             return Refusal.LATER
 
 
+def _ordered(row: Row[tuple[object, ...]]) -> Order:
+    return PassRequest.model_validate_json(row.ordered).to_domain()
+
+
 def _enrolled(row: Row[tuple[object, ...]]) -> Enrolled:
+    opened = open_body(row.sealed)
+    assert isinstance(opened, SignedPass), "what is recorded is what was sealed here"
+    claims = decode_claims(opened.payload)
     return Enrolled(
         sealed=row.sealed,
         pass_id=PassId(row.pass_id),
         site=row.site,
         category=Category.from_code(row.category),
+        schedule=claims.schedule,
+        entries=claims.entries,
+        key_level=key_level(claims),
         expires_at=row.pass_expires_at,
     )
 

@@ -7,6 +7,7 @@ from fastapi import APIRouter, HTTPException, Request
 from pydantic import BaseModel, Field, model_validator
 
 from controller.api import BODY_BYTES_MAX, PassRequest
+from controller.issuing import IssueError
 from controller.people import PersonError, canonical_phone, masked_name
 from controller.phone.enrolment import Enrolment
 from controller.phone.guarding import bearer, bounded, guarded
@@ -44,10 +45,14 @@ class EnrolmentRequest(PassRequest):
 
 
 class LinkAnswer(BaseModel):
-    """A new link. ``link`` is a path of this server with the secret behind ``#``; it is told once."""
+    """A new link. ``link`` is a path of this server with the secret behind ``#``; it is told once.
+
+    ``url`` is the whole of it, where the centre knows by which address phones reach it.
+    """
 
     id: str
     link: str
+    url: str | None
     expires_at: str
 
 
@@ -63,13 +68,16 @@ class LinkStateAnswer(BaseModel):
     pass_id: str | None
 
 
-def offers_router(*, token: str, enrolment: Enrolment, page_path: str) -> APIRouter:
+def offers_router(
+    *, token: str, enrolment: Enrolment, page_path: str, public_url: str | None = None
+) -> APIRouter:
     """The routes for issuers.
 
     Args:
         token: What callers must send as ``Authorization: Bearer …``.
         enrolment: Makes the links.
         page_path: Where the phone's page is.
+        public_url: By which address phones reach this server, without a path; None when nobody said.
     """
 
     def look(request: Request) -> None:
@@ -85,8 +93,17 @@ def offers_router(*, token: str, enrolment: Enrolment, page_path: str) -> APIRou
         if site not in enrolment.sites or (wanted.site is None and len(enrolment.sites) > 1):
             sites = ", ".join(map(str, enrolment.sites))
             raise HTTPException(422, {"field": "site", "problem": f"name one of the sites here: {sites}"})
-        link = enrolment.offer(wanted.order(), site=site, life=timedelta(minutes=wanted.link_minutes))
-        return LinkAnswer(id=link.id, link=f"{page_path}#{link.secret}", expires_at=utc_text(link.expires_at))
+        try:
+            link = enrolment.offer(wanted.order(), site=site, life=timedelta(minutes=wanted.link_minutes))
+        except IssueError as error:
+            raise HTTPException(422, {"field": error.field, "problem": error.problem}) from error
+        path = f"{page_path}#{link.secret}"
+        return LinkAnswer(
+            id=link.id,
+            link=path,
+            url=None if public_url is None else f"{public_url}{path}",
+            expires_at=utc_text(link.expires_at),
+        )
 
     @router.get("/enrolments/{link_id}")
     def link_state(link_id: str) -> LinkStateAnswer:

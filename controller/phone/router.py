@@ -8,7 +8,9 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from controller.config import SiteConfig
-from controller.phone.enrolment import Enrolled, Enrolment, KeyLevel, Offered, Proof, Refusal
+from controller.hours import say_hours
+from controller.issuing import KeyLevel
+from controller.phone.enrolment import Enrolled, Enrolment, Offered, Proof, Refusal
 from controller.phone.guarding import WrongCounter, bounded, guarded
 from controller.phone.page import PAGE_PATH
 from controller.phone.words import TOO_MANY, device_words, for_refusal
@@ -46,6 +48,13 @@ class EnrolRequest(BaseModel):
     key_level: Annotated[int, Field(strict=True, ge=KeyLevel.SOFT, le=KeyLevel.KEPT)]
 
 
+class Line(BaseModel):
+    """One line in both languages."""
+
+    zh: str
+    en: str
+
+
 class PassWords(BaseModel):
     """What the page shows around the code; it does not look into the pass."""
 
@@ -55,6 +64,7 @@ class PassWords(BaseModel):
     site: str
     zone: str
     short_codes: bool
+    hours: list[Line]
 
 
 class TimeAnswer(BaseModel):
@@ -71,10 +81,12 @@ class LookAnswer(TimeAnswer):
 
 
 class EnrolAnswer(TimeAnswer):
-    """The pass for this phone."""
+    """The pass for this phone. ``key_level`` is what the pass says, ``entries`` 0 without limit."""
 
     pass_id: str
     pass_hex: str
+    key_level: int
+    entries: int
     expires_ms: int
     words: PassWords
 
@@ -110,6 +122,9 @@ def phone_router(
             site=sites[found.site].name,
             zone=zone,
             short_codes=short_codes,
+            hours=[Line(zh=said.zh, en=said.en) for said in say_hours(found.schedule)]
+            if found.schedule
+            else [],
         )
 
     def refused(refusal: Refusal, address: str) -> JSONResponse:
@@ -146,6 +161,8 @@ def phone_router(
             now_ms=now_ms(),
             pass_id=found.pass_id,
             pass_hex=found.sealed.hex(),
+            key_level=found.key_level,
+            entries=found.entries,
             expires_ms=expires_ms,
             words=words(found),
         )

@@ -33,5 +33,9 @@ def phone_routers(
         ),
     ]
     if token is not None:
-        routers.append(offers_router(token=token, enrolment=enrolment, page_path=PAGE_PATH))
+        routers.append(
+            offers_router(
+                token=token, enrolment=enrolment, page_path=PAGE_PATH, public_url=config.web_public_url
+            )
+        )
     return routers

@@ -90,6 +90,8 @@ export async function enrol(secret, record) {
     passId: bytesOfHex(answer.pass_id),
     sealed: bytesOfHex(answer.pass_hex),
     words: answer.words,
+    passLevel: answer.key_level, // what the pass says of the key; `level` is what this phone did
+    entries: answer.entries,
     expiresMs: answer.expires_ms,
     enrolledMs: answer.now_ms,
   };

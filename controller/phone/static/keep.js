@@ -1,6 +1,6 @@
 // What the phone keeps: one record a link, in IndexedDB; and how well it can keep a key.
 // Record: { link, level, challenge, publicKey, privateKey } or soft { …, jwk }; with its pass also { passId, sealed,
-// words, expiresMs, enrolledMs }. `link` is the SHA-256 of the secret.
+// words, passLevel, entries, expiresMs, enrolledMs }. `link` is the SHA-256 of the secret.
 const P256 = { name: "ECDSA", namedCurve: "P-256" };
 export const SOFT = 1;
 const KEPT = 2;

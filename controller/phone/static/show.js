@@ -50,11 +50,14 @@ export function label() {
   element("card").dataset.colour = words.colour;
   element("word").textContent = both(words.colour);
   element("category").textContent = `${words.category_zh} ${words.category_en}`;
-  element("soft").hidden = record.level !== SOFT;
-  element("soft").textContent = both("soft");
+  element("soft").hidden = (record.passLevel ?? record.level) !== SOFT;
+  element("soft").textContent = record.entries === 1 ? `${both("soft")} · ${both("once")}` : both("soft");
   element("code").setAttribute("aria-label", say("canvas"));
   const form = { timeZone: words.zone, month: "numeric", day: "numeric", hour: "2-digit", minute: "2-digit", hour12: false };
   element("until").textContent = `${say("until")} ${new Intl.DateTimeFormat(spoken(), form).format(record.expiresMs)}`;
+  const hours = (words.hours ?? []).map((line) => (spoken() === "en" ? line.en : line.zh));
+  element("hours").hidden = hours.length === 0;
+  element("hours").textContent = `${say("hours")} ${hours.join(spoken() === "en" ? "; " : "；")}`;
   hint();
 }
 

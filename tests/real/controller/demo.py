@@ -1,7 +1,7 @@
 """A demo folder with an issuer on a database of its own."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -14,9 +14,10 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
 )
 
 from controller.config import CentreConfig, load_centre
+from controller.hours import read_hours
 from controller.init import PEPPER_FILE, DemoPlan, create_demo
 from controller.issuer_keys import load_key_set, load_keys
-from controller.issuing import Issuer, Order
+from controller.issuing import Issuer, KeyLevel, Order
 from controller.people import read_pepper
 from passes.keys import KeyTable, p256_public
 from passes.vocabulary import Category
@@ -35,8 +36,14 @@ class Demo:
 
 
 @contextmanager
-def demo_at(folder: Path, *, static_needs_guard: bool = True) -> Iterator[Demo]:
+def demo_at(
+    folder: Path, *, static_needs_guard: bool = True, public_url: str | None = None
+) -> Iterator[Demo]:
     create_demo(DemoPlan(folder=folder), now=NOON)
+    if public_url is not None:
+        toml = folder / "centre.toml"
+        named = f'[web]\npublic_url = "{public_url}"\n'
+        toml.write_text(toml.read_text("utf-8").replace("[web]\n", named), "utf-8")
     config = load_centre(folder / "centre.toml")
     site = replace(config.sites[SITE], static_needs_guard=static_needs_guard)
     with centre_at(config.database_path) as centre:
@@ -65,6 +72,8 @@ def order(
     stay_minutes: int | None = None,
     holder_key: bytes | None = HOLDER,
     static: bool = False,
+    key_level: KeyLevel = KeyLevel.KEPT,
+    hours: Sequence[str] = (),
 ) -> Order:
     return Order(
         name=name,
@@ -77,4 +86,6 @@ def order(
         stay_minutes=stay_minutes,
         holder_key=None if static else holder_key,
         static=static,
+        key_level=key_level,
+        schedule=read_hours(hours) if hours else None,
     )

@@ -17,6 +17,9 @@ pytestmark = pytest.mark.real
 def test_a_running_centre_turns_a_link_into_a_pass(tmp_path: Path) -> None:
     plan = DemoPlan(folder=tmp_path / "demo", web_port=free_port(), broker_port=free_port())
     create_demo(plan, now=datetime.now(UTC))
+    toml = plan.folder / "centre.toml"
+    named = '[web]\npublic_url = "https://gate.example.com"\n'
+    toml.write_text(toml.read_text("utf-8").replace("[web]\n", named), "utf-8")
     token = (plan.folder / "keys" / "api.token").read_text()
     with (
         running(plan),
@@ -24,7 +27,11 @@ def test_a_running_centre_turns_a_link_into_a_pass(tmp_path: Path) -> None:
     ):
         assert "/p/pass.js" in client.get("/p").text
         bearer = {"Authorization": f"Bearer {token}"}
-        link = client.post("/api/v1/enrolments", json=ORDER, headers=bearer).json()["link"]
+        made = client.post("/api/v1/enrolments", json=ORDER, headers=bearer).json()
+        link = made["link"]
+        assert made["url"] == f"https://gate.example.com{link}"
+        hosts = ("gate.example.com", "gate.example.com:443", "other.example.com")
+        assert [client.get("/p", headers={"Host": host}).status_code for host in hosts] == [200, 200, 421]
         secret, own = link.partition("#")[2], {"Sec-Fetch-Site": "same-origin"}
         challenge = client.post("/p/look", json={"secret": secret}, headers=own).json()["challenge"]
         taken = client.post("/p/enrol", json=body(secret, challenge), headers=own)

@@ -13,8 +13,10 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from sqlalchemy import select
 
 from controller import schema
-from controller.phone.enrolment import Enrolled, KeyLevel, Proof, Refusal, proof_message
-from passes.claims import decode_claims
+from controller.hours import read_hours
+from controller.issuing import KeyLevel, key_level
+from controller.phone.enrolment import Enrolled, Proof, Refusal, proof_message
+from passes.claims import Claims, decode_claims
 from passes.gp1 import SignedPass, open_body
 from passes.keys import p256_public, p256_signer
 from passes.vocabulary import ClockTrust
@@ -99,12 +101,11 @@ def test_an_issuer_makes_a_link_and_learns_which_device_took_it(
         "site": "阳光花园",
         "zone": "Asia/Shanghai",
         "short_codes": False,
+        "hours": [],
     }
     taken = phone.post("/p/enrol", json=body(secret, offered["challenge"]))
     assert taken.status_code == 200
-    opened = open_body(bytes.fromhex(taken.json()["pass_hex"]))
-    assert isinstance(opened, SignedPass)
-    claims = decode_claims(opened.payload)
+    claims = claims_in(taken.json())
     assert (claims.holder_key, claims.unit, claims.gates) == (p256_public(phone_key()), 12, 1)
     assert taken.json()["pass_id"] == claims.pass_id
     assert taken.json()["expires_ms"] == claims.expires_at * 1000
@@ -117,6 +118,7 @@ def test_an_issuer_makes_a_link_and_learns_which_device_took_it(
         "key_level": 2,
         "pass_id": claims.pass_id,
     }
+    assert (taken.json()["key_level"], taken.json()["entries"], claims.flags) == (2, 0, 0b10_0000)
 
 
 def test_the_first_device_wins_and_may_ask_again(site: Site, phone: httpx2.Client) -> None:
@@ -174,13 +176,49 @@ def test_neither_secret_nor_in_the_end_name_and_number_are_kept(site: Site, phon
     assert len(site.demo.centre.rows(schema.enrolment)) == 1
 
 
-def test_a_soft_key_gets_a_pass_of_half_a_day(site: Site, phone: httpx2.Client) -> None:
-    lives = []
+def test_a_soft_key_gets_a_pass_of_half_a_day_and_one_entry_that_says_so(
+    site: Site, phone: httpx2.Client
+) -> None:
+    passes = []
     for level in (1, 2):
         secret, challenge = new_link(site)
         taken = phone.post("/p/enrol", json=body(secret, challenge, key_level=level)).json()
-        lives.append(taken["expires_ms"] / 1000 - NOON.timestamp())
-    assert lives == [12 * 3600, 24 * 3600]
+        claims = claims_in(taken)
+        life_s = taken["expires_ms"] / 1000 - NOON.timestamp()
+        passes.append((life_s, claims.entries, claims.flags, taken["entries"], taken["key_level"]))
+        assert claims.expires_at * 1000 == taken["expires_ms"]
+    assert passes == [(12 * 3600, 1, 0b01_0000, 1, 1), (24 * 3600, 0, 0b10_0000, 0, 2)]
+
+
+def test_a_page_that_claims_a_passkey_gets_nothing_and_the_link_stays_good(
+    site: Site, phone: httpx2.Client
+) -> None:
+    secret, challenge = new_link(site)
+    assert phone.post("/p/enrol", json=body(secret, challenge, key_level=3)).status_code == 422
+    taken = phone.post("/p/enrol", json=body(secret, challenge, key_level=2))
+    assert key_level(claims_in(taken.json())) is KeyLevel.KEPT
+
+
+def test_a_repeat_pass_tells_its_hours_before_and_after_it_is_taken(
+    site: Site, issuer: httpx2.Client, phone: httpx2.Client
+) -> None:
+    hours = ["mon-fri 09:00-12:00", "sat 10:00-11:00"]
+    ordered = {**ORDER, "category": "service", "hours": hours, "valid_minutes": 7 * 24 * 60}
+    secret = issuer.post("/api/v1/enrolments", json=ordered).json()["link"].partition("#")[2]
+    said = [
+        {"zh": "周一至周五 09:00-12:00", "en": "Mon–Fri 09:00-12:00"},
+        {"zh": "周六 10:00-11:00", "en": "Sat 10:00-11:00"},
+    ]
+    offered = phone.post("/p/look", json={"secret": secret}).json()
+    taken = phone.post("/p/enrol", json=body(secret, offered["challenge"])).json()
+    assert (offered["words"]["hours"], taken["words"]["hours"]) == (said, said)
+    assert claims_in(taken).schedule == read_hours(hours)
+
+
+def claims_in(taken: dict[str, Any]) -> Claims:
+    opened = open_body(bytes.fromhex(taken["pass_hex"]))
+    assert isinstance(opened, SignedPass)
+    return decode_claims(opened.payload)
 
 
 def test_a_proof_by_another_key_or_for_another_link_is_none(site: Site, phone: httpx2.Client) -> None:
@@ -270,10 +308,17 @@ def test_a_link_that_could_never_become_a_pass_is_not_made(site: Site, issuer: h
         {"link_minutes": 0},
         {"category": "burglar"},
         {"site": 8},
+        {"valid_minutes": 8 * 24 * 60},
+        {"stay_minutes": 61},
+        {"hours": []},
+        {"hours": ["mon 09:05-10:00"]},
+        {"key_level": 1},
         {"more": 1},
     ]
     for changed in wrong:
         assert issuer.post("/api/v1/enrolments", json={**ORDER, **changed}).status_code == 422
+    field = issuer.post("/api/v1/enrolments", json={**ORDER, "stay_minutes": 61}).json()["detail"]["field"]
+    assert field == "stay_minutes"
     assert site.demo.centre.rows(schema.enrolment) == []
     assert issuer.post("/api/v1/enrolments", json=ORDER).status_code == 201
 

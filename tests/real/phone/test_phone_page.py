@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from playwright.sync_api import expect
 
+from controller.issuing import KeyLevel, key_level
 from passes import base45
 from passes.check import Rejected, Verified
 from passes.vocabulary import Category, Reason
@@ -12,7 +13,7 @@ from tests.real.controller.centre import NOON
 from tests.real.phone.conftest import Phones, Site, accepted, shown_at
 
 pytestmark = pytest.mark.real
-PAGE_BYTES_MAX = 40_000
+PAGE_BYTES_MAX = 41_000
 
 REFUSE_KEYS = """
 for (const name of ["put", "add"]) {
@@ -171,13 +172,27 @@ def test_a_browser_that_refuses_to_store_a_key_goes_one_rung_down_and_says_so(
     phone.open(site.link())
     phone.page.locator("#note-do").click()
     expect(phone.page.locator("#note-head")).to_have_text("此浏览器不能安全保存密钥")
+    expect(phone.page.locator("#note-text")).to_contain_text("限进一次")
     assert phone.codes_seen() == []
     phone.page.locator("#note-do").click()
     claims = accepted(site, phone.code()).claims
     assert claims.expires_at == int((NOON + timedelta(hours=12)).timestamp())  # 24 h were ordered
-    expect(phone.page.locator("#soft")).to_have_text("软密钥 SOFT KEY")
+    assert (claims.entries, key_level(claims)) == (1, KeyLevel.SOFT)
+    expect(phone.page.locator("#soft")).to_have_text("软密钥 SOFT KEY · 限进一次 ONE ENTRY")
     phone.page.reload()  # it was written down as text
     assert accepted(site, phone.code()).claims == claims
+
+
+def test_a_repeat_visitor_reads_when_the_pass_opens(site: Site, phones: Phones) -> None:
+    phone = phones()
+    phone.take_pass(site.link(category="service", hours=["mon-fri 09:00-12:00", "sat,sun 10:00-11:00"]))
+    hours = phone.page.locator("#hours")
+    expect(hours).to_have_text("进入时间 周一至周五 09:00-12:00；周六、周日 10:00-11:00")
+    phone.page.locator("#language").click()
+    expect(hours).to_have_text("Entry hours Mon–Fri 09:00-12:00; Sat, Sun 10:00-11:00")
+    other = phones()
+    other.take_pass(site.link())
+    expect(other.page.locator("#hours")).to_be_hidden()
 
 
 def test_a_browser_without_any_storage_keeps_the_pass_while_the_page_is_open(
