@@ -29,6 +29,7 @@ from passes.walkin import CATEGORIES
 from shell.settings import SettingsError
 
 CODES: Final = tuple(category.code for category in Category if category in CATEGORIES)
+ALL: Final = ",".join(CODES)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -46,7 +47,9 @@ def enroll(
     number: Annotated[int, typer.Option(min=0, max=GATES_MAX - 1, help="The gate's number in a pass.")],
     name: Annotated[str, typer.Option(help="The gate's id, as in gate.toml.")],
     key: Annotated[str, typer.Option(help="The gate's public key, as `postern-edge enroll` prints it.")],
-    categories: Annotated[str, typer.Option(help=f"What it may issue, out of {','.join(CODES)}.")],
+    categories: Annotated[
+        str, typer.Option(help="What it may issue; all that a gate may, if left out.")
+    ] = ALL,
     by: ByOption = None,
     yes: YesOption = False,
     site: SiteOption = None,
@@ -62,7 +65,7 @@ def enroll(
     wanted = [code.strip() for code in categories.split(",") if code.strip()]
     unknown = sorted(set(wanted) - set(CODES))
     if unknown or not wanted:
-        raise failure(f"--categories: name one or more of {','.join(CODES)}", Exit.USAGE)
+        raise failure(f"--categories: name one or more of {ALL}", Exit.USAGE)
     by = ask_for(by, option="--by", question="Who decides it")
     kid = key_id(public).hex()
     say(

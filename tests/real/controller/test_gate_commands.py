@@ -15,6 +15,7 @@ from passes.bundle import BUNDLE_BYTES_MAX
 from passes.gp1 import to_text
 from passes.keys import ed25519_public, key_id
 from passes.vocabulary import Category, ClockTrust, Reason
+from passes.walkin import CATEGORIES
 from shell.clock import SystemClock
 from tests.brokers import free_port
 from tests.minting import Mint, claims
@@ -208,6 +209,15 @@ def test_after_the_config_key_changed_the_next_bundle_has_certificates_by_the_ne
     assert gate.holding.key_set.seq == 2
     assert gate.reads(old) is None
     assert served.demo.centre.rows(schema.gate_key, "signed_by") != before
+
+
+def test_without_categories_a_gate_may_issue_all_walk_ins_and_no_other_pass(served: Served) -> None:
+    gate = Gate(served)
+    named = ("--number", "0", "--name", "south", "--key", BOX.public.hex())
+    assert served.run("gate", "enroll", *named, *WHO).exit_code == 0
+    gate.hears()
+    taken = {category for category in Category if gate.reads(slip(served, category=category)) is None}
+    assert taken == CATEGORIES
 
 
 def test_other_words_for_a_living_key_change_what_it_may_issue(served: Served) -> None:
