@@ -45,6 +45,11 @@ class RefusedError(AskError):
         self.exit_code = {401: Exit.USAGE, 403: Exit.USAGE, 422: Exit.USAGE}.get(status, Exit.FAILED)
 
 
+def own_url(config: CentreConfig) -> str:
+    """Where this machine finds the centre that runs with this configuration."""
+    return f"http://{_EVERYWHERE.get(config.web_host, config.web_host)}:{config.web_port}"
+
+
 class RunningCentre:
     """The interface of the centre that runs with this configuration; closed by ``with``.
 
@@ -59,7 +64,7 @@ class RunningCentre:
             raise AskError(
                 f"{config.path}: centre.api_token_file is not set, so the centre's interface is off"
             )
-        self._url = f"http://{_EVERYWHERE.get(config.web_host, config.web_host)}:{config.web_port}"
+        self._url = own_url(config)
         self._client = httpx2.Client(
             base_url=self._url,
             headers={"Authorization": f"Bearer {token}"},

@@ -6,11 +6,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
 from urllib.parse import quote
-from zoneinfo import ZoneInfo
 
 import typer
 
-from controller.asking import AskError, RunningCentre
+from controller.asking import AskError, RunningCentre, own_url
 from controller.command import (
     DEFAULT_CONFIG,
     ByOption,
@@ -28,26 +27,32 @@ from controller.command import (
     say,
 )
 from controller.config import CentreConfig, load_centre
+from controller.hours import EXAMPLE
 from controller.issuer_keys import IssuerKeyError, load_key_set
-from controller.pass_picture import PassPicture, Surface, draw
-from controller.verifying import Verdict, verify
+from controller.pass_facts import link_facts, local_time, order_facts, record_facts, verdict_facts
+from controller.pass_picture import draw, link_in_terminal
+from controller.phone.offers_api import LINK_MINUTES
+from controller.verifying import verify
 from passes.gp1 import TEXT_CHARACTERS_MAX
-from passes.vocabulary import Category
-from passes.words import for_category
+from passes.vocabulary import PURPOSE_ITEM_PASS, Category
 from shell.clock import SystemClock
 from shell.pages.masking import mask_name, mask_phone
+from shell.pass_picture import PassPicture, Surface
 from shell.settings import SettingsError
 
 DEFAULT_MINUTES: Final = 120
+WEEK_MINUTES: Final = 7 * 24 * 60
 CATEGORIES: Final = ", ".join(category.code for category in Category)
 
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
-    help="Passes: issue, show, revoke, verify. All but `verify` ask the running centre.\n\n"
+    help="Passes: issue, link, show, revoke, verify. All but `verify` ask the running centre.\n\n"
     "Examples:\n\n"
     "    postern-controller pass issue --config demo/centre.toml --category courier --name 李雷 "
     "--phone 13800138001 --unit 12 --static --out pass.svg\n\n"
+    "    postern-controller pass issue --config demo/centre.toml --category service --name 王阿姨 "
+    '--phone 13800138002 --unit 12 --hours "mon-fri 09:00-12:00" --phone-link\n\n'
     "    postern-controller pass verify --config demo/centre.toml pass.txt",
 )
 
@@ -97,15 +102,29 @@ def issue(
     gate: Annotated[
         list[int] | None, typer.Option(help="A gate by its number; may be repeated. Default 0.")
     ] = None,
-    minutes: Annotated[int, typer.Option(help="How long the pass is valid.")] = DEFAULT_MINUTES,
+    minutes: Annotated[
+        int | None,
+        typer.Option(help=f"How long the pass is valid. Default {DEFAULT_MINUTES}; with --hours a week."),
+    ] = None,
+    hours: Annotated[
+        list[str] | None,
+        typer.Option(help=f'When it may come in: "{EXAMPLE}"; up to four such windows.'),
+    ] = None,
     stay_minutes: Annotated[int | None, typer.Option(help="A shorter stay than the site's rule.")] = None,
     purpose: Annotated[int, typer.Option(help="Code of the purpose.")] = 0,
+    item_pass: Annotated[
+        bool, typer.Option("--item-pass", help="出门条: things are carried out, and the guard looks at them.")
+    ] = False,
     site: Annotated[int | None, typer.Option(help="The site, where the centre has several.")] = None,
+    phone_link: Annotated[
+        bool, typer.Option("--phone-link", help="A pass on a phone: print the link that the visitor opens.")
+    ] = False,
+    link_minutes: Annotated[int, typer.Option(help="How long the link may be opened.")] = LINK_MINUTES,
     static: Annotated[
         bool, typer.Option("--static", help="A pass on paper: one gate, one entry, 12 hours.")
     ] = False,
     holder_key: Annotated[
-        str | None, typer.Option(help="The phone's key: 33 bytes in hex. Without it --static is needed.")
+        str | None, typer.Option(help="A pass for the phone with this key: 33 bytes in hex.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write the pass as .svg, .png or .txt.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing --out file.")] = False,
@@ -113,15 +132,20 @@ def issue(
     as_json: JsonOption = False,
     dry_run: DryRunOption = False,
 ) -> None:
-    """Issue one pass and print its code.
+    """Issue one pass: --static on paper, --phone-link for a phone; print its code, or the code of the link.
 
     Example: postern-controller pass issue --config demo/centre.toml --category courier --name 李雷
     --phone 13800138001 --unit 12 --static
+
+    Example: postern-controller pass issue --config demo/centre.toml --category service --name 王阿姨
+    --phone 13800138002 --unit 12 --hours "mon-fri 09:00-12:00" --phone-link
     """
-    if static == (holder_key is not None):
-        raise failure("Say --static for a pass on paper, or give the phone's --holder-key", Exit.USAGE)
-    if holder_key is not None and out is not None:
+    if [static, phone_link, holder_key is not None].count(True) != 1:
+        raise failure("Say one of --static (on paper), --phone-link and --holder-key", Exit.USAGE)
+    if not static and out is not None:
         raise failure("--out: only the phone can show a pass that is bound to it", Exit.USAGE)
+    if item_pass and purpose not in {0, PURPOSE_ITEM_PASS}:
+        raise failure(f"--item-pass is purpose {PURPOSE_ITEM_PASS}: leave --purpose out", Exit.USAGE)
     target = _Out(out, force) if out else None
     if target is not None:
         target.check()
@@ -131,23 +155,41 @@ def issue(
         "phone": phone,
         "category": category,
         "unit": unit,
-        "purpose": purpose,
-        "valid_minutes": minutes,
+        "purpose": PURPOSE_ITEM_PASS if item_pass else purpose,
+        "valid_minutes": minutes or (WEEK_MINUTES if hours and not static else DEFAULT_MINUTES),
         "gates": gate or [0],
         "static": static,
     }
-    optional = {"stay_minutes": stay_minutes, "holder_key": holder_key, "site": site}
+    optional = {
+        "stay_minutes": stay_minutes,
+        "holder_key": holder_key,
+        "site": site,
+        "hours": hours,
+        "link_minutes": link_minutes if phone_link else None,
+    }
     order |= {key: value for key, value in optional.items() if value is not None}
     masked = {**order, "name": mask_name(name), "phone": mask_phone(phone)}
     if dry_run:
         say("Nothing was issued. The centre would be asked for:")
         put_json(masked)
-        return
+    elif phone_link:
+        _put_link(settings, order, masked, as_json=as_json)
+    else:
+        _put_pass(settings, order, masked, target, as_json=as_json)
+
+
+def _put_pass(
+    settings: CentreConfig,
+    order: dict[str, Any],
+    masked: dict[str, Any],
+    target: _Out | None,
+    *,
+    as_json: bool,
+) -> None:
     answer = _ask(settings, "/passes", order)
     text = answer.get("text")
-    picture = (
-        draw(text, zone=settings.zone, surface=Surface.PAPER if out else Surface.SCREEN) if text else None
-    )
+    surface = Surface.PAPER if target else Surface.SCREEN
+    picture = draw(text, zone=settings.zone, surface=surface) if text else None
     if target is not None:
         assert text is not None and picture is not None
         target.write(text, picture)
@@ -157,19 +199,59 @@ def issue(
         return
     if picture is not None and target is None:
         typer.echo(picture.terminal(), nl=False, color=True)
-    words = for_category(category)
     put_facts(
         [
             ("pass", answer["pass_id"]),
             ("colour", answer["colour"]),
-            ("category", f"{words.zh} {words.en}"),
-            ("holder", f"{masked['name']} {masked['phone']}"),
-            ("unit", str(unit)),
-            ("gates", ", ".join(map(str, order["gates"]))),
-            ("valid until", _local(answer["expires_at"], settings.zone)),
+            *order_facts(masked),
+            ("valid until", local_time(answer["expires_at"], settings.zone)),
             ("text", text) if text else ("pass_hex", answer["pass_hex"]),
         ]
     )
+
+
+def _put_link(
+    settings: CentreConfig, order: dict[str, Any], masked: dict[str, Any], *, as_json: bool
+) -> None:
+    answer = _ask(settings, "/enrolments", order)
+    if answer["url"] is None:
+        answer["url"] = own_url(settings) + answer["link"]
+        say(
+            "This link opens on this machine alone, because web.public_url is not set. Put the https address by which"
+            f' phones reach the centre into {settings.path}, under [web]:  public_url = "https://gate.example.com"'
+        )
+    if as_json:
+        put_json({**answer, "name": masked["name"], "phone": masked["phone"]})
+        return
+    typer.echo(link_in_terminal(answer["url"]), nl=False, color=True)
+    put_facts(
+        [
+            ("link", answer["url"]),
+            ("opens once, until", local_time(answer["expires_at"], settings.zone)),
+            ("id", answer["id"]),
+            *order_facts(masked),
+            ("valid for", f"{order['valid_minutes']} minutes from when the phone takes it"),
+        ]
+    )
+
+
+@app.command()
+def link(
+    link_id: Annotated[str, typer.Argument(metavar="ID", help="The link's id; not the link itself.")],
+    *,
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what became of a phone's link: when it was taken, on what device, and which pass it gave.
+
+    Example: postern-controller pass link --config demo/centre.toml 0123456789abcdef
+    """
+    settings = _load(config)
+    state = _ask(settings, f"/enrolments/{quote(link_id, safe='')}")
+    if as_json:
+        put_json(state)
+        return
+    put_facts(link_facts(state, settings.zone))
 
 
 @app.command()
@@ -188,7 +270,7 @@ def show(
     if as_json:
         put_json(record)
         return
-    put_facts(_record_facts(record, settings.zone))
+    put_facts(record_facts(record, settings.zone))
 
 
 @app.command()
@@ -204,7 +286,8 @@ def revoke(
 ) -> None:
     """Withdraw one pass for good; gates know with the next bundle, normally within a second.
 
-    Example: postern-controller pass revoke --config demo/centre.toml --by 王芳 --reason "host cancelled" ID
+    Example: postern-controller pass revoke --config demo/centre.toml --by 王芳 --reason "host cancelled"
+    0123456789abcdef
     """
     settings = _load(config)
     path = f"/passes/{quote(pass_id, safe='')}"
@@ -216,14 +299,14 @@ def revoke(
         if as_json:
             put_json(record)
         else:
-            put_facts(_record_facts(record, settings.zone))
+            put_facts(record_facts(record, settings.zone))
         return
     confirm(f"Withdraw pass {pass_id} ({record['category']}, {record.get('name', '?')}) for good?", yes=yes)
     answer = _ask(settings, f"{path}/revoke", {"by": by, "reason": reason})
     if as_json:
         put_json(answer)
         return
-    at = _local(answer["at"], settings.zone)
+    at = local_time(answer["at"], settings.zone)
     put_facts([("pass", pass_id), ("withdrawn", at), ("by", answer["by"]), ("reason", answer["reason"])])
 
 
@@ -253,11 +336,17 @@ def verify_command(
     except IssuerKeyError as error:
         raise failure(error, Exit.USAGE) from None
     text = _text_of(pass_text)
-    verdict = verify(text, keys, site=number, now=at.replace(tzinfo=UTC) if at else SystemClock().now())
+    verdict = verify(
+        text,
+        keys,
+        site=number,
+        now=at.replace(tzinfo=UTC) if at else SystemClock().now(),
+        zone=settings.zone,
+    )
     if as_json:
         put_json(asdict(verdict))
     else:
-        put_facts(_verdict_facts(verdict, settings.zone))
+        put_facts(verdict_facts(verdict, settings.zone))
     if verdict.verdict != "valid":
         raise typer.Exit(Exit.FAILED)
 
@@ -289,45 +378,3 @@ def _ask(settings: CentreConfig, path: str, body: dict[str, Any] | None = None) 
         raise failure(error, Exit.USAGE) from None
     except AskError as error:
         raise failure(error, error.exit_code) from None
-
-
-def _record_facts(record: dict[str, Any], zone: ZoneInfo) -> list[tuple[str, str]]:
-    words = for_category(record["category"])
-    facts = [
-        ("pass", record["pass_id"]),
-        ("state", record["state"]),
-        ("kind", f"{record['colour']}, {record['kind']}"),
-        ("category", f"{words.zh} {words.en}"),
-        ("holder", f"{record.get('name', '?')} {record.get('phone', '?')}"),
-        ("unit", str(record["unit"])),
-        ("gates", ", ".join(map(str, record["gates"]))),
-        ("issued", _local(record["issued_at"], zone)),
-        ("valid until", _local(record["expires_at"], zone)),
-        ("signed by", f"key {record['key_id']}"),
-    ]
-    if "revoked_at" in record:
-        when = _local(record["revoked_at"], zone)
-        facts.append(("withdrawn", f"{when} by {record['revoked_by']}: {record['revoked_reason']}"))
-    for visit in record["visits"]:
-        left = f"left {_local(visit['left_at'], zone)}" if "left_at" in visit else visit["state"]
-        facts.append(("visit", f"{visit['entry_gate']} {_local(visit['entered_at'], zone)}, {left}"))
-    return facts
-
-
-def _verdict_facts(verdict: Verdict, zone: ZoneInfo) -> list[tuple[str, str]]:
-    facts = [("verdict", verdict.verdict)]
-    if verdict.reason is not None:
-        facts += [("reason", verdict.reason), ("", verdict.zh or ""), ("", verdict.en or "")]
-    if verdict.detail is not None:
-        facts.append(("detail", verdict.detail))
-    if verdict.claims is not None:
-        for name, value in verdict.claims.items():
-            shown = (
-                _local(value, zone) if name in {"not_before", "expires_at", "issued_at"} and value else value
-            )
-            facts.append((name, ", ".join(map(str, shown)) if isinstance(shown, tuple) else str(shown)))
-    return facts
-
-
-def _local(moment: str, zone: ZoneInfo) -> str:
-    return f"{datetime.fromisoformat(moment).astimezone(zone):%Y-%m-%d %H:%M:%S}"

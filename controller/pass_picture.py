@@ -5,14 +5,20 @@ from datetime import tzinfo
 
 import segno
 
-from shell.pass_picture import PassPicture, Surface, picture_of
+from shell.pass_picture import PassPicture, Surface, in_half_blocks, picture_of, with_quiet_zone
 
-__all__ = ["PassPicture", "Surface", "draw"]
+__all__ = ["PassPicture", "Surface", "draw", "link_in_terminal"]
 
 
 def draw(text: str, *, zone: tzinfo, surface: Surface = Surface.PAPER) -> PassPicture:
     """The picture of a static pass; arguments and errors are those of ``picture_of``."""
     return picture_of(text, encode=_encode, zone=zone, surface=surface)
+
+
+def link_in_terminal(url: str) -> str:
+    """The code of a link, for a phone's own camera, in the half blocks of a pass."""
+    code = segno.make(url, error=Surface.SCREEN.value, micro=False)
+    return in_half_blocks(with_quiet_zone(code.matrix_iter(border=0)))
 
 
 def _encode(text: str, level: str) -> Iterable[Iterable[int]]:

@@ -7,6 +7,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, select
 
 from controller import schema
+from controller.issuing import KeyLevel
 from controller.store import Store
 from passes.vocabulary import GATES_MAX, Category
 from shell.clock import Clock
@@ -42,6 +43,7 @@ class PassRecord:
     unit: int
     purpose: int
     gates: tuple[int, ...]
+    key_level: int | None  # None: bound to a key that did not come through a link
     key_id: str
     issued_at: datetime
     expires_at: datetime
@@ -54,6 +56,7 @@ class PassRecord:
 def find_pass(store: Store, clock: Clock, pass_id: str) -> PassRecord | None:
     """The pass with this id, its holder masked; None when this centre issued no such pass."""
     issued, person, phone, gone = schema.pass_issued, schema.person, schema.phone, schema.revocation
+    link = schema.enrolment
     with store.transaction() as connection:
         row = connection.execute(
             select(
@@ -63,16 +66,19 @@ def find_pass(store: Store, clock: Clock, pass_id: str) -> PassRecord | None:
                 gone.c.at.label("revoked_at"),
                 gone.c.by.label("revoked_by"),
                 gone.c.reason.label("revoked_reason"),
+                link.c.key_level,
             )
             .outerjoin(person, (person.c.site == issued.c.site) & (person.c.person == issued.c.person))
             .outerjoin(phone, (phone.c.site == issued.c.site) & (phone.c.person == issued.c.person))
             .outerjoin(gone, (gone.c.site == issued.c.site) & (gone.c.pass_id == issued.c.pass_id))
+            .outerjoin(link, (link.c.site == issued.c.site) & (link.c.pass_id == issued.c.pass_id))
             .where(issued.c.pass_id == pass_id)
         ).first()
         if row is None:
             return None
         visits = _visits(connection, row)
-    used_up = row.holder_key is None and bool(visits)
+    level = KeyLevel.NONE if row.holder_key is None else row.key_level
+    used_up = level in {KeyLevel.NONE, KeyLevel.SOFT} and bool(visits)
     return PassRecord(
         pass_id=row.pass_id,
         site=row.site,
@@ -86,6 +92,7 @@ def find_pass(store: Store, clock: Clock, pass_id: str) -> PassRecord | None:
         unit=row.unit,
         purpose=row.purpose,
         gates=tuple(number for number in range(GATES_MAX) if row.gates >> number & 1),
+        key_level=level,
         key_id=row.key_id,
         issued_at=row.issued_at,
         expires_at=row.expires_at,

@@ -6,7 +6,10 @@ The gate's own ``passes.check`` judges; site and times are judged here, because 
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, assert_never
+from zoneinfo import ZoneInfo
 
+from controller.hours import write_hours
+from controller.issuing import key_level
 from passes.check import Foreign, Rejected, Verified, check
 from passes.claims import Claims
 from passes.decide import NOT_BEFORE_LEEWAY
@@ -29,8 +32,8 @@ class Verdict:
     claims: dict[str, Any] | None = None
 
 
-def verify(text: str, keys: KeyTable, *, site: int, now: datetime) -> Verdict:
-    """Judge one text as of ``now``, an aware moment."""
+def verify(text: str, keys: KeyTable, *, site: int, now: datetime, zone: ZoneInfo) -> Verdict:
+    """Judge one text as of ``now``, an aware moment; ``zone`` is that of the hours of a repeat pass."""
     checked = check(text, keys, now=now)
     match checked:
         case Foreign():
@@ -39,7 +42,7 @@ def verify(text: str, keys: KeyTable, *, site: int, now: datetime) -> Verdict:
             return _refused(reason, detail=detail)
         case Verified():
             facts: dict[str, Any] = {"kid": checked.kid.hex(), "claims": _facts(checked)}
-            reason_now = _reason(checked.claims, site, now)
+            reason_now = _reason(checked.claims, site, now, zone)
             return Verdict(verdict="valid", **facts) if reason_now is None else _refused(reason_now, **facts)
         case _:
             assert_never(checked)
@@ -50,12 +53,15 @@ def _refused(reason: Reason, **facts: Any) -> Verdict:
     return Verdict(verdict="refused", reason=reason.value, zh=fact.zh, en=fact.en, **facts)
 
 
-def _reason(claims: Claims, site: int, now: datetime) -> Reason | None:
+def _reason(claims: Claims, site: int, now: datetime, zone: ZoneInfo) -> Reason | None:
     if claims.site != site:
         return Reason.WRONG_SITE
     if now.timestamp() < claims.not_before - NOT_BEFORE_LEEWAY.total_seconds():
         return Reason.NOT_YET_VALID
-    return Reason.EXPIRED if now.timestamp() >= claims.expires_at else None
+    if now.timestamp() >= claims.expires_at:
+        return Reason.EXPIRED
+    shut = claims.schedule is not None and not claims.schedule.allows(now, zone)
+    return Reason.OUTSIDE_HOURS if shut else None
 
 
 def _facts(checked: Verified) -> dict[str, Any]:
@@ -75,6 +81,8 @@ def _facts(checked: Verified) -> dict[str, Any]:
         "stay": claims.stay,
         "status": claims.status,
         "flags": claims.flags,
+        "key_level": int(key_level(claims)),
+        "hours": () if claims.schedule is None else write_hours(claims.schedule),
         "not_before": _utc(claims.not_before),
         "expires_at": _utc(claims.expires_at),
         "issued_at": None if claims.issued_at is None else _utc(claims.issued_at),

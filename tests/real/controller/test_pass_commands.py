@@ -1,25 +1,38 @@
 """``postern-controller pass`` against the centre's interface on a real socket."""
 
 import json
+import re
+import shlex
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import cv2
+import httpx2
+import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from controller import pass_cli
+from controller.cli import app
 from controller.figures import figures
+from controller.hours import read_hours
+from controller.phone.enrolment import proof_message
 from edge.reader import Reader
 from passes.check import Verified, check
-from passes.claims import Claims
-from passes.vocabulary import Category
+from passes.claims import Claims, decode_claims
+from passes.gp1 import SignedPass, open_body
+from passes.keys import p256_public, p256_signer
+from passes.vocabulary import PURPOSE_ITEM_PASS, Category
 from tests.brokers import free_port
 from tests.minting import Mint
 from tests.real.controller.centre import NOON, Journal
-from tests.real.controller.demo import HOLDER
+from tests.real.controller.demo import HOLDER, PHONE_KEY
 from tests.real.controller.serving import Served, served_at
 
 pytestmark = pytest.mark.real
+CLEANER = ("--category", "service", "--name", "王阿姨", "--phone", "13800138002", "--unit", "12")
 ORDER = ("--category", "courier", "--name", "李雷", "--phone", "13800138001", "--unit", "12")
 AT = NOON.strftime("%Y-%m-%dT%H:%M:%S")
 NOBODY = "0123456789abcdef"
@@ -84,10 +97,108 @@ def test_a_phones_pass_comes_as_bytes(served: Served) -> None:
     assert "text" not in answer
 
 
+def test_a_phones_link_is_printed_with_its_code_and_becomes_a_repeat_pass(tmp_path: Path) -> None:
+    public = "https://gate.example.com"
+    with served_at(tmp_path / "demo", public_url=public) as served:
+        done = served.run("pass", "issue", *CLEANER, "--hours", "mon-fri 09:00-12:00", "--phone-link")
+        assert (done.exit_code, done.stderr) == (0, "")
+        facts = facts_of(done.stdout)
+        assert facts["link"].startswith(f"{public}/p#")
+        assert read_terminal(done.stdout) == [facts["link"]]
+        assert facts["holder"] == "王** 138****8002"
+        assert facts["hours"] == "mon-fri 09:00-12:00"
+        assert facts["valid for"].startswith("10080 minutes")
+        assert served.run("pass", "link", facts["id"]).stdout.count("not yet") == 1
+        pass_id, claims = taken(served, facts["link"], level=2)
+        assert claims.schedule == read_hours(["mon-fri 09:00-12:00"])
+        assert claims.expires_at == (NOON + timedelta(days=7)).timestamp()
+        became = served.run("pass", "link", facts["id"])
+        assert facts_of(became.stdout)["pass"] == pass_id
+        assert facts_of(became.stdout)["key level"] == "2, kept by the phone"
+
+
+def test_without_a_public_address_the_link_is_for_this_machine_and_the_command_says_so(
+    served: Served,
+) -> None:
+    done = served.run("pass", "issue", *CLEANER, "--phone-link", "--json", "--link-minutes", "30")
+    assert done.exit_code == 0
+    assert "public_url" in done.stderr and "this machine alone" in done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["expires_at"] == "2026-11-22T04:30:00.000Z"
+    assert answer["url"].startswith("http://127.0.0.1:") and answer["url"].endswith(answer["link"])
+    assert taken(served, answer["url"])[1].schedule is None
+    state = json.loads(served.run("pass", "link", answer["id"], "--json").stdout)
+    assert (state["used_at"], state["key_level"]) == ("2026-11-22T04:00:00.000Z", 1)
+    assert served.run("pass", "link", NOBODY).exit_code == 1
+
+
+def test_a_soft_keys_pass_is_used_up_by_its_first_visit(served: Served) -> None:
+    answer = json.loads(served.run("pass", "issue", *CLEANER, "--phone-link", "--json").stdout)
+    pass_id, claims = taken(served, answer["url"])
+    assert (shown(served, pass_id)["state"], shown(served, pass_id)["key_level"]) == ("valid", 1)
+    journal = Journal()
+    journal.passage("entry", NOON, person=claims.person, pass_id=pass_id)
+    served.demo.centre.receive(journal.sent())
+    assert shown(served, pass_id)["state"] == "used_up"
+
+
+def taken(served: Served, url: str, *, level: int = 1) -> tuple[str, Claims]:
+    """A phone opens the link; its key is a soft one unless said otherwise."""
+    own = {"Sec-Fetch-Site": "same-origin"}
+    secret = url.partition("#")[2]
+    with httpx2.Client(base_url=served.url, headers=own, trust_env=False) as client:
+        challenge = client.post("/p/look", json={"secret": secret}).json()["challenge"]
+        point = p256_public(PHONE_KEY)
+        proof = p256_signer(PHONE_KEY)(proof_message(bytes.fromhex(challenge), point))
+        enrol = {"secret": secret, "public_key": point.hex(), "proof": proof.hex(), "key_level": level}
+        answer = client.post("/p/enrol", json=enrol).json()
+    opened = open_body(bytes.fromhex(answer["pass_hex"]))
+    assert isinstance(opened, SignedPass)
+    return answer["pass_id"], decode_claims(opened.payload)
+
+
+def facts_of(printed: str) -> dict[str, str]:
+    lines = (line.split("  ", 1) for line in printed.splitlines() if line[:1].isalpha() and "  " in line)
+    return {name: value.strip() for name, value in lines}
+
+
+def read_terminal(printed: str) -> list[str]:
+    """What a reader makes of the half blocks in a terminal."""
+    halves = {" ": (0, 0), "▀": (1, 0), "▄": (0, 1), "█": (1, 1)}
+    lines = [re.sub("\x1b[^m]*m", "", line) for line in printed.splitlines() if line.startswith("\x1b")]
+    rows = [[halves[half][part] for half in line] for line in lines for part in (0, 1)]
+    image = 255 - np.kron(np.array(rows, np.uint8), np.full((8, 8), 255, np.uint8))
+    return [code.text for code in Reader().read(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR).astype(np.uint8))]
+
+
+def test_an_item_pass_says_so_and_wants_the_guards_look_at_the_gate(served: Served) -> None:
+    done = served.run("pass", "issue", *ORDER, "--static", "--item-pass")
+    facts = facts_of(done.stdout)
+    assert facts["purpose"] == "16, 出门条 item pass: the guard looks at what is carried out"
+    assert claims_of(served, facts["text"]).purpose == PURPOSE_ITEM_PASS
+    record = served.run("pass", "show", facts["pass"])
+    assert "出门条" in record.stdout
+    assert served.run("pass", "issue", *ORDER, "--static", "--item-pass", "--purpose", "3").exit_code == 2
+
+
+def test_verify_names_the_hours_and_judges_by_them(served: Served) -> None:
+    text = issued(served, "--static", "--hours", "sun 09:00-12:30")["text"]
+    inside = served.run("pass", "verify", text, "--at", AT)  # Sunday, 12:00 in Shanghai
+    assert (inside.exit_code, facts_of(inside.stdout)["hours"]) == (0, "sun 09:00-12:30")
+    late = served.run("pass", "verify", text, "--at", "2026-11-22T04:30:00")
+    assert late.exit_code == 1 and "outside_hours" in late.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
         ((), 2),
+        (("--static", "--phone-link"), 2),
+        (("--phone-link", "--out", "pass.svg"), 2),
+        (("--phone-link", "--minutes", "10081"), 2),
+        (("--phone-link", "--link-minutes", "0"), 2),
+        (("--phone-link", "--hours", "weekends"), 2),
+        (("--static", "--hours", "mon 09:00-09:00"), 2),
         (("--static", "--holder-key", HOLDER.hex()), 2),
         (("--holder-key", HOLDER.hex(), "--out", "pass.svg"), 2),
         (("--static", "--out", "pass.gif"), 2),
@@ -142,6 +253,7 @@ def test_show_tells_state_holder_and_visits(served: Served) -> None:
         "unit": 12,
         "purpose": 0,
         "gates": [0],
+        "key_level": 0,
         "key_id": record["key_id"],
         "issued_at": "2026-11-22T04:00:00.000Z",
         "expires_at": "2026-11-22T06:00:00.000Z",
@@ -271,3 +383,32 @@ def test_a_wrong_token_is_wrong_usage(served: Served) -> None:
     assert done.exit_code == 2
     assert "token" in done.stderr
     assert "w" * 43 not in done.stderr
+
+
+def examples() -> list[list[str]]:
+    """Each command that help and manual tell people to type, split as a shell does."""
+    commands = pass_cli.app.registered_commands
+    pages = [str(pass_cli.app.info.help), *(str(command.callback.__doc__) for command in commands)]
+    manual = (Path(__file__).parents[3] / "docs" / "keys.md").read_text("utf-8")
+    pages += [line for line in manual.splitlines() if line.startswith("    postern-controller pass ")]
+    typed = re.compile(r"postern-controller (pass .+?)(?=\n\n|\n *Example:|\s*$)", re.DOTALL)
+    return [shlex.split(" ".join(found.split())) for page in pages for found in typed.findall(page)]
+
+
+def test_every_example_in_help_and_manual_works_when_it_is_pasted(
+    served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    pasted = examples()
+    assert {example[1] for example in pasted} == {"issue", "link", "show", "revoke", "verify"}
+    text = issued(served, "--static", "--out", "pass.txt")
+    link = json.loads(served.run("pass", "issue", *CLEANER, "--phone-link", "--json").stdout)["id"]
+    for example in pasted:
+        own = link if example[1] == "link" else text["pass_id"]
+        words = [own if word == NOBODY else word for word in example]
+        if words[1] == "verify":
+            words += ["--at", AT]
+        if "--out" in words:
+            words += ["--force"]
+        done = CliRunner().invoke(app, words)
+        assert done.exit_code == 0, (words, done.stderr)
