@@ -160,7 +160,7 @@ def _ask(path: Path, request: dict[str, Any], *, as_json: bool) -> dict[str, Any
 
 def _hand_out(text: str, target: _Out | None, zone: ZoneInfo, *, on_screen: bool) -> None:
     surface = Surface.PAPER if target else Surface.SCREEN
-    picture = picture_of(text, encode=_encode, zone=zone, surface=surface)
+    picture = picture_of(text, encode=encode, zone=zone, surface=surface)
     if target is not None:
         try:
             target.write(text, picture)
@@ -175,8 +175,8 @@ def _hand_out(text: str, target: _Out | None, zone: ZoneInfo, *, on_screen: bool
         typer.echo(picture.terminal(), nl=False, color=True)
 
 
-def _encode(text: str, level: str) -> Iterable[Iterable[int]]:
-    """The QR code by the library that reads them here; of these characters it makes one alphanumeric segment."""
+def encode(text: str, level: str) -> Iterable[Iterable[int]]:
+    """A QR code by the library that reads them at gates; a pass's characters become alphanumeric modules."""
     code = zxingcpp.create_barcode(text, zxingcpp.BarcodeFormat.QRCode, ec_level=level.upper())
     dark: Iterable[Iterable[int]] = np.asarray(code.to_image(scale=1, add_quiet_zones=False)) == 0
     return dark
