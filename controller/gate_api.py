@@ -43,6 +43,7 @@ class GateKeyAnswer(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
     kid: str
+    state: str
     public: str
     number: int
     name: str

@@ -143,11 +143,13 @@ def withdraw(
 
 
 def _state(row: dict[str, Any]) -> str:
-    if row["withdrawn_at"] is not None:
-        return f"withdrawn {row['withdrawn_at']} by {row['withdrawn_by']}: {row['withdrawn_reason']}"
-    if row["certified_until"] is None:
-        return "no certificate yet"
-    return f"certified until {row['certified_until']}"
+    match row["state"]:
+        case "withdrawn":
+            return f"withdrawn {row['withdrawn_at']} by {row['withdrawn_by']}: {row['withdrawn_reason']}"
+        case "certified":
+            return f"certified until {row['certified_until']}"
+        case _:
+            return "no certificate yet"
 
 
 def _public(text: str) -> bytes:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import Connection, Row, select
@@ -66,6 +66,13 @@ class GateKey:
     withdrawn_at: datetime | None
     withdrawn_by: str | None
     withdrawn_reason: str | None
+
+    @property
+    def state(self) -> Literal["waits", "certified", "withdrawn"]:
+        """Whether its passes open gates: it waits for its first certificate, has one, or is out for good."""
+        if self.withdrawn_at is not None:
+            return "withdrawn"
+        return "waits" if self.certified_until is None else "certified"
 
 
 class GateKeys:
@@ -128,9 +135,10 @@ class GateKeys:
         return _gate_key(row)
 
     def all(self, site: int) -> tuple[GateKey, ...]:
-        """Every key that was ever enrolled at this site, by gate, the newest first."""
+        """Every key that was ever enrolled at this site: by gate, those that count first, then the newest."""
         table = schema.gate_key
-        query = select(table).where(table.c.site == site).order_by(table.c.number, table.c.enrolled_at.desc())
+        order = (table.c.number, table.c.withdrawn_at.is_not(None), table.c.enrolled_at.desc(), table.c.kid)
+        query = select(table).where(table.c.site == site).order_by(*order)
         with self._store.transaction() as connection:
             return tuple(_gate_key(row) for row in connection.execute(query))
 

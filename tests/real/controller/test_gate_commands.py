@@ -1,6 +1,8 @@
 """``postern-controller gate``: enrolled on a real socket, certified in the bundle, believed by a gate's own code."""
 
 import json
+import re
+import shlex
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -8,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from controller import schema
+from controller import gate_cli, keys_cli, schema
 from controller.bundles import BundlePublisher, load_signer
 from controller.issuer_keys import load_key_set, load_private
 from passes.bundle import BUNDLE_BYTES_MAX
@@ -20,6 +22,7 @@ from shell.clock import SystemClock
 from tests.brokers import free_port
 from tests.minting import Mint, claims
 from tests.real.controller.centre import NOON, SITE
+from tests.real.controller.demo import order
 from tests.real.controller.hearing import Gate
 from tests.real.controller.serving import Served, served_at
 
@@ -83,7 +86,7 @@ def test_a_gate_that_was_enrolled_issues_what_every_gate_accepts(served: Served)
     gate.hears()
     assert gate.reads(slip(served)) is Reason.UNKNOWN_KEY
     done = enrol(served)
-    assert (done["kid"], done["certified_until"], done["enrolled"]) == (kid(BOX), None, True)
+    assert (done["kid"], done["state"], done["certified_until"]) == (kid(BOX), "waits", None)
     gate.hears()
     assert gate.reads(slip(served)) is None
     assert gate.reads(slip(served, category=Category.SERVICE)) is Reason.UNKNOWN_KEY
@@ -99,6 +102,7 @@ def test_the_list_names_gate_key_categories_and_the_end_of_the_certificate(serve
     served.publisher.look()
     (row,) = listed(served)
     assert (row["kid"], row["number"], row["name"], row["enrolled_by"]) == (kid(BOX), 0, "south", "王芳")
+    assert row["state"] == "certified"
     assert row["categories"] == ["courier", "food"]
     left = ends(served) - served.demo.centre.clock.now()
     assert timedelta(hours=23, minutes=49) < left < timedelta(hours=24)
@@ -117,6 +121,7 @@ def test_k13_a_withdrawn_gate_is_out_with_the_next_bundle_and_never_comes_back(s
     assert [gate.reads(slip(served, mint)) for mint in (BOX, SPARE)] == [Reason.UNKNOWN_KEY, None]
     again = served.run("gate", "withdraw", kid(BOX), "--by", "李雷", "--reason", "again", "--json")
     assert json.loads(again.stdout)["withdrawn_by"] == "王芳"
+    assert [row["state"] for row in listed(served)] == ["certified", "withdrawn"]
     assert served.run(*asked()).exit_code == 1
     assert "withdrawn" in served.run("gate", "list").stdout
     assert deeds(served).count(("王芳", "gate_withdrawn")) == 1
@@ -318,3 +323,31 @@ def test_without_a_centre_the_command_says_so(served: Served) -> None:
     port = running.partition("[web]")[2].partition("port = ")[2].partition("\n")[0]
     toml.write_text(running.replace(f"port = {port}", f"port = {free_port()}"), "utf-8")
     assert served.run(*asked()).exit_code == 3
+
+
+def examples() -> list[list[str]]:
+    """Each command of this kind that help and manual tell people to type, split as a shell does."""
+    commands = [*gate_cli.app.registered_commands, *keys_cli.site_app.registered_commands]
+    pages = [str(gate_cli.app.info.help), *(str(command.callback.__doc__) for command in commands)]
+    manual = (Path(__file__).parents[3] / "docs" / "keys.md").read_text("utf-8")
+    pages += manual.splitlines()
+    typed = re.compile(
+        r"postern-controller ((?:gate|site refuse-before) .+?)(?=\n\n|\n *Example:|\s*$)", re.DOTALL
+    )
+    return [shlex.split(" ".join(found.split())) for page in pages for found in typed.findall(page)]
+
+
+def test_every_example_in_help_and_manual_works_when_it_is_pasted(served: Served) -> None:
+    served.publisher.look()
+    pasted = examples()
+    assert {example[1] for example in pasted if example[0] == "gate"} == {"enroll", "list", "withdraw"}
+    assert any(example[0] == "site" for example in pasted)
+    passes = served.demo.issuer.issue(order(static=True)).claims.pass_id
+    own = {"HEX": BOX.public.hex(), "KEYID": kid(BOX), "1a2b3c4d": kid(BOX), "0123456789abcdef": passes}
+    enrols = [example for example in pasted if example[:2] == ["gate", "enroll"]]
+    for example in [*enrols, *(example for example in pasted if example not in enrols)]:
+        words = [own.get(word, word) for word in example]
+        if "--config" in words:
+            del words[words.index("--config") : words.index("--config") + 2]
+        done = served.run(*words)
+        assert done.exit_code == 0, (example, done.stderr)
