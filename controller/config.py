@@ -185,6 +185,7 @@ class SiteConfig:
 
     id: int
     name: str
+    zone: ZoneInfo
     stays: dict[Category, StayRule]
     keyset: Path
     units: Path
@@ -236,10 +237,11 @@ def load_centre(path: Path) -> CentreConfig:
     """
     file = load_settings(path, _CentreFile)
     folder = path.resolve().parent
+    zone = ZoneInfo(file.centre.zone)
     return CentreConfig(
         path=path,
         name=file.centre.name,
-        zone=ZoneInfo(file.centre.zone),
+        zone=zone,
         data_dir=folder / file.centre.data_dir,
         database_path=folder / file.centre.database.removeprefix("sqlite:///"),
         keys_dir=folder / file.centre.keys_dir,
@@ -253,7 +255,7 @@ def load_centre(path: Path) -> CentreConfig:
         sms=SmsConfig(url=file.sms.url, sign=file.sms.sign, supervisors=tuple(file.sms.supervisors))
         if file.sms
         else None,
-        sites={site.id: _site(site, folder) for site in file.site},
+        sites={site.id: _site(site, folder, zone) for site in file.site},
     )
 
 
@@ -261,10 +263,11 @@ def _rule(value: int | str) -> StayRule:
     return StayRule(minutes=value) if isinstance(value, int) else StayRule(leave_by=time.fromisoformat(value))
 
 
-def _site(table: _SiteTable, folder: Path) -> SiteConfig:
+def _site(table: _SiteTable, folder: Path, zone: ZoneInfo) -> SiteConfig:
     return SiteConfig(
         id=table.id,
         name=table.name,
+        zone=zone,
         stays={Category.from_code(code): _rule(value) for code, value in table.stay.model_dump().items()},
         keyset=folder / table.keyset,
         units=folder / table.units,

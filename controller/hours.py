@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from passes.schedule import EVERY_DAY, UNIT_MINUTES, Hours, Schedule, ScheduleError
 from passes.words import Pair
@@ -42,6 +44,13 @@ def read_hours(texts: Iterable[str]) -> Schedule:
         )
     except ScheduleError as error:
         raise HoursError(str(error)) from error
+
+
+def opens_within(schedule: Schedule, start: datetime, end: datetime, zone: ZoneInfo) -> bool:
+    """Whether any window is open between two aware moments: a pass that never opens helps nobody."""
+    step, last = timedelta(minutes=UNIT_MINUTES), end - timedelta(seconds=1)
+    marks = (start + step * number for number in range((last - start) // step + 1))
+    return any(schedule.allows(moment, zone) for moment in (*marks, last))
 
 
 def write_hours(schedule: Schedule) -> tuple[str, ...]:

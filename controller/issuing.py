@@ -15,6 +15,7 @@ from sqlalchemy import Connection, select
 
 from controller import people, schema
 from controller.config import SiteConfig
+from controller.hours import opens_within
 from controller.issuer_keys import IssuerKey, signing_key
 from controller.store import Store
 from passes.claims import (
@@ -152,6 +153,11 @@ class Issuer:
             raise IssueError("clock", "the centre's clock cannot be trusted; set it before issuing")
         _check(order)
         _check_holder(order)
+        hours = order.schedule
+        if hours is not None and not opens_within(hours, now, now + order.valid, self._site.zone):
+            raise IssueError(
+                "hours", "no window opens while the pass is valid: give more minutes or other hours"
+            )
         try:
             phone = people.canonical_phone(order.phone)
             shown_name = people.masked_name(order.name)

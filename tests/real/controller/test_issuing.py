@@ -9,6 +9,7 @@ import pytest
 
 from controller import schema
 from controller.config import SiteConfig
+from controller.hours import read_hours
 from controller.init import DemoPlan, FolderExistsError, create_demo
 from controller.issuer_keys import IssuerKeyError, load_key_set, load_keys
 from controller.issuing import IssueError, Issuer, KeyLevel, StandingError, key_level
@@ -202,7 +203,9 @@ def test_the_longest_repeat_passes_keep_the_sizes_that_the_docs_state(
 
 
 def test_a_cleaners_usual_pass_with_one_window_fits_the_smaller_code(demo: Demo) -> None:
-    made = demo.issuer.issue(order(Category.SERVICE, hours=["mon-fri 09:00-12:00"], purpose=1, unit=1202))
+    made = demo.issuer.issue(
+        order(Category.SERVICE, hours=["mon-fri 09:00-12:00"], purpose=1, unit=1202, valid=LIFE[Colour.BLUE])
+    )
     shown = wrap(made.sealed, shown_at=int(NOON.timestamp()), sign=p256_signer(PHONE_KEY))
     assert len(shown) <= ROTATING_BYTES_MAX
 
@@ -277,6 +280,7 @@ def test_what_was_issued_is_remembered_with_the_number_apart_and_the_name_masked
         ({"stay_minutes": 2}, "stay_minutes"),
         ({"stay_minutes": 0}, "stay_minutes"),
         ({"category": Category.RENOVATION, "stay_minutes": 455}, "stay_minutes"),
+        ({"schedule": read_hours(["mon-fri 09:00-12:00"])}, "hours"),
         ({"key_level": KeyLevel.SOFT, "valid": timedelta(hours=13)}, "valid_minutes"),
         ({"category": Category.RESIDENT, "stay_minutes": 60}, "stay_minutes"),
         ({"holder_key": None}, "holder_key"),

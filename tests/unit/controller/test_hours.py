@@ -1,10 +1,13 @@
 """Hours are written and read back; what is no window is refused with words that help."""
 
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.hours import TEXT_MAX, HoursError, read_hours, say_hours, write_hours
+from controller.hours import TEXT_MAX, HoursError, opens_within, read_hours, say_hours, write_hours
 from passes.schedule import EVERY_DAY, WORKING_DAYS, Hours, Schedule
 from passes.words import Pair
 
@@ -52,6 +55,27 @@ def test_what_is_no_window_is_refused_with_words_that_help(texts: list[str], sai
     with pytest.raises(HoursError) as caught:
         read_hours(texts)
     assert said in str(caught.value)
+
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+SUNDAY_NOON = datetime(2026, 11, 22, 12, 0, tzinfo=SHANGHAI)
+
+
+@pytest.mark.parametrize(
+    ("text", "minutes", "opens"),
+    [
+        ("sun 12:00-12:10", 1, True),
+        ("sun 12:10-12:20", 10, False),
+        ("sun 12:10-12:20", 11, True),
+        ("sun 11:00-12:00", 7 * 24 * 60, True),  # the next Sunday, before noon
+        ("sun 11:00-12:00", 6 * 24 * 60, False),
+        ("mon-fri 09:00-12:00", 120, False),
+        ("sat 23:00-12:10", 5, True),
+    ],
+)
+def test_a_schedule_opens_within_the_life_of_its_pass_or_not(text: str, minutes: int, opens: bool) -> None:
+    end = SUNDAY_NOON + timedelta(minutes=minutes)
+    assert opens_within(read_hours([text]), SUNDAY_NOON.astimezone(UTC), end, SHANGHAI) is opens
 
 
 @given(
