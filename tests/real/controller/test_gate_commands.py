@@ -12,6 +12,7 @@ import pytest
 
 from controller import gate_cli, keys_cli, schema
 from controller.bundles import BundlePublisher, load_signer
+from controller.gate_keys import Enrolment
 from controller.issuer_keys import load_key_set, load_private
 from passes.bundle import BUNDLE_BYTES_MAX
 from passes.gp1 import to_text
@@ -44,17 +45,15 @@ def kid(mint: Mint) -> str:
     return key_id(mint.public).hex()
 
 
-def enrol(
-    served: Served, mint: Mint = BOX, *more: str, categories: str = "food,courier", number: int = 0
-) -> dict[str, Any]:
-    done = served.run(*asked(mint, categories, number), *more, "--json")
+def enrol(served: Served, mint: Mint = BOX, *more: str, categories: str = "food,courier") -> dict[str, Any]:
+    done = served.run(*asked(mint, categories), *more, "--json")
     assert done.exit_code == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 
 
-def asked(mint: Mint = BOX, categories: str = "food,courier", number: int = 0) -> tuple[str, ...]:
-    named = ("--number", str(number), "--name", "south", "--key", mint.public.hex())
+def asked(mint: Mint = BOX, categories: str = "food,courier") -> tuple[str, ...]:
+    named = ("--number", "0", "--name", "south", "--key", mint.public.hex())
     return ("gate", "enroll", *named, "--categories", categories, *WHO)
 
 
@@ -249,7 +248,9 @@ def test_a_third_key_of_one_gate_waits_until_one_is_withdrawn(served: Served) ->
 def test_eight_gates_with_two_keys_each_fit_a_bundle(served: Served) -> None:
     for number in range(8):
         for turn in range(2):
-            enrol(served, Mint(secret=bytes([0x80 + 2 * number + turn]) * 32), number=number)
+            public = Mint(secret=bytes([0x80 + 2 * number + turn]) * 32).public
+            asked_for = Enrolment(number=number, name="south", public=public, categories=CATEGORIES)
+            served.gates.enrol(SITE, asked_for, by="王芳")
     gate = Gate(served)
     gate.hears()
     assert gate.holding.bundle is not None
@@ -267,27 +268,26 @@ def test_k13_a_key_of_the_key_set_is_never_enrolled(served: Served, name: str) -
     assert listed(served) == []
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code"),
-    [
-        (asked(categories="food,resident"), 2),
-        (asked(categories="invited"), 2),
-        (asked(categories=","), 2),
-        ((*asked(), "--key", "ab"), 2),
-        ((*asked(), "--name", "South Gate"), 2),
-        ((*asked(), "--number", "8"), 2),
-        ((*asked(), "--site", "8"), 2),
-        (asked()[:-2], 2),
-        (("gate", "withdraw", "00000000", *WHY), 1),
-        (("gate", "withdraw", "nonsense", *WHY), 2),
-        (("gate", "withdraw", "00000000", *WHO), 2),
-        (("gate", "list", "--site", "8"), 2),
-    ],
-    ids=str,
-)
-def test_what_cannot_be_done_changes_nothing(served: Served, arguments: tuple[str, ...], code: int) -> None:
-    done = served.run(*arguments)
-    assert done.exit_code == code, done.stderr
+WRONG: list[tuple[tuple[str, ...], int]] = [
+    (asked(categories="food,resident"), 2),
+    (asked(categories="invited"), 2),
+    (asked(categories=","), 2),
+    ((*asked(), "--key", "ab"), 2),
+    ((*asked(), "--name", "South Gate"), 2),
+    ((*asked(), "--number", "8"), 2),
+    ((*asked(), "--site", "8"), 2),
+    (asked()[:-2], 2),
+    (("gate", "withdraw", "00000000", *WHY), 1),
+    (("gate", "withdraw", "nonsense", *WHY), 2),
+    (("gate", "withdraw", "00000000", *WHO), 2),
+    (("gate", "list", "--site", "8"), 2),
+]
+
+
+def test_what_cannot_be_done_changes_nothing(served: Served) -> None:
+    for arguments, code in WRONG:
+        done = served.run(*arguments)
+        assert done.exit_code == code, (arguments, done.stderr)
     assert (listed(served), deeds(served)) == ([], [])
 
 

@@ -217,24 +217,21 @@ def test_a_person_or_the_holder_of_an_issued_pass_is_refused_before_a_moment(ser
     assert [rule.key.hex() for rule in heard(served).before] == sorted((PERSON, made.person))
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code"),
-    [
-        ((*WHY,), 2),
-        ((PERSON, "--pass", PASS, *WHY), 2),
-        (("--pass", "aabbccdd", *WHY), 2),
-        (("AA" * 8, *WHY), 2),
-        ((PERSON, "--by", "王芳"), 2),
-        (("--pass", PASS, *WHY), 1),
-        ((PERSON, *WHY, "--site", "8"), 2),
-        ((PERSON, *WHY, "--dry-run", "--json"), 0),
-    ],
-    ids=str,
-)
-def test_what_is_not_said_clearly_refuses_nobody(
-    served: Served, arguments: tuple[str, ...], code: int
-) -> None:
+UNCLEAR: list[tuple[tuple[str, ...], int]] = [
+    ((*WHY,), 2),
+    ((PERSON, "--pass", PASS, *WHY), 2),
+    (("--pass", "aabbccdd", *WHY), 2),
+    (("AA" * 8, *WHY), 2),
+    ((PERSON, "--by", "王芳"), 2),
+    (("--pass", PASS, *WHY), 1),
+    ((PERSON, *WHY, "--site", "8"), 2),
+    ((PERSON, *WHY, "--dry-run", "--json"), 0),
+]
+
+
+def test_what_is_not_said_clearly_refuses_nobody(served: Served) -> None:
     heard(served)
-    done = served.run("site", "refuse-before", *arguments)
-    assert done.exit_code == code, done.stderr
+    for arguments, code in UNCLEAR:
+        done = served.run("site", "refuse-before", *arguments)
+        assert done.exit_code == code, (arguments, done.stderr)
     assert heard(served).before == ()

@@ -73,6 +73,20 @@ def test_a_database_of_a_newer_version_is_refused(centre: Centre) -> None:
     centre.reopen()
 
 
+def test_a_database_from_before_there_were_walk_ins_is_brought_up_to_date(centre: Centre) -> None:
+    centre.intake.dead_letter("t", b"payload", "why")
+    centre.store.close()
+    with sqlite3.connect(centre.path) as connection:
+        connection.executescript(
+            "drop table gate_key; drop table registration; update alembic_version set version_num = '0003'"
+        )
+    connection.close()
+    centre.reopen()
+    with centre.store.transaction() as opened:
+        assert compare_metadata(MigrationContext.configure(opened), schema.metadata) == []
+    assert len(centre.rows(schema.dead_letter)) == 1
+
+
 def test_a_closed_store_is_not_opened_again_by_accident(centre: Centre) -> None:
     centre.store.close()
     with pytest.raises(StoreError, match="is closed"), centre.store.transaction():
