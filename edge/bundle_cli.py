@@ -9,21 +9,18 @@ from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from edge.bundles import INBOX, SUFFIX, Holding, installed, judge, load, read_bounded, write_whole
+from edge.command import DEFAULT_CONFIG, ConfigOption, Exit, failure, say
 from edge.config import GateConfig, load_config
 from edge.files import load_key_set
 from passes.bundle import Refused
 from passes.keys import KeySetFile
 from passes.vocabulary import PassStatus
 from shell.clock import SystemClock
-from shell.settings import EXIT_USAGE, SettingsError
+from shell.settings import SettingsError
 from sync.messages import utc_text
 
-EXIT_FAILED: Final = 1
-EXIT_UNREACHABLE: Final = 3
-EXIT_UNSAFE: Final = 4
 TAKEN_WITHIN_S: Final = 5.0
 LOOK_EVERY_S: Final = 0.05
 
@@ -35,8 +32,6 @@ bundle_app = typer.Typer(
     "    postern-edge bundle show --config gate.toml\n\n"
     "    postern-edge bundle import /media/stick/site-7.bundle --config gate.toml",
 )
-messages = Console(stderr=True)
-ConfigOption = Annotated[Path, typer.Option(help="The gate's configuration file.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +47,7 @@ class _Gate:
 @bundle_app.command("import")
 def import_file(
     file: Annotated[Path, typer.Argument(help="The bundle file, as the centre gives it.")],
-    config: ConfigOption = Path("gate.toml"),
+    config: ConfigOption = DEFAULT_CONFIG,
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it is, and leave it at that.")] = False,
 ) -> None:
@@ -66,10 +61,10 @@ def import_file(
     gate = _gate(config)
     data, judged = _read(file, gate)
     if judged is None:
-        _say(f"The gate holds this bundle already: {_number(gate.holding)}.")
+        say(f"The gate holds this bundle already: {_number(gate.holding)}.")
         return
     if dry_run:
-        _say(f"Good, and newer than what the gate holds: {_number(judged)}. Nothing was changed.")
+        say(f"Good, and newer than what the gate holds: {_number(judged)}. Nothing was changed.")
         return
     assert judged.bundle is not None
     inbox = gate.folder / INBOX
@@ -78,16 +73,16 @@ def import_file(
         inbox.mkdir(parents=True, exist_ok=True)
         write_whole(waiting, data)
     except OSError as error:
-        raise _failure(f"{waiting} cannot be written ({error.strerror})", EXIT_FAILED) from None
+        raise failure(f"{waiting} cannot be written ({error.strerror})", Exit.FAILED) from None
     if not _gone(waiting):
-        raise _failure(
+        raise failure(
             f"No gate took it within {TAKEN_WITHIN_S:g} s. It lies in {inbox} and is taken when the gate starts",
-            EXIT_UNREACHABLE,
+            Exit.UNREACHABLE,
         )
     now_held = _gate(config).holding
     if now_held.bundle is None or now_held.bundle.seq < judged.bundle.seq:
-        raise _failure("The gate did not take it; its log and its record say why", EXIT_FAILED)
-    _say(f"The gate holds it now: {_number(now_held)}.")
+        raise failure("The gate did not take it; its log and its record say why", Exit.FAILED)
+    say(f"The gate holds it now: {_number(now_held)}.")
 
 
 @bundle_app.command("show")
@@ -95,7 +90,7 @@ def show(
     file: Annotated[
         Path | None, typer.Argument(help="A bundle file; without it, what the gate holds.")
     ] = None,
-    config: ConfigOption = Path("gate.toml"),
+    config: ConfigOption = DEFAULT_CONFIG,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
@@ -109,9 +104,9 @@ def show(
         _, judged = _read(file, gate, anew=True)
         holding = judged or holding
     elif gate.refused is not None:
-        raise _failure(f"The gate's bundle cannot be used: {gate.refused.detail}", EXIT_FAILED)
+        raise failure(f"The gate's bundle cannot be used: {gate.refused.detail}", Exit.FAILED)
     if holding.bundle is None:
-        raise _failure("This gate never got a bundle; visitors are not let in", EXIT_FAILED)
+        raise failure("This gate never got a bundle; visitors are not let in", Exit.FAILED)
     facts = _facts(holding)
     if as_json:
         sys.stdout.write(json.dumps(facts) + "\n")
@@ -146,7 +141,7 @@ def _gate(path: Path) -> _Gate:
         config: GateConfig = load_config(path)
         anchor = load_key_set(config.gate.keys, config.gate.site, root=config.gate.root)
     except SettingsError as error:
-        raise _failure(str(error), EXIT_USAGE) from None
+        raise failure(str(error), Exit.USAGE) from None
     found = load(config.gate.data_dir, anchor, SystemClock().now())
     refused = found if isinstance(found, Refused) else None
     holding = found if isinstance(found, Holding) else installed(anchor)
@@ -158,12 +153,12 @@ def _read(file: Path, gate: _Gate, *, anew: bool = False) -> tuple[bytes, Holdin
     try:
         data = read_bounded(file)
     except OSError as error:
-        raise _failure(f"{file} cannot be read ({error.strerror})", EXIT_USAGE) from None
+        raise failure(f"{file} cannot be read ({error.strerror})", Exit.USAGE) from None
     clock = SystemClock()
     holding = installed(gate.anchor) if anew else gate.holding
     judged = judge(holding, data, anchor=gate.anchor, now=clock.now(), trust=clock.trust())
     if isinstance(judged, Refused):
-        raise _failure(f"{file} is refused ({judged.problem.value}): {judged.detail}", EXIT_UNSAFE)
+        raise failure(f"{file} is refused ({judged.problem.value}): {judged.detail}", Exit.UNSAFE)
     return data, judged
 
 
@@ -179,12 +174,3 @@ def _gone(waiting: Path) -> bool:
 def _number(holding: Holding) -> str:
     assert holding.bundle is not None
     return f"bundle {holding.bundle.seq} with key set {holding.key_set.seq}"
-
-
-def _say(text: str) -> None:
-    messages.print(escape(text), highlight=False, soft_wrap=True)
-
-
-def _failure(text: str, code: int) -> typer.Exit:
-    messages.print(escape(text), style="red", highlight=False, soft_wrap=True)
-    return typer.Exit(code)

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from edge.bundle_cli import bundle_app
+from edge.command import DEFAULT_CONFIG, ConfigOption, Exit, failure, say
 from edge.config import load_config
 from edge.daemon import EdgeDaemon
 from edge.enroll import enroll
@@ -23,10 +24,8 @@ from passes.keys import KeyTable
 from shell.clock import SystemClock
 from shell.logs import set_up_logs
 from shell.pages.server import PageServerError
-from shell.settings import EXIT_USAGE, SettingsError
+from shell.settings import SettingsError
 from shell.supervision import stop_event
-
-EXIT_FAILED = 1
 
 app = typer.Typer(
     name="postern-edge",
@@ -43,7 +42,6 @@ app = typer.Typer(
 app.command()(enroll)
 app.add_typer(bundle_app, name="bundle")
 app.add_typer(walkin_app, name="walkin")
-messages = Console(stderr=True)
 
 
 @app.callback()
@@ -53,7 +51,7 @@ def _postern_edge() -> None:
 
 @app.command()
 def run(
-    config: Annotated[Path, typer.Option(help="The gate's configuration file.")] = Path("gate.toml"),
+    config: ConfigOption = DEFAULT_CONFIG,
     json_logs: Annotated[bool, typer.Option("--json-logs", help="One JSON object a log line.")] = False,
 ) -> None:
     """Run the gate daemon until it is told to stop (Ctrl-C or SIGTERM).
@@ -70,14 +68,12 @@ def run(
             except JournalBusyError:
                 raise
             except JournalError as error:
-                messages.print(escape(str(error)), style="red", highlight=False, soft_wrap=True)
+                say(str(error))
                 ExitsOnly(settings, SystemClock()).run(stop, lambda: _journal_opens(settings.gate.data_dir))
     except SettingsError as error:
-        messages.print(escape(str(error)), style="red", highlight=False, soft_wrap=True)
-        raise typer.Exit(EXIT_USAGE) from None
+        raise failure(error, Exit.USAGE) from None
     except (JournalBusyError, PageServerError) as error:
-        messages.print(escape(str(error)), style="red", highlight=False, soft_wrap=True)
-        raise typer.Exit(EXIT_FAILED) from None
+        raise failure(error, Exit.FAILED) from None
 
 
 def _journal_opens(folder: Path) -> bool:
@@ -109,8 +105,7 @@ def scan(
     try:
         keys = _keys_of(config)
     except SettingsError as error:
-        messages.print(escape(str(error)), style="red", highlight=False, soft_wrap=True)
-        raise typer.Exit(EXIT_USAGE) from None
+        raise failure(error, Exit.USAGE) from None
 
     def judge(text: str) -> tuple[bool, str | None]:
         checked = check(text, keys, now=clock.now(), trust=clock.trust())
@@ -128,9 +123,9 @@ def scan(
         else:
             _print_scanned(out, one)
     if scanning.skipped:
-        messages.print(f"{scanning.skipped} files were passed over: neither pictures nor videos", style="dim")
+        say(f"{scanning.skipped} files were passed over: neither pictures nor videos")
     if failed:
-        raise typer.Exit(EXIT_FAILED)
+        raise typer.Exit(Exit.FAILED)
 
 
 def _keys_of(config: Path | None) -> KeyTable:

@@ -28,9 +28,10 @@ _DONE_WITHIN_S: Final = 5.0  # a disk that is slower than this is broken
 _LOOK_EVERY_S: Final = 0.1
 
 T = TypeVar("T")
+# One line: no control characters, and none that break or turn a line round.
+_ONE_LINE: Final = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+$"
 Text = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$"),
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=_ONE_LINE)
 ]
 
 

@@ -133,6 +133,7 @@ class WalkIns:
         self._recorded()
         sealed = seal_walk_in(claims, delegation, algorithm=Algorithm.ED25519, kid=key.kid, sign=key.sign)
         assert len(sealed) <= STATIC_BYTES_MAX
+        log.info("walk-in pass issued", pass_id=claims.pass_id, category=claims.category.code)
         return Issued(claims=claims, text=to_text(sealed), delegation=delegation)
 
     def _authority(self, now: datetime) -> tuple[GateKey, Delegation]:

@@ -232,9 +232,24 @@ def test_programs_ask_the_socket_themselves(site: Site) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     order = {"do": "walkin_issue", "category": "courier", "unit": 12, "by": "王强", "reason": "快递"}
     assert set(ask(path, order, within_s=10)) == FIELDS
-    with pytest.raises(RefusedError, match="colour") as refused:
-        ask(path, order | {"colour": "green"}, within_s=10)
-    assert refused.value.code == "bad_request"
+    before = last_row(site)
+    for field, value in (
+        ("colour", "green"),
+        ("unit", 12.5),
+        ("unit", ["12"]),
+        ("by", "王\u202e强"),
+        ("by", "\ud800"),
+        ("reason", "x" * 201),
+        ("phone", 13800138001),
+        ("phone", "1" * 41),
+        ("stay_minutes", "10"),
+        ("stay_minutes", True),
+        ("dry_run", 1),
+    ):
+        with pytest.raises(RefusedError, match=field) as refused:
+            ask(path, order | {field: value}, within_s=10)
+        assert refused.value.code == "bad_request"
+    assert last_row(site) == before
 
 
 def test_without_a_gate_it_ends_with_3_and_says_how_to_start_one(tmp_path: Path, site: Site) -> None:
