@@ -14,6 +14,7 @@ from drivers.model import Urgency
 DRAIN_S: Final = 0.100  # drivers reference 7.3: late replies come within this on every board there
 WAITING_MAX: Final = 64
 READ_REPEATS: Final = 2  # drivers reference 5
+_JUST_S: Final = 0.001  # so that the clock is surely past a limit when it is looked at
 
 P = TypeVar("P")
 
@@ -132,6 +133,7 @@ class Exchange(Generic[P]):
     def tick(self, now_s: float) -> list[tuple[Request[P], End]]:
         """Notice what time it is; the requests that ended by it."""
         self._now_s = now_s
+        self._stale += self.withdraw(lambda one: one.stale_s is not None and now_s > one.stale_s)
         ended = [(request, End.STALE) for request in self._stale]
         self._stale = []
         if self.overdue(now_s):
@@ -139,7 +141,9 @@ class Exchange(Generic[P]):
             request, self._open = self._open, None
             self._quiet_until_s = now_s + DRAIN_S
             if request.repeats > 0:
-                self._waiting.insert(0, replace(request, repeats=request.repeats - 1))
+                # First of its kind again, but not before what is more urgent.
+                place = sum(other.urgency < request.urgency for other in self._waiting)
+                self._waiting.insert(place, replace(request, repeats=request.repeats - 1))
             else:
                 ended.append((request, End.UNANSWERED))
         return ended
@@ -150,7 +154,12 @@ class Exchange(Generic[P]):
             return self._answer_by_s
         if self._stale:
             return self._now_s
-        return self._quiet_until_s if self._waiting and self._now_s < self._quiet_until_s else None
+        if not self._waiting:
+            return None
+        if self._now_s < self._quiet_until_s:
+            return self._quiet_until_s
+        # Whoever has the line may keep it: what waits for it ends on its own.
+        return min((one.stale_s + _JUST_S for one in self._waiting if one.stale_s is not None), default=None)
 
     def lost(self) -> list[tuple[Request[P], End]]:
         """The line went: nothing is kept for later."""

@@ -1,6 +1,8 @@
 """Questions to a relay board: its codec's frames on an exchange."""
 
-from drivers.exchange import Exchange, Request
+from dataclasses import replace
+
+from drivers.exchange import READ_REPEATS, Exchange, Request
 from drivers.model import Refusal, Urgency
 from drivers.relay_codec import Ask, Asked, RelayCodec, Reply
 from drivers.relay_runs import Purpose
@@ -22,12 +24,20 @@ class Asking:
         purpose: Purpose,
         urgency: Urgency,
         *,
-        ms: int = 0,
         repeats: int = 0,
         stale_s: float | None = None,
     ) -> Refusal | None:
-        """Let a question wait for its turn; why it cannot be asked, otherwise."""
-        frame = self._codec.encode(purpose.ask, channel=purpose.channel, ms=ms)
+        """Let a question wait for its turn; why it cannot be asked, otherwise.
+
+        About all outputs, a board that reads one at a time is asked for each.
+        """
+        if purpose.ask is Ask.OUTPUTS and self._codec.encode(Ask.OUTPUTS) is not None:
+            purpose = replace(purpose, channel=0)
+        elif purpose.ask is Ask.OUTPUTS and not purpose.channel:
+            each = [replace(purpose, channel=number + 1) for number in range(self._codec.info.outputs)]
+            answers = [self.put(one, urgency, repeats=repeats, stale_s=stale_s) for one in each]
+            return next((refusal for refusal in answers if refusal is not None), None)
+        frame = self._codec.encode(purpose.ask, channel=purpose.channel, ms=purpose.ms)
         if frame is None:
             return Refusal.UNSUPPORTED
         taken = self.exchange.put(
@@ -43,10 +53,34 @@ class Asking:
         )
         return None if taken else Refusal.FULL
 
+    def put_all_off(self) -> None:
+        """Let the opening of every output wait before everything else, in place of an earlier one."""
+        self.exchange.withdraw(lambda request: request.urgency is Urgency.ALL_OFF)
+        if self.put(Purpose(ask=Ask.ALL_OFF), Urgency.ALL_OFF, repeats=READ_REPEATS) is None:
+            return
+        for channel in range(1, self._codec.info.outputs + 1):
+            self.put(Purpose(ask=Ask.OFF, channel=channel), Urgency.ALL_OFF, repeats=READ_REPEATS)
+
     def waits(self, ask: Ask, id_: str | None = None) -> bool:
         """Whether such a question (of this run or command) waits, or is open."""
         return self.exchange.waits(
             lambda one: one.purpose.ask is ask and (id_ is None or one.purpose.id == id_)
+        )
+
+    def waits_to_open(self, channel: int) -> bool:
+        """Whether an opening of this output waits behind closings, or is open."""
+        return self.exchange.waits(
+            lambda one: (
+                one.urgency is Urgency.RELEASE
+                and one.purpose.ask is Ask.OFF
+                and one.purpose.channel == channel
+            )
+        )
+
+    def asks_owed(self) -> bool:
+        """Whether an opening that is owed to no command and no run waits, or is open: one at a time."""
+        return self.exchange.waits(
+            lambda one: one.urgency is Urgency.RELEASE and one.purpose.ask is Ask.OFF and not one.purpose.id
         )
 
     def feed(self, data: bytes) -> Reply | None:

@@ -5,9 +5,10 @@ from enum import StrEnum
 from typing import Final
 
 from drivers.model import COMMAND_AGE_MAX_S, DriverInfo, Grade, Hold, Pulse, Refusal
-from drivers.relay_codec import Ask
+from drivers.relay_codec import Ask, Reply
 
 HOLD_S_MAX: Final = 3600.0
+_NEVER: Final = float("inf")
 
 
 class Phase(StrEnum):
@@ -21,27 +22,55 @@ class Phase(StrEnum):
 
 @dataclass(slots=True, kw_only=True)
 class Run:
-    """One pulse or hold on one channel. ``told``: what became of it has been reported."""
+    """One pulse or hold on one channel.
+
+    Args:
+        id: The command's.
+        channel: Its output.
+        seconds: How long it is to be closed.
+        hold: A hold, and not a pulse.
+        due_s: When its next step is due.
+        look_s: When to see whether the output is closed.
+        closed_s: When its first frame was handed over.
+        taken: The board took it, or says nothing to anything.
+        seen_closed: The board said that the output was closed in between.
+        looks: How often the output was seen closed when it should have been open.
+    """
 
     id: str
     channel: int
     seconds: float
     hold: bool
     phase: Phase = Phase.WAITING
-    ends_s: float = float("inf")
+    due_s: float = _NEVER
+    look_s: float = _NEVER
+    closed_s: float = _NEVER
     grade: Grade = Grade.SENT
-    told: bool = False
+    taken: bool = False
+    seen_closed: bool = False
     looks: int = 0
+
+    @property
+    def ends_s(self) -> float:
+        """When it has run its length."""
+        return self.closed_s + self.seconds
+
+    def begin(self, now_s: float, *, look: bool) -> None:
+        """Its first frame is handed over; ``look``: see in the middle whether the output is closed."""
+        self.phase, self.closed_s, self.due_s = Phase.CLOSED, now_s, now_s + self.seconds
+        if look and not self.hold:
+            self.look_s = now_s + self.seconds / 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Purpose:
-    """What was asked, about which channel (0: all), for which run or command."""
+    """What was asked, about which channel (0: all), for which run or command; ``ms``: of a pulse."""
 
     ask: Ask
     channel: int = 0
     id: str = ""  # of the run, or of the command
     command: bool = False  # a command waits for the outcome, and not a run
+    ms: int = 0
 
 
 def beyond_limits(command: Pulse | Hold, info: DriverInfo, now_s: float) -> Refusal | None:
@@ -57,3 +86,8 @@ def beyond_limits(command: Pulse | Hold, info: DriverInfo, now_s: float) -> Refu
     if not fits:
         return Refusal.BAD_LENGTH
     return None if now_s - command.issued_s <= COMMAND_AGE_MAX_S else Refusal.TOO_OLD
+
+
+def grade_of(reply: Reply | None) -> Grade:
+    """How much is known when this is all that the board says; None: it says nothing."""
+    return Grade.SENT if reply is None else Grade.ACCEPTED

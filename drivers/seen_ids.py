@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from typing import Final
 
-IDS_KEPT: Final = 256  # far more than can be issued within the age limit of a command
+IDS_KEPT: Final = 4096  # far more than can be issued within the age limit of a command, even in a storm
 
 
 class SeenIds:

@@ -12,7 +12,7 @@ from drivers.modbus_rtu import (
     encode_read_inputs,
     encode_reply,
 )
-from drivers.model import AllOff, Event, Fault, Garbage, InputEdge, Pulse, Refusal, Refused
+from drivers.model import AllOff, AnyEvent, Fault, Garbage, InputEdge, Pulse, Refusal, Refused
 
 # Frames that vendors and users publish for boards of this family; the last two bytes are the check.
 PUBLISHED = [
@@ -45,9 +45,9 @@ class Bench:
         self.asked_s: list[float] = []
         self.driver.line_up(0.0)
 
-    def run(self, until_s: float) -> list[Event]:
+    def run(self, until_s: float) -> list[AnyEvent]:
         """Move virtual time on, deadline by deadline."""
-        events: list[Event] = []
+        events: list[AnyEvent] = []
         while (deadline_s := self.driver.next_deadline()) is not None and deadline_s <= until_s:
             self.now_s = max(self.now_s, deadline_s)
             self.driver.tick(self.now_s)
@@ -158,7 +158,7 @@ def test_a_silent_unit_is_asked_less_often() -> None:
 def test_an_exception_reply_is_a_fault_that_names_the_code() -> None:
     driver = ModbusInputsDriver(unit=1)
     driver.line_up(0.0)
-    events: list[Event] = []
+    events: list[AnyEvent] = []
     for now_s in (0.0, 1.0, 2.0, 3.0):
         driver.tick(now_s)
         assert driver.take_output() == [REQUEST]
