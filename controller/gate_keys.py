@@ -212,7 +212,7 @@ def _renewed(
             return None
         if left < RENEW_BELOW and ends - row.ends_at < RENEWAL_GAINS:
             return None
-    if ends <= max(begins, now):
+    if not begins <= now < ends:
         return None  # the config key is over, or does not count yet
     granted = Delegation(
         site=row.site,
