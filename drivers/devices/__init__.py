@@ -1,0 +1,1 @@
+"""Devices: one protocol a module. Shapes that several of them share are beside them."""
