@@ -21,9 +21,10 @@ from pydantic import (
 
 from controller.figures import figures
 from controller.hours import TEXT_MAX, HoursError, read_hours
-from controller.issuing import IssueError, Issuer, KeyLevel, Order, StandingError
+from controller.issuing import IssueError, Issuer, Order, StandingError
 from controller.pass_records import find_pass
 from controller.store import Store
+from passes.claims import KeyLevel
 from passes.schedule import WINDOWS_MAX
 from passes.vocabulary import Category
 from shell.clock import Clock

@@ -108,14 +108,14 @@ def _keeps_out(row: Row[Any], now: datetime, *, timed: bool) -> bool:
 
 
 def _used_up(now: datetime, site: int) -> Select[Any]:
-    """Status indexes of living paper passes whose one entry was walked."""
+    """Status indexes of living passes that are good for one entry (paper, soft keys) and were walked with."""
     issued, visit = schema.pass_issued.c, schema.visit.c
     same = (visit.site == issued.site) & (visit.person == issued.person) & (visit.pass_id == issued.pass_id)
     return (
         select(issued.status_index)
         .distinct()
         .select_from(schema.pass_issued.join(schema.visit, same))
-        .where(text("pass_issued.holder_key is null"), issued.site == site, issued.expires_at > now)
+        .where(text("pass_issued.one_entry"), issued.site == site, issued.expires_at > now)
     )
 
 

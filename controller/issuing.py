@@ -7,7 +7,6 @@ IssueError            what was asked cannot be issued; names the field and what 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import IntEnum
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
@@ -21,10 +20,12 @@ from controller.store import Store
 from passes.claims import (
     FLAG_CRITICAL_TAIL,
     FLAG_GUARD_CONFIRM,
+    KEY_LEVEL_SHIFT,
     STAY_MINUTES_MAX,
     UNIT_MAX,
     Claims,
     ClaimsError,
+    KeyLevel,
 )
 from passes.gp1 import Algorithm, seal, to_text
 from passes.keys import KeySetFile
@@ -38,19 +39,9 @@ SOFT_LIFE_MAX: Final = timedelta(hours=12)  # a key that can be copied is truste
 LIFE_MAX: Final = {Colour.BLUE: timedelta(days=7), Colour.GREEN: timedelta(days=90)}
 STATUS_INDEX_BYTES: Final = 2  # the status list has 65,536 places
 STATUS_OF_WALK_INS: Final = 0  # gates give it to the passes that they issue; no other pass has it
-_KEY_LEVEL_SHIFT: Final = 4  # flags bits 4 and 5
 _BOTH_WAYS: Final = 3
 _TRIES: Final = 32
 _FIELD_OF_CLAIM: Final = {"expires_at": "valid_minutes", "stay": "stay_minutes", "schedule": "hours"}
-
-
-class KeyLevel(IntEnum):
-    """How well the pass is bound to one phone, as its flags say it (bits 4 and 5)."""
-
-    NONE = 0  # static: whoever holds the paper
-    SOFT = 1  # a key that could be copied by somebody who takes over the page
-    KEPT = 2  # non-extractable, in the browser's store
-    PASSKEY = 3  # enrolled after a passkey login, which does not exist yet: nothing issues it
 
 
 class IssueError(ValueError):
@@ -203,7 +194,7 @@ class Issuer:
         return issued
 
     def _flags(self, order: Order) -> int:
-        flags = _level(order) << _KEY_LEVEL_SHIFT
+        flags = _level(order) << KEY_LEVEL_SHIFT
         if order.static and self._site.static_needs_guard:
             flags |= FLAG_GUARD_CONFIRM
         return flags | FLAG_CRITICAL_TAIL if order.schedule is not None else flags
@@ -262,15 +253,11 @@ class Issuer:
                 status_index=claims.status,
                 key_id=key.kid.hex(),
                 holder_key=claims.holder_key.hex() if claims.holder_key else None,
+                one_entry=claims.entries == 1,
                 issued_at=now,
                 expires_at=expires_at,
             )
         )
-
-
-def key_level(claims: Claims) -> KeyLevel:
-    """How well a pass is bound to its phone."""
-    return KeyLevel(claims.flags >> _KEY_LEVEL_SHIFT & 0b11)
 
 
 def is_person_red(connection: Connection, site: int, person: PersonId, now: datetime) -> bool:

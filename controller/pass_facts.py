@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from controller.issuing import KeyLevel
 from controller.verifying import Verdict
+from passes.claims import KeyLevel
 from passes.vocabulary import PURPOSE_ITEM_PASS
 from passes.words import for_category
 

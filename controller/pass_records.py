@@ -7,8 +7,8 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, select
 
 from controller import schema
-from controller.issuing import KeyLevel
 from controller.store import Store
+from passes.claims import KeyLevel
 from passes.vocabulary import GATES_MAX, Category
 from shell.clock import Clock
 from shell.pages.masking import mask_phone

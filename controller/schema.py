@@ -21,6 +21,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.types import TypeDecorator
@@ -179,12 +180,13 @@ pass_issued = Table(
     Column("status_index", Integer, nullable=False),
     Column("key_id", String(8), nullable=False),
     Column("holder_key", String(66)),
+    Column("one_entry", Boolean, nullable=False, server_default=false()),
     Column("issued_at", Moment, nullable=False),
     Column("expires_at", Moment, nullable=False),
     # Not unique: an index is free again once its pass is over. Issuing looks and writes in one transaction.
     Index("ix_pass_issued_status", "site", "status_index"),
     Index("ix_pass_issued_person", "site", "person"),
-    Index("ix_pass_issued_paper", "site", "expires_at", **_where("holder_key is null")),
+    Index("ix_pass_issued_one_entry", "site", "expires_at", **_where("one_entry")),
 )
 
 incident = Table(

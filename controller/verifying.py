@@ -9,7 +9,6 @@ from typing import Any, assert_never
 from zoneinfo import ZoneInfo
 
 from controller.hours import write_hours
-from controller.issuing import key_level
 from passes.check import Foreign, Rejected, Verified, check
 from passes.claims import Claims
 from passes.decide import NOT_BEFORE_LEEWAY
@@ -81,7 +80,7 @@ def _facts(checked: Verified) -> dict[str, Any]:
         "stay": claims.stay,
         "status": claims.status,
         "flags": claims.flags,
-        "key_level": int(key_level(claims)),
+        "key_level": int(claims.key_level),
         "hours": () if claims.schedule is None else write_hours(claims.schedule),
         "not_before": _utc(claims.not_before),
         "expires_at": _utc(claims.expires_at),

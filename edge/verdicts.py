@@ -49,6 +49,7 @@ def verdict_of(
         due_at=_end(claims, policy, at) if claims and begins else None,
         stay_minutes=rule_of_claim(claims.stay).minutes if claims and begins else None,
         pass_tail=claims.pass_id[-TAIL:] if claims else None,
+        notes=() if isinstance(answer, Deny) else answer.notes,
     )
 
 

@@ -5,6 +5,7 @@ claims would be a second pass for everything that compares bytes.
 """
 
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any, Final
 
 import cbor2
@@ -27,6 +28,16 @@ FLAG_GUARD_CONFIRM: Final = 1 << 0
 FLAG_PLATE_CHECK: Final = 1 << 1
 FLAG_CHALLENGE: Final = 1 << 2
 FLAG_CRITICAL_TAIL: Final = 1 << 7
+KEY_LEVEL_SHIFT: Final = 4  # flags bits 4 and 5
+
+
+class KeyLevel(IntEnum):
+    """How well a pass is bound to one phone, as its flags say it."""
+
+    NONE = 0  # static: whoever holds the paper
+    SOFT = 1  # a key that could be copied by somebody who takes over the page
+    KEPT = 2  # non-extractable, in the browser's store
+    PASSKEY = 3  # enrolled after a passkey login, which does not exist yet: nothing issues it
 
 
 class ClaimsError(ValueError):
@@ -60,6 +71,11 @@ class Claims:
     issued_at: int | None = None
     holder_key: bytes | None = None
     schedule: Schedule | None = None
+
+    @property
+    def key_level(self) -> KeyLevel:
+        """How well it is bound to its phone."""
+        return KeyLevel(self.flags >> KEY_LEVEL_SHIFT & 0b11)
 
     def allows_gate(self, number: int) -> bool:
         """Whether gate ``number`` (counted from 0) is in the bitmap."""

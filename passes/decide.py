@@ -10,7 +10,7 @@ from typing import Final, assert_never
 from zoneinfo import ZoneInfo
 
 from passes.check import Checked, Foreign, Rejected, Verified
-from passes.claims import FLAG_CHALLENGE, FLAG_GUARD_CONFIRM, FLAG_PLATE_CHECK, Claims
+from passes.claims import FLAG_CHALLENGE, FLAG_GUARD_CONFIRM, FLAG_PLATE_CHECK, Claims, KeyLevel
 from passes.stay import due_at, rule_of_claim
 from passes.vocabulary import PURPOSE_ITEM_PASS, ClockTrust, Colour, Direction, PassStatus, Reason
 
@@ -38,6 +38,7 @@ class Note(StrEnum):
     NO_ENTRY_KNOWN = "no_entry_known"
     WITHDRAWN_EXIT = "withdrawn_exit"  # left with a pass that was revoked meanwhile
     ITEM_PASS = "item_pass"  # noqa: S105  # things are carried out: the guard looks at them
+    SOFT_KEY = "soft_key"  # the phone could not keep its key well: it may have been copied
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,12 +179,21 @@ def _entry(
         refused = Reason.BUNDLE_STALE  # without any list a visitor who was withdrawn looks like any other
     if refused is not None:
         return Deny(refused, claims)
-    carries = (Note.ITEM_PASS,) if claims.purpose == PURPOSE_ITEM_PASS else ()
+    remarks = _remarks(claims)
     doubt = _doubt(scan, standing, policy, trust)
     if doubt is not None:
-        return Refer(doubt, claims, carries)
+        return Refer(doubt, claims, remarks)
     again = (Note.AGAIN_INSIDE,) if standing.presence is Presence.INSIDE else ()
-    return Grant(claims, again + carries)
+    return Grant(claims, again + remarks)
+
+
+def _remarks(claims: Claims) -> tuple[Note, ...]:
+    """What the guard should know of a pass at its entry."""
+    found = {
+        Note.ITEM_PASS: claims.purpose == PURPOSE_ITEM_PASS,
+        Note.SOFT_KEY: claims.holder_key is not None and claims.key_level is KeyLevel.SOFT,
+    }
+    return tuple(note for note, holds in found.items() if holds)
 
 
 def _wrong_place(claims: Claims, lane: LaneFacts) -> Reason | None:

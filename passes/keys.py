@@ -113,7 +113,7 @@ class KeyEntry(BaseModel):
 
     kid: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}$")]
     alg: Literal["ed25519", "p256"]
-    public: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64,66}$")]
+    public: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64}|[0-9a-f]{66})$")]
     use: Word
     categories: list[Word]
     not_before: AwareDatetime

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+from passes.decide import Note
 from passes.vocabulary import Category, Reason
 
 
@@ -158,6 +159,18 @@ CATEGORIES: Final[dict[Category, Pair]] = {
 UNKNOWN_REASON: Final = _words(
     ("未通过", "Not admitted"), _ASK_GUARD, ("人工核实后决定", "Check by hand, then decide")
 )
+
+
+NOTES: Final[dict[Note, Pair]] = {
+    Note.UNIDENTIFIED_EXIT: Pair("离开，未识别", "Left without being recognised"),
+    Note.AGAIN_INSIDE: Pair("上次未登记离开", "The last exit was not seen"),
+    Note.RED_EXIT: Pair("红码未结清，请登记说明", "RED: ask why, and note it down"),
+    Note.NO_ENTRY_KNOWN: Pair("本门没有进入记录", "No entry is known here"),
+    Note.WITHDRAWN_EXIT: Pair("通行码已注销", "This pass was withdrawn meanwhile"),
+    Note.ITEM_PASS: Pair("出门条：请查看携带物品", "Item pass: look at what is carried out"),
+    Note.SOFT_KEY: Pair("软密钥：请核对本人", "Soft key: check that it is the visitor"),
+}
+"""What the guard reads beside an answer."""
 
 
 def for_reason(code: str) -> Words:

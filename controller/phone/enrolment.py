@@ -23,13 +23,11 @@ from controller.issuing import (
     IssuedPass,
     IssueError,
     Issuer,
-    KeyLevel,
     Order,
     StandingError,
-    key_level,
 )
 from controller.store import Store
-from passes.claims import decode_claims
+from passes.claims import KeyLevel, decode_claims
 from passes.gp1 import SignedPass, open_body
 from passes.keys import holder_verifies
 from passes.schedule import Schedule
@@ -311,7 +309,7 @@ def _enrolled(row: Row[tuple[object, ...]]) -> Enrolled:
         category=Category.from_code(row.category),
         schedule=claims.schedule,
         entries=claims.entries,
-        key_level=key_level(claims),
+        key_level=claims.key_level,
         expires_at=row.pass_expires_at,
     )
 

@@ -9,11 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from controller.config import SiteConfig
 from controller.hours import say_hours
-from controller.issuing import KeyLevel
 from controller.phone.enrolment import Enrolled, Enrolment, Offered, Proof, Refusal
 from controller.phone.guarding import WrongCounter, bounded, guarded
 from controller.phone.page import PAGE_PATH
 from controller.phone.words import TOO_MANY, device_words, for_refusal
+from passes.claims import KeyLevel
 from passes.words import Pair, for_category
 from shell.clock import Clock
 

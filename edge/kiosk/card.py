@@ -10,8 +10,9 @@ from enum import StrEnum
 from typing import Final
 
 from edge.kiosk.view import Inside, Verdict
+from passes.decide import Note
 from passes.vocabulary import Colour, Direction, Reason
-from passes.words import REASONS, Pair, for_reason
+from passes.words import NOTES, REASONS, Pair, for_reason
 from shell.pages.i18n import mark, whole_minutes
 from sync.messages import Outcome
 
@@ -56,6 +57,11 @@ class Card:
     fact: Pair | None = None
     visitor: Pair | None = None
     guard: Pair | None = None
+
+    @property
+    def notes(self) -> tuple[Pair, ...]:
+        """What the guard should know beside the answer. That nobody was recognised, the ground says already."""
+        return tuple(NOTES[note] for note in self.verdict.notes if note is not Note.UNIDENTIFIED_EXIT)
 
 
 def card_of(verdict: Verdict) -> Card:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from passes.decide import Note
 from passes.vocabulary import Colour, Direction
 from sync.messages import Outcome
 
@@ -32,6 +33,7 @@ class Verdict:
     due_at: datetime | None = None
     stay_minutes: int | None = None
     pass_tail: str | None = None
+    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -171,11 +171,6 @@ def _key_set(payload: bytes) -> str:
         keys = open_key_set(data, _KEY_SET)
     except KeySetError:
         return "key set refused"
-    except ValueError as error:
-        # A known fault: a public key of 65 hex digits should be a KeySetError. Whoever mends it removes this.
-        if "fromhex" not in str(error):
-            raise
-        return "key set of odd digits"
     assert len(data) <= KEY_SET_BYTES_MAX
     assert keys.site == _KEY_SET.site
     assert KeySetFile.model_validate_json(keys.model_dump_json(exclude_none=True)) == keys

@@ -102,9 +102,6 @@ def test_the_fuzzers_seeds_of_bundles_get_to_every_part() -> None:
     }
 
 
-@pytest.mark.xfail(
-    strict=False, reason="passes.keys lets 65 digits through, and then raises another ValueError"
-)
 def test_q7_a_public_key_of_an_odd_number_of_digits_is_a_bad_key_set() -> None:
     office = Office()
     entries = office.key_set(2).keys

@@ -54,6 +54,8 @@ def expected(
     found = set(_objections(scan, standing, lane, policy, now, trust))
     assert found <= set(GRAVEST_FIRST)
     notes = {Note.ITEM_PASS} if scan.claims.purpose == 16 else set()
+    if scan.claims.holder_key and scan.claims.flags & 0x30 == 0x10:
+        notes.add(Note.SOFT_KEY)
     for objection in GRAVEST_FIRST:
         if objection in found:
             kind, reason = objection

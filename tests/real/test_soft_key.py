@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from controller.issuing import KeyLevel
+from edge.kiosk.card import Card, card_of
+from passes.claims import KeyLevel
 from tests.gate_world import World, granted, reason
 from tests.ticking import HandClock
 
@@ -44,3 +45,17 @@ def test_who_did_not_walk_has_not_used_the_one_entry_up(world: World) -> None:
     assert len(world.events("no_show")) == 1
     come_and_go(world, SOFT)
     assert reason(world.show(world.fresh(**SOFT))) == "entries_used"
+
+
+def test_the_guard_reads_that_the_key_is_soft(world: World) -> None:
+    told = card_of_shown(world, world.fresh(**SOFT))
+    assert [pair.en for pair in told.notes] == ["Soft key: check that it is the visitor"]
+    world.walk("entry")
+    world.wait(30)
+    assert card_of_shown(world, world.fresh(2, **KEPT)).notes == ()
+
+
+def card_of_shown(world: World, text: str) -> Card:
+    verdict = world.show(text)
+    assert verdict is not None
+    return card_of(verdict)

@@ -22,7 +22,7 @@ from passes.decide import (
     decide,
 )
 from passes.vocabulary import Category, ClockTrust, Direction, Reason
-from passes.words import CATEGORIES, REASONS, for_reason
+from passes.words import CATEGORIES, NOTES, REASONS, for_reason
 from tests.minting import NOW, NOW_UNIX, SITE, claims
 
 PHONE = b"\x02" + b"\x05" * 32
@@ -174,7 +174,9 @@ def test_an_exit_notes_red_and_a_missing_entry_but_opens() -> None:
     assert answer == Grant(SCAN.claims, (Note.NO_ENTRY_KNOWN, Note.RED_EXIT))
 
 
-def test_every_reason_and_category_has_words_in_both_languages() -> None:
+def test_every_note_reason_and_category_has_words_in_both_languages() -> None:
+    assert set(NOTES) == set(Note)
+    assert all(pair.zh and pair.en for pair in NOTES.values())
     assert set(REASONS) == set(Reason)
     assert set(CATEGORIES) == set(Category)
     for words in REASONS.values():

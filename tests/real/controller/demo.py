@@ -17,8 +17,9 @@ from controller.config import CentreConfig, load_centre
 from controller.hours import read_hours
 from controller.init import PEPPER_FILE, DemoPlan, create_demo
 from controller.issuer_keys import load_key_set, load_keys
-from controller.issuing import Issuer, KeyLevel, Order
+from controller.issuing import Issuer, Order
 from controller.people import read_pepper
+from passes.claims import KeyLevel
 from passes.keys import KeyTable, p256_public
 from passes.vocabulary import Category
 from tests.real.controller.centre import NOON, SITE, Centre, centre_at

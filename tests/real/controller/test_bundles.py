@@ -19,6 +19,7 @@ from controller.units import load_units
 from controller.web.app import create_console
 from controller.withdrawals import Withdrawals
 from passes.bundle import Bundle, Red, RedCause, Refused, device_key, open_state, split_bundle
+from passes.claims import KeyLevel
 from passes.keys import KeySetFile
 from passes.trust import keys_for, open_key_set
 from passes.vocabulary import ClockTrust, PassStatus
@@ -183,16 +184,19 @@ def test_with_a_doubtful_clock_nobody_turns_red_by_time(office: Office) -> None:
         assert len(content_of(connection, SITE, centre.clock.now()).red) == 1
 
 
-def test_a_paper_pass_whose_entry_was_walked_is_used_up_everywhere(office: Office) -> None:
+def test_a_pass_for_one_entry_that_was_walked_is_used_up_everywhere(office: Office) -> None:
     paper = office.demo.issuer.issue(order(static=True)).claims
     phone = office.demo.issuer.issue(order(phone="13800138009")).claims
+    soft_order = order(phone="13800138010", key_level=KeyLevel.SOFT, valid=timedelta(hours=2))
+    soft = office.demo.issuer.issue(soft_order).claims
     journal = Journal()
-    for number, claims in enumerate((paper, phone)):
+    for number, claims in enumerate((paper, phone, soft)):
         end, stay = NOON + timedelta(hours=1), f"5{number}" * 8
         journal.passage("entry", NOON, person=claims.person, pass_id=claims.pass_id, stay=stay, due=end)
     office.demo.centre.receive(journal.sent())
     bundle = office.bundle()
     assert bundle.status_of(paper.status) is PassStatus.USED_UP
+    assert bundle.status_of(soft.status) is PassStatus.USED_UP
     assert bundle.status_of(phone.status) is PassStatus.VALID
 
 

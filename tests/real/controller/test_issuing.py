@@ -12,9 +12,9 @@ from controller.config import SiteConfig
 from controller.hours import read_hours
 from controller.init import DemoPlan, FolderExistsError, create_demo
 from controller.issuer_keys import IssuerKeyError, load_key_set, load_keys
-from controller.issuing import IssueError, Issuer, KeyLevel, StandingError, key_level
+from controller.issuing import IssueError, Issuer, StandingError
 from passes.check import Rejected, Verified, check
-from passes.claims import FLAG_CRITICAL_TAIL, FLAG_GUARD_CONFIRM
+from passes.claims import FLAG_CRITICAL_TAIL, FLAG_GUARD_CONFIRM, KeyLevel
 from passes.decide import Deny, Grant, LaneFacts, Policy, Standing, decide
 from passes.gp1 import ROTATING_BYTES_MAX, SCHEDULED_BYTES_MAX, STATIC_BYTES_MAX, to_text, wrap
 from passes.keys import p256_signer
@@ -52,7 +52,7 @@ def test_a_pass_says_how_its_phone_keeps_the_key_and_a_soft_one_opens_once(
     demo: Demo, level: KeyLevel, flags: int, entries: int
 ) -> None:
     claims = demo.issuer.issue(order(key_level=level)).claims
-    assert (claims.flags, claims.entries, key_level(claims)) == (flags, entries, level)
+    assert (claims.flags, claims.entries, claims.key_level) == (flags, entries, level)
     assert demo.issuer.issue(order(Category.RESIDENT, key_level=level)).claims.entries == entries
 
 

@@ -73,18 +73,35 @@ def test_a_database_of_a_newer_version_is_refused(centre: Centre) -> None:
     centre.reopen()
 
 
+BEFORE_WALK_INS = """
+drop table gate_key; drop table registration;
+drop index ix_pass_issued_one_entry; alter table pass_issued drop column one_entry;
+create index ix_pass_issued_paper on pass_issued (site, expires_at) where holder_key is null;
+insert into pass_issued (site, pass_id, person, category, unit, purpose, gates, stay, status_index, key_id, holder_key,
+    issued_at, expires_at)
+select 7, name, 'p', 'food', 1, 0, 1, 30, 1, 'k', holder, '2026-11-22T04:00:00.000Z', '2026-11-22T05:00:00.000Z'
+from (select 'paper' as name, null as holder union select 'soft', '02' union select 'kept', '03');
+insert into enrolment (id, secret_hash, challenge, site, category, created_at, expires_at, used_at, holder_key,
+    key_level, pass_id)
+select name, name, 'c', 7, 'food', '2026-11-22T04:00:00.000Z', '2026-11-22T05:00:00.000Z', '2026-11-22T04:00:00.000Z',
+    '02', level, name
+from (select 'soft' as name, 1 as level union select 'kept', 2);
+update alembic_version set version_num = '0003';
+"""
+
+
 def test_a_database_from_before_there_were_walk_ins_is_brought_up_to_date(centre: Centre) -> None:
     centre.intake.dead_letter("t", b"payload", "why")
     centre.store.close()
     with sqlite3.connect(centre.path) as connection:
-        connection.executescript(
-            "drop table gate_key; drop table registration; update alembic_version set version_num = '0003'"
-        )
+        connection.executescript(BEFORE_WALK_INS)
     connection.close()
     centre.reopen()
     with centre.store.transaction() as opened:
         assert compare_metadata(MigrationContext.configure(opened), schema.metadata) == []
     assert len(centre.rows(schema.dead_letter)) == 1
+    once = {row.pass_id: row.one_entry for row in centre.rows(schema.pass_issued)}
+    assert once == {"paper": True, "soft": True, "kept": False}
 
 
 def test_a_closed_store_is_not_opened_again_by_accident(centre: Centre) -> None:

@@ -14,9 +14,8 @@ from sqlalchemy import select
 
 from controller import schema
 from controller.hours import read_hours
-from controller.issuing import KeyLevel, key_level
 from controller.phone.enrolment import Enrolled, Proof, Refusal, proof_message
-from passes.claims import Claims, decode_claims
+from passes.claims import Claims, KeyLevel, decode_claims
 from passes.gp1 import SignedPass, open_body
 from passes.keys import p256_public, p256_signer
 from passes.vocabulary import ClockTrust
@@ -196,7 +195,7 @@ def test_a_page_that_claims_a_passkey_gets_nothing_and_the_link_stays_good(
     secret, challenge = new_link(site)
     assert phone.post("/p/enrol", json=body(secret, challenge, key_level=3)).status_code == 422
     taken = phone.post("/p/enrol", json=body(secret, challenge, key_level=2))
-    assert key_level(claims_in(taken.json())) is KeyLevel.KEPT
+    assert claims_in(taken.json()).key_level is KeyLevel.KEPT
 
 
 def test_a_repeat_pass_tells_its_hours_before_and_after_it_is_taken(

@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 from playwright.sync_api import expect
 
-from controller.issuing import KeyLevel, key_level
 from passes import base45
 from passes.check import Rejected, Verified
+from passes.claims import KeyLevel
 from passes.vocabulary import Category, Reason
 from tests.real.controller.centre import NOON
 from tests.real.phone.conftest import Phones, Site, accepted, shown_at
@@ -177,7 +177,7 @@ def test_a_browser_that_refuses_to_store_a_key_goes_one_rung_down_and_says_so(
     phone.page.locator("#note-do").click()
     claims = accepted(site, phone.code()).claims
     assert claims.expires_at == int((NOON + timedelta(hours=12)).timestamp())  # 24 h were ordered
-    assert (claims.entries, key_level(claims)) == (1, KeyLevel.SOFT)
+    assert (claims.entries, claims.key_level) == (1, KeyLevel.SOFT)
     expect(phone.page.locator("#soft")).to_have_text("软密钥 SOFT KEY · 限进一次 ONE ENTRY")
     phone.page.reload()  # it was written down as text
     assert accepted(site, phone.code()).claims == claims
