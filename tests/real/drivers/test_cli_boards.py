@@ -184,3 +184,28 @@ def test_every_command_is_in_the_docs_and_its_examples_work_when_pasted(command:
 
 def test_the_examples_of_every_command_were_tried() -> None:
     assert sorted(COMMANDS) == ["ports", "pulse", "watch"]
+
+
+def test_a_language_that_nobody_speaks_here_is_wrong_usage(rig: Rig) -> None:
+    assert run("--lang", "fr", "ports", "--also", rig.relays)[0] == 2
+    code, out, _ = run("--lang", "zh", "ports", "--also", rig.relays)
+    assert (code, "谁可打开" in out) == (0, True)
+
+
+def test_a_board_is_found_by_its_name_and_only_its_own_lane_confirms(rig: Rig, tmp_path: Path) -> None:
+    gate = tmp_path / "gate.toml"
+    gate.write_text(
+        '[gate]\ndata_dir = "data"\n[[board]]\nname = "relays"\nprotocol = "lcus"\nport = "relays"\n'
+        '[[lane]]\nname = "entry"\nboard = "relays"\nchannel = 1\n',
+        encoding="utf-8",
+    )
+    named = ("pulse", "--board", "relays", "--config", gate, "--channel", "1", "--ms", "100")
+    code, _, err = run(*named, "--confirm", "exit")
+    assert (code, "lane entry here, not 'exit'" in err, rig.tape()) == (4, True, [])
+    trace = tmp_path / "trace.jsonl"
+    assert run(*named, "--confirm", "entry", "--trace", trace)[0] == 0
+    until(lambda: len(rig.tape("relay")) == 2, what="both relay edges")
+    rows = [json.loads(line) for line in trace.read_text("utf-8").splitlines()]
+    assert rows[0] == {"trace": 1, "protocol": "lcus", "port": str(rig.relays), "baud": 9600}
+    assert [row["frames"] for row in rows if row.get("hex") == "A0 01 01 A2"] == [["relay 1 on"]]
+    assert [rows[1]["do"], rows[-1]["do"]] == ["open", "close"]

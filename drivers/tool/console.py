@@ -1,0 +1,168 @@
+"""How every command of the tool speaks: two languages, exit codes, tables of 80 columns, data apart from messages.
+
+Data goes to stdout, messages to stderr. A phrase is a ``Pair``; the language is chosen once, by ``--lang`` or the
+environment, before a command runs.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from enum import IntEnum, StrEnum
+from typing import Annotated, Any, Final, NoReturn
+
+import typer
+from rich.console import Console, RenderableType
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from passes.words import Pair
+
+PROGRAM: Final = "postern-driver"
+COLUMNS: Final = 80  # of a serial console; also of a pipe, where there is no terminal to ask
+
+
+class Exit(IntEnum):
+    """Exit codes of STYLE section 10; 0 is done."""
+
+    FAILED = 1
+    USAGE = 2
+    UNREACHABLE = 3
+    UNSAFE = 4
+
+
+class Language(StrEnum):
+    """Which half of a ``Pair`` is shown."""
+
+    ZH = "zh"
+    EN = "en"
+
+
+_language: ContextVar[Language] = ContextVar("language", default=Language.EN)
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the data as JSON.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
+
+
+def language_of(tag: str | None) -> Language:
+    """The language that a ``--lang`` value or a locale like ``zh_CN.UTF-8`` means; English unless it is Chinese."""
+    return Language.ZH if tag is not None and tag.lower().startswith("zh") else Language.EN
+
+
+def use_language(language: Language) -> None:
+    """Speak this language from now on."""
+    _language.set(language)
+
+
+def text(pair: Pair, **values: object) -> str:
+    """A phrase in the language in use, with ``values`` in its ``{name}`` places."""
+    found = pair.zh if _language.get() is Language.ZH else pair.en
+    return found.format(**values) if values else found
+
+
+def both(same: str) -> Pair:
+    """A phrase that is the same in both languages: a name, a number, somebody else's words."""
+    return Pair(same, same)
+
+
+def say(pair: Pair, **values: object) -> None:
+    """A message for the person at the terminal."""
+    _messages().print(escape(text(pair, **values)))
+
+
+def warn(pair: Pair, **values: object) -> None:
+    """A message that somebody should act on."""
+    _messages().print(escape(text(pair, **values)), style="yellow")
+
+
+def banner(pair: Pair, **values: object) -> None:
+    """A message that nobody must miss: something moves, or stays open."""
+    _messages().print(f" {escape(text(pair, **values))} ", style="bold white on red")
+
+
+def fail(code: Exit, pair: Pair, **values: object) -> NoReturn:
+    """Say what failed and what to do, and end with this exit code."""
+    _messages().print(escape(text(pair, **values)), style="red")
+    raise typer.Exit(code)
+
+
+def put_json(data: object) -> None:
+    """One JSON document, on one line of stdout."""
+    typer.echo(json.dumps(data, ensure_ascii=False))
+
+
+def put_line(line: str) -> None:
+    """One plain line of data on stdout."""
+    typer.echo(line)
+
+
+def show(renderable: RenderableType) -> None:
+    """A table or other rich thing on stdout."""
+    Console(file=sys.stdout, highlight=False, width=_width(sys.stdout)).print(renderable)
+
+
+def table(*headings: Pair, title: Pair | None = None) -> Table:
+    """An empty table; long cells are folded, so that it fits the terminal."""
+    made = Table(
+        box=None,
+        pad_edge=False,
+        title=None if title is None else text(title),
+        title_justify="left",
+        title_style="bold",
+    )
+    for heading in headings:
+        made.add_column(text(heading), overflow="fold")
+    return made
+
+
+def add_row(made: Table, cells: Iterable[object], *, style: str | None = None) -> None:
+    """One row of plain texts; nothing in them is taken for markup."""
+    made.add_row(*(escape(str(cell)) for cell in cells), style=style)
+
+
+def facts(pairs: Iterable[tuple[Pair, object]]) -> None:
+    """Names and values on stdout, in two columns."""
+    made = Table(box=None, show_header=False, pad_edge=False)
+    made.add_column(style="dim", no_wrap=True)
+    made.add_column(overflow="fold")
+    for name, value in pairs:
+        made.add_row(escape(text(name)), escape(str(value)))
+    show(made)
+
+
+@contextmanager
+def progress(what: Pair, total: int) -> Iterator[Callable[[str], None]]:
+    """A progress bar on stderr, gone at the end; call what it gives once for each step, with a word on the next."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[now]}", style="dim"),
+    )
+    console = _messages()
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(escape(text(what)), total=total, now="")
+        yield lambda now: bar.update(task, advance=1, now=escape(now))
+
+
+def at_terminal() -> bool:
+    """Whether somebody can be asked."""
+    return sys.stdin.isatty()
+
+
+def asked(pair: Pair, *, default: str = "", **values: object) -> str:
+    """What the person types, without the spaces around it; the question goes to stderr."""
+    found: Any = typer.prompt(text(pair, **values), default=default, show_default=bool(default), err=True)
+    return str(found).strip()
+
+
+def _messages() -> Console:
+    return Console(file=sys.stderr, highlight=False, soft_wrap=True, width=_width(sys.stderr))
+
+
+def _width(stream: Any) -> int | None:
+    """80 for a pipe or a file; of a terminal rich asks itself."""
+    return None if stream.isatty() else COLUMNS

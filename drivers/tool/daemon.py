@@ -1,0 +1,62 @@
+"""When the gate daemon holds the port: go through its control socket, or say clearly that it must be stopped."""
+
+from collections.abc import Mapping
+from typing import Any, Final, NoReturn
+
+from drivers.holders import holder_of
+from drivers.tool.console import Exit, both, fail
+from drivers.tool.target import Target
+from passes.words import Pair
+from shell.control import ControlError, NoAnswerError, NotRunningError, RefusedError, ask
+
+ASK_WITHIN_S: Final = 20.0
+DAEMON: Final = "postern-edge"
+
+
+def daemon_runs(target: Target) -> bool:
+    """Whether the daemon of the gate's file listens; False when no file was named."""
+    return target.gate is not None and target.gate.control_socket.is_socket()
+
+
+def ask_daemon(
+    target: Target, request: Mapping[str, Any], *, within_s: float = ASK_WITHIN_S
+) -> dict[str, Any] | None:
+    """What the running daemon answers; None when none runs there.
+
+    Ends with exit code 3 when it runs and does not answer, with 1 when it refuses, with 4 when it refuses as unsafe.
+    """
+    if target.gate is None:
+        return None
+    try:
+        return ask(target.gate.control_socket, request, within_s=within_s)
+    except NotRunningError:
+        return None
+    except RefusedError as error:
+        if error.code == "unknown_request":
+            held_by_daemon(target)
+        fail(Exit.UNSAFE if error.code == "unsafe" else Exit.FAILED, both("{error}"), error=error)
+    except NoAnswerError as error:
+        fail(
+            Exit.UNREACHABLE,
+            Pair(
+                "{error}。请求可能已执行，请先查看通道",
+                "{error}. It may have been done: look at the lane first",
+            ),
+            error=error,
+        )
+    except ControlError as error:
+        fail(Exit.UNREACHABLE, both("{error}"), error=error)
+
+
+def held_by_daemon(target: Target) -> NoReturn:
+    """End with exit code 3: the daemon has the port, and cannot do this for us."""
+    fail(
+        Exit.UNREACHABLE,
+        Pair(
+            "端口 {port} 正由 {holder} 使用，且它不能代为执行此命令。请先停止该程序：systemctl stop postern-edge",
+            "Port {port} is held by {holder}, which cannot do this for you. "
+            "Stop it first: systemctl stop postern-edge",
+        ),
+        port=target.port,
+        holder=holder_of(target.port) or DAEMON,
+    )

@@ -1,0 +1,156 @@
+"""A device in a command's hands: its bus, its events in order, and one way to wait for the answer to a command."""
+
+import queue
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, NoReturn
+
+from drivers.bus import Bus
+from drivers.model import AnyEvent, Command, Driver, Fault, Garbage, Line
+from drivers.port import Port, PortBusyError, PortDeniedError, PortError, PortMissingError, SerialPort
+from drivers.tool.console import Exit, both, fail, say, warn
+from drivers.tool.daemon import daemon_runs, held_by_daemon
+from drivers.tool.target import Target, driver_of
+from drivers.tool.trace import TracedPort, open_trace
+from passes.words import Pair
+
+REACH_WITHIN_S: Final = 3.0
+
+
+class Session:
+    """A started bus, and what came from it.
+
+    Args:
+        bus: The started bus.
+        driver: Its driver, for ``info`` only: the bus owns it.
+        events: What the bus reports, in order.
+    """
+
+    def __init__(self, bus: Bus, driver: Driver, events: "queue.SimpleQueue[AnyEvent]") -> None:
+        self.bus, self.info = bus, driver.info
+        self._events = events
+
+    def next(self, until_s: float | None) -> AnyEvent | None:
+        """The next event; None when none came before ``until_s`` (monotonic seconds; None waits for ever)."""
+        timeout_s = None if until_s is None else max(0.0, until_s - time.monotonic())
+        try:
+            return self._events.get(timeout=timeout_s)
+        except queue.Empty:
+            return None
+
+    def answer(
+        self, command: Command, *, within_s: float, meanwhile: Callable[[AnyEvent], None] | None = None
+    ) -> AnyEvent | None:
+        """Submit a command and return the event that has its id; None when none came in time.
+
+        Args:
+            command: Anything with an ``id``.
+            within_s: How long to wait.
+            meanwhile: Gets the events that are about something else; without it they are said.
+        """
+        id_ = getattr(command, "id", None)
+        assert id_, f"{type(command).__name__} has no id to wait for"
+        if not self.bus.submit(command):
+            return None
+        until_s = time.monotonic() + within_s
+        while True:
+            event = self.next(until_s)
+            if event is None or getattr(event, "id", None) == id_:
+                return event
+            (meanwhile or say_event)(event)
+
+    def wait_up(self, *, within_s: float = REACH_WITHIN_S) -> None:
+        """Wait for the line; ends with exit code 3 when it does not come up."""
+        until_s = time.monotonic() + within_s
+        while True:
+            event = self.next(until_s)
+            match event:
+                case Line(up=True):
+                    return
+                case Line(why=why):
+                    fail(Exit.UNREACHABLE, both("{why}"), why=why)
+                case None:
+                    fail(
+                        Exit.UNREACHABLE,
+                        Pair("端口在 {s:g} 秒内未打开", "The port did not open within {s:g} s"),
+                        s=within_s,
+                    )
+
+
+def fresh_id() -> str:
+    """An id for one command."""
+    return uuid.uuid4().hex
+
+
+@contextmanager
+def opened(target: Target, *, trace: Path | None = None) -> Iterator[Session]:
+    """The device, its line up and all its outputs open; closed again at the end, outputs open.
+
+    Ends with exit code 3 when it cannot be reached, and says which program to stop when another one holds it.
+    """
+    driver = driver_of(target)
+    check_port(target)
+    events: queue.SimpleQueue[AnyEvent] = queue.SimpleQueue()
+    port: Port = SerialPort(target.port, driver.info.line)
+    written = (
+        None
+        if trace is None
+        else open_trace(trace, protocol=target.protocol, port=target.port, line=driver.info.line)
+    )
+    if written is not None:
+        port = TracedPort(port, written)
+    bus = Bus(target.name, port, driver, lambda _name, event: events.put(event))
+    bus.start()
+    session = Session(bus, driver, events)
+    try:
+        session.wait_up()
+        yield session
+    finally:
+        bus.close()
+        if written is not None:
+            written.close()
+
+
+def check_port(target: Target) -> None:
+    """End with exit code 3 when the running daemon of the gate's file has this board."""
+    if target.board is not None and daemon_runs(target):
+        held_by_daemon(target)
+
+
+def fail_port(error: PortError) -> NoReturn:
+    """End with exit code 3 and the words for a port that cannot be used."""
+    fail(Exit.UNREACHABLE, port_words(error))
+
+
+def port_words(error: PortError) -> Pair:
+    """What is wrong with a port, and what to do."""
+    match error:
+        case PortMissingError():
+            zh = f"没有端口 {error.port}。请插好设备，或列出端口：postern-driver ports"
+        case PortDeniedError():
+            zh = f"当前用户无权打开 {error.port}。把用户加入该端口的组（见 postern-driver ports），然后重新登录"
+        case PortBusyError():
+            zh = f"端口 {error.port} 正被 {error.holder or '其他程序'} 使用。请先停止它，或换一个端口"
+        case _:
+            zh = f"端口 {error.port} 不可用：{error}"
+    return Pair(zh, str(error))
+
+
+def say_event(event: AnyEvent) -> None:
+    """Tell the person about an event that nobody waits for."""
+    match event:
+        case Line(up=True):
+            say(Pair("端口已恢复", "The port is back"))
+        case Line(why=why) | Fault(why=why):
+            warn(both("{why}"), why=why)
+        case Garbage(count=count):
+            warn(
+                Pair(
+                    "收到 {n} 个不成帧的字节：速率不对、协议不对，还是干扰？",
+                    "{n} bytes that are no frame: wrong speed, wrong protocol or noise?",
+                ),
+                n=count,
+            )
