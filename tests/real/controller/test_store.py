@@ -100,7 +100,7 @@ def test_a_database_from_before_there_were_walk_ins_is_brought_up_to_date(centre
     with centre.store.transaction() as opened:
         assert compare_metadata(MigrationContext.configure(opened), schema.metadata) == []
     assert len(centre.rows(schema.dead_letter)) == 1
-    once = {row.pass_id: row.one_entry for row in centre.rows(schema.pass_issued)}
+    once = {row["pass_id"]: row["one_entry"] for row in centre.rows(schema.pass_issued)}
     assert once == {"paper": True, "soft": True, "kept": False}
 
 
