@@ -101,7 +101,7 @@ def test_a_database_from_before_there_were_walk_ins_is_brought_up_to_date(centre
     with centre.store.transaction() as opened:
         assert compare_metadata(MigrationContext.configure(opened), schema.metadata) == []
         issued = opened.execute(select(schema.pass_issued.c.pass_id, schema.pass_issued.c.one_entry))
-        once = dict(issued.tuples().all())
+        once = {row.pass_id: row.one_entry for row in issued}
     assert len(centre.rows(schema.dead_letter)) == 1
     assert once == {"paper": True, "soft": True, "kept": False}
 
