@@ -288,7 +288,8 @@ def parse_profile(raw: bytes, *, file: str) -> Profile:
     try:
         profile = Profile.model_validate(found)
     except ValidationError as error:
-        first = error.errors()[0]
+        # A key that is misspelt is also missing: the first is what helps.
+        first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
         key = ".".join(str(part) for part in first["loc"])
         raise ProfileError(file, _where(text, key), first["msg"]) from error
     _check_limits(profile, file)

@@ -7,6 +7,7 @@ again, so the line rests between; over TCP the transaction number tells them apa
 from pathlib import Path
 from typing import Final, assert_never
 
+from drivers.devices.modbus_checks import CheckedRelayDriver
 from drivers.devices.modbus_frames import (
     EXCEPTION_WORDS,
     READ_REGISTERS,
@@ -19,7 +20,7 @@ from drivers.devices.modbus_frames import (
     Written,
 )
 from drivers.devices.modbus_profile import PULSE_MS, Profile, load_profile
-from drivers.model import DriverInfo, LineSettings
+from drivers.model import Driver, DriverInfo, LineSettings
 from drivers.relay import RelayDriver
 from drivers.relay_codec import Accepted, Ask, Asked, Denied, Levels, Reply
 
@@ -56,6 +57,11 @@ class ModbusRelayCodec:
     def info(self) -> DriverInfo:
         """What the profile says."""
         return self._info
+
+    @property
+    def envelope(self) -> Envelope:
+        """How its frames travel."""
+        return self._envelope
 
     @property
     def silence_s(self) -> float:
@@ -126,7 +132,7 @@ def _info(profile: Profile, protocol: str) -> DriverInfo:
     )
 
 
-def modbus_relay(profile: str | Path, *, unit: int | None = None) -> RelayDriver:
+def modbus_relay(profile: str | Path, *, unit: int | None = None) -> Driver:
     """A driver for one board on a serial line.
 
     Args:
@@ -136,4 +142,14 @@ def modbus_relay(profile: str | Path, *, unit: int | None = None) -> RelayDriver
     Raises:
         ProfileError: There is no such profile, or it cannot be used.
     """
-    return RelayDriver(ModbusRelayCodec(load_profile(profile), unit=unit))
+    return driver_of(load_profile(profile), unit=unit, envelope=None, protocol=PROTOCOL)
+
+
+def driver_of(profile: Profile, *, unit: int | None, envelope: Envelope | None, protocol: str) -> Driver:
+    """A driver for one board, with what its profile has to look at; arguments as for the codec."""
+    number = profile.unit if unit is None else unit
+    codec = ModbusRelayCodec(profile, unit=number, envelope=envelope, protocol=protocol)
+    relays = RelayDriver(codec)
+    if not profile.check:
+        return relays
+    return CheckedRelayDriver(relays, profile, unit=number, envelope=codec.envelope)

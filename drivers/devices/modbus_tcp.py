@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 
 from drivers.devices.modbus_frames import Tcp
 from drivers.devices.modbus_profile import load_profile
-from drivers.devices.modbus_relay import ModbusRelayCodec
+from drivers.devices.modbus_relay import driver_of
 from drivers.devices.modbus_tcp_port import TcpPort
-from drivers.relay import RelayDriver
+from drivers.model import Driver
 
 PROTOCOL: Final = "modbus-tcp"
 TCP_PORT: Final = 502
@@ -33,7 +33,7 @@ class NetworkAddressError(ValueError):
         self.address = address
 
 
-def modbus_tcp(profile: str | Path, *, unit: int | None = None) -> RelayDriver:
+def modbus_tcp(profile: str | Path, *, unit: int | None = None) -> Driver:
     """A driver for one board, or one unit behind a gateway.
 
     Args:
@@ -43,8 +43,7 @@ def modbus_tcp(profile: str | Path, *, unit: int | None = None) -> RelayDriver:
     Raises:
         ProfileError: There is no such profile, or it cannot be used.
     """
-    codec = ModbusRelayCodec(load_profile(profile), unit=unit, envelope=Tcp(), protocol=PROTOCOL)
-    return RelayDriver(codec)
+    return driver_of(load_profile(profile), unit=unit, envelope=Tcp(), protocol=PROTOCOL)
 
 
 def tcp_port(address: str) -> TcpPort:
