@@ -186,6 +186,14 @@ def test_a_prompt_that_does_not_come_is_left_and_nothing_was_sent(bench: Bench) 
     assert bench.texts() == 0
 
 
+def test_an_older_answer_where_the_prompt_should_be_sends_nothing(bench: Bench) -> None:
+    assert isinstance(bench.modem, Sim)
+    bench.modem.answers["prompt"] = "\r\nOK\r\n\r\n> "
+    bench.send()
+    assert bench.run(1.0) == [Refused(id="a", why=Refusal.DENIED)]
+    assert (bench.frames[1:], bench.texts()) == ([b"\x1b"], 0)
+
+
 def test_receipts_are_told_even_in_the_middle_of_an_answer(bench: Bench) -> None:
     sim = bench.modem
     bench.modem = lambda frame: (
@@ -321,12 +329,13 @@ def test_s2_a_line_that_goes_says_what_is_known_and_keeps_nothing(
 ) -> None:
     sim = bench.modem
     bench.modem = lambda frame: b"" if frame.endswith(b"\x1a") or frames == 1 else sim(frame)
-    bench.send("a")
-    bench.send("b")
+    for id_ in ("a", "b", "c"):
+        bench.send(id_)
     if frames:
         bench.run(0.2)
     bench.driver.line_lost(bench.now_s)
-    assert bench.driver.take_events() == [ends, Refused(id="b", why=Refusal.LINE_DOWN)]
+    unsent: list[AnyEvent] = [Refused(id=id_, why=Refusal.LINE_DOWN) for id_ in ("b", "c")]
+    assert bench.driver.take_events() == [ends, *unsent]
     bench.frames.clear()
     bench.driver.line_up(bench.now_s)
     bench.run(5.0)

@@ -159,6 +159,11 @@ def test_c12_a_code_that_holds_the_bytes_of_an_answer_proves_nothing(around: tup
     assert OFF not in bench.run(5.0)
 
 
+def test_an_answer_with_a_wrong_check_proves_nothing() -> None:
+    bench = Bench(Gm65Codec(), lambda _frame: CLOSED + b"\x33\x31")
+    assert OFF not in bench.run(5.0)
+
+
 def test_a_late_answer_is_no_code() -> None:
     bench = Bench(Gm65Codec(), lambda _frame: b"")
     bench.run(5.0)

@@ -142,6 +142,15 @@ def test_a_person_who_comes_late_still_counts_and_a_jump_does_not() -> None:
     ]
 
 
+def test_readings_before_and_behind_a_wall_are_not_of_one_person() -> None:
+    thermometer = measuring(Mcu90614Codec())
+    frames = [mcu(34.0)] * 4 + [mcu(22.0)] + [mcu(34.0)] * 4
+    assert feed(thermometer, frames) == []
+    assert turn(thermometer, 2.5, mcu(34.0))[1] == [
+        Measured(id="m", target_c=34.0, body_c=None, ambient_c=25.0, samples=5)
+    ]
+
+
 def test_too_few_readings_in_time_are_none() -> None:
     thermometer = measuring(Mcu90614Codec())
     assert feed(thermometer, [mcu(34.0)] * 4) == []

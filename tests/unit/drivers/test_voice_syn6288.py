@@ -77,6 +77,14 @@ def test_a_module_that_says_by_itself_that_it_has_finished_is_believed(voice: Sy
     assert turn(voice, 1.3, b"\x4f")[1] == [Done(id="a", grade=Grade.ACCEPTED)]
 
 
+def test_an_idle_that_is_older_than_the_text_does_not_end_it(voice: Syn6288Driver) -> None:
+    voice.submit(Say(text="请", id="a"), 1.0)
+    turn(voice, 1.0)
+    assert turn(voice, 1.02, b"\x4f")[1] == []
+    assert turn(voice, 1.05, b"\x41")[1] == []
+    assert turn(voice, 1.3, b"\x4f")[1] == [Done(id="a", grade=Grade.ACCEPTED)]
+
+
 def test_a_module_that_says_nothing_is_given_the_time_that_the_text_takes(voice: Syn6288Driver) -> None:
     voice.submit(Say(text="请通行", id="a"), 1.0)
     frames, events = run(voice, 1.0, 30.0)
