@@ -78,6 +78,7 @@ def shots() -> list[Shot]:
         ),
         Shot(name="console-empty-en", app=console(staged.empty_centre()), path="/?lang=en"),
         Shot(name="kiosk-green", app=kiosk(busy, staged.green())),
+        Shot(name="kiosk-watched-small", app=kiosk(busy, staged.watched()), size=SMALL),
         Shot(name="kiosk-red", app=kiosk(busy, staged.red())),
         Shot(name="kiosk-refused", app=kiosk(busy, staged.refused())),
         Shot(name="kiosk-refused-small", app=kiosk(busy, staged.refused("stale_code")), size=SMALL),

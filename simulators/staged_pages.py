@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from controller.web.view import GateLane, GateRow, InsideRow, Now, OverstayRow, SmsRow
 from edge.kiosk.view import Inside, LaneView, Listener, Snapshot, Uplink, Verdict
+from passes.decide import Note
 from passes.vocabulary import ClockTrust, Colour, Direction
 from sync.messages import Outcome
 
@@ -125,6 +126,7 @@ def verdict(
     room: str | None = None,
     stay_minutes: int | None = None,
     tail: str | None = None,
+    notes: tuple[Note, ...] = (),
 ) -> Verdict:
     """One verdict of the staged afternoon, ``ago_s`` before its now."""
     at = AFTERNOON - timedelta(seconds=ago_s)
@@ -141,6 +143,7 @@ def verdict(
         stay_minutes=stay_minutes,
         due_at=None if stay_minutes is None else at + timedelta(minutes=stay_minutes),
         pass_tail=tail,
+        notes=notes,
     )
 
 
@@ -158,6 +161,19 @@ def blue() -> Verdict:
         room="3-1202",
         stay_minutes=60,
         tail="9f3a",
+    )
+
+
+def watched() -> Verdict:
+    """A guest with a soft key on the phone: let in, and the guard looks twice."""
+    return verdict(
+        Outcome.GRANT,
+        colour=Colour.BLUE,
+        category="invited",
+        room="8-0601",
+        stay_minutes=360,
+        tail="51ae",
+        notes=(Note.SOFT_KEY,),
     )
 
 
