@@ -1,7 +1,8 @@
-"""One owner thread for one port: opens and re-opens it, drives the driver, and reports events.
+"""One owner thread for one port: opens and re-opens it, drives the devices on it, and reports events.
 
-The thread sleeps in one ``select`` on the port, a wake pipe and the driver's next deadline, so a command
-reaches the wire at once, and a missing port costs nothing between two attempts.
+The thread sleeps in one ``select`` on the port, a wake pipe and the drivers' next deadline, so a command
+reaches the wire at once, and a missing port costs nothing between two attempts. Who may speak on a line with
+several devices is decided in ``drivers.shared_line``.
 """
 
 import contextlib
@@ -10,58 +11,91 @@ import select
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
-from drivers.model import AllOff, Command, Driver, Event, Fault, Line, Pulse, Refusal, Refused
+from drivers.model import (
+    AllOff,
+    AnyEvent,
+    Command,
+    Driver,
+    Event,
+    Fault,
+    Line,
+    Reading,
+    Refusal,
+    Refused,
+    Release,
+)
 from drivers.port import Port, PortError, PortLostError
+from drivers.shared_line import SharedLine
 from shell.logs import get_logger
 
 RETRY_FIRST_S: Final = 0.25
-RETRY_MAX_S: Final = 2.0
+RETRY_MAX_S: Final = 1.0
 STEADY_S: Final = 2.0  # a line that held this long is opened again without delay growing further
 INBOX_MAX: Final = 64  # commands waiting for the thread; it takes them all within a millisecond
+OPENED_WITHIN_S: Final = 1.0  # a device that has not answered to its opening by then is a fault, not a line
+CLOSING_S: Final = 0.5  # for telling every output to open, at the end
 STOP_WITHIN_S: Final = 1.0
 
 OnEvent = Callable[[str, Event], None]
+OnReading = Callable[[str, Reading], None]
 
 
 class Bus:
-    """Owner of one port and the board on it.
+    """Owner of one port and the devices on it.
 
     Args:
-        name: The board's name in configuration; given to ``on_event`` with each event.
+        name: The line's name in logs; that of the device when there is one alone.
         port: A closed port.
-        driver: The board's driver; from here on only this bus may touch it.
-        on_event: Called from the bus thread, must return at once and not call back into ``close``.
+        driver: The device's driver, or several by their devices' names; from here on only this bus may touch them.
+        on_event: Called from the bus thread with a device's name; must return at once and not call back into ``close``.
+        on_reading: Called likewise with what is no outcome, edge or fault: measurements, codes, identities, counts.
+        echo: The adapter sends back what it is given.
         monotonic_s: The monotonic clock.
+
+    Raises:
+        LineMismatchError: The devices do not agree on how the line is set.
     """
 
     def __init__(
         self,
         name: str,
         port: Port,
-        driver: Driver,
+        driver: Driver | Mapping[str, Driver],
         on_event: OnEvent,
         *,
+        on_reading: OnReading | None = None,
+        echo: bool = False,
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = name
-        self._port, self._driver, self._on_event, self._monotonic_s = port, driver, on_event, monotonic_s
-        self._logger = get_logger("drivers").bind(board=name, port=port.path)
+        self._port, self._on_event, self._on_reading = port, on_event, on_reading
+        self._monotonic_s = monotonic_s
+        drivers = driver if isinstance(driver, Mapping) else {name: driver}
+        self._drivers = SharedLine(drivers, echo=echo)
+        self._logger = get_logger("drivers").bind(line=name, port=port.path)
         self._guard = threading.Lock()  # of the inbox and the wake pipe's life
-        self._inbox: deque[Command] = deque()
+        self._inbox: deque[tuple[str, Command]] = deque()
         self._open_for_commands = False
         self._stop = threading.Event()
         self._wake_r, self._wake_w = -1, -1
         self._thread = threading.Thread(target=self._run, name=f"bus-{name}")
-        self._line: Line | None = None  # as last reported
-        self._faulty = False
+        self._lines: dict[str, Line] = {}  # as last reported, by device
+        self._faulty: set[str] = set()
+        self._unopened: set[str] = set()  # devices whose first opening is not on the wire yet
+        self._opened_by_s = 0.0
 
     @property
     def healthy(self) -> bool:
-        """Whether the port is open and the board shows no fault."""
-        return self._line is not None and self._line.up and not self._faulty
+        """Whether the port is open and no device shows a fault."""
+        return all(self.is_healthy(name) for name in self._drivers.names)
+
+    def is_healthy(self, device: str) -> bool:
+        """Whether the port is open and this device shows no fault."""
+        line = self._lines.get(device)
+        return line is not None and line.up and device not in self._faulty
 
     def start(self) -> None:
         """Start the thread; the port may still be missing."""
@@ -70,16 +104,25 @@ class Bus:
         self._open_for_commands = True
         self._thread.start()
 
-    def submit(self, command: Command) -> bool:
+    def submit(self, command: Command, device: str = "") -> bool:
         """Hand a command to the thread; its outcome comes as an event.
+
+        Args:
+            command: What to do.
+            device: Who is to do it; may be left out where the bus has one device, or for an all-off of the whole line.
 
         Returns:
             False when the bus is closed or its inbox is full: the command is dropped, and no event follows.
         """
+        names = self._drivers.names
+        assert device in names or (not device and (len(names) == 1 or isinstance(command, AllOff))), (
+            f"bus {self.name} needs one of {names}, not {device!r}"
+        )
         with self._guard:
-            if not self._open_for_commands or (len(self._inbox) >= INBOX_MAX and isinstance(command, Pulse)):
+            room = len(self._inbox) < INBOX_MAX or isinstance(command, AllOff | Release)
+            if not self._open_for_commands or not room:
                 return False
-            self._inbox.append(command)
+            self._inbox += [(name, command) for name in ([device] if device else names)]
             self._wake()
         return True
 
@@ -106,11 +149,11 @@ class Bus:
     def _run(self) -> None:
         try:
             self._keep_open()
-            self._line = None
+            self._lines = {}
         except Exception:
             with self._guard:
                 self._open_for_commands = False
-            self._report(Line(up=False, why="the bus ended by a programming error; restart this program"))
+            self._report_all(Line(up=False, why="the bus ended by a programming error; restart this program"))
             raise  # the interpreter prints it; the relays are open by now
 
     def _keep_open(self) -> None:
@@ -121,7 +164,7 @@ class Bus:
             try:
                 self._port.open()
             except PortError as error:
-                self._report(Line(up=False, why=str(error)))
+                self._report_all(Line(up=False, why=str(error)))
             else:
                 self._serve_until_lost()
             if self._monotonic_s() - opened_s > STEADY_S:
@@ -132,49 +175,66 @@ class Bus:
         self._emit_events()
 
     def _serve_until_lost(self) -> None:
-        """Drive the board until the port is lost or the bus is closed; it ends with open relays and port."""
+        """Drive the devices until the port is lost or the bus is closed; it ends with open relays and port."""
         try:
-            self._driver.line_up(self._monotonic_s())
+            now_s = self._monotonic_s()
+            self._unopened, self._opened_by_s = set(self._drivers.names), now_s + OPENED_WITHIN_S
+            self._drivers.line_up(now_s)
             self._exchange()
-            self._report(Line(up=True))
             while not self._stop.is_set():
                 self._turn()
             self._take_inbox()
         except PortLostError as error:
             self._lost(error)
         finally:
-            self._open_relays()
-            self._close_port()
+            try:
+                self._open_relays()
+            finally:
+                self._close_port()
 
     def _open_relays(self) -> None:
         """Whatever happened before: no relay stays closed while this side can still say so."""
         try:
-            self._driver.submit(AllOff(), self._monotonic_s())
+            until_s = self._monotonic_s() + CLOSING_S
+            self._drivers.all_off(self._monotonic_s())
             self._exchange()
+            while not all(self._drivers.is_settled(name) for name in self._drivers.names):
+                if self._monotonic_s() >= until_s:
+                    self._logger.error("a board did not say that its relays are open")
+                    break
+                self._turn(until_s)
         except PortLostError as error:
             self._lost(error)
 
     def _lost(self, error: PortLostError) -> None:
-        self._driver.line_lost(self._monotonic_s())
+        self._unopened.clear()
+        self._drivers.line_lost(self._monotonic_s())
         self._emit_events()
-        self._report(Line(up=False, why=str(error)))
+        self._report_all(Line(up=False, why=str(error)))
 
-    def _turn(self) -> None:
-        deadline_s = self._driver.next_deadline()
-        readable = self._wait(self._port.fileno(), deadline_s)
+    def _turn(self, until_s: float = float("inf")) -> None:
+        deadline_s = self._drivers.next_deadline()
+        if self._unopened:
+            until_s = min(until_s, self._opened_by_s)
+        until_s = until_s if deadline_s is None else min(until_s, deadline_s)
+        readable = self._wait(self._port.fileno(), until_s)
         data = self._port.read() if readable else b""
         now_s = self._monotonic_s()
         if data:
-            self._driver.receive(data, now_s)
+            self._drivers.receive(data, now_s)
         self._take_inbox()
-        self._driver.tick(now_s)
+        self._drivers.tick(now_s)
         self._exchange()
 
     def _exchange(self) -> None:
-        """Write what the driver has to say, then report what came of it."""
-        for frame in self._driver.take_output():
+        """Write what the drivers have to say, then report what came of it."""
+        for frame in self._drivers.take_output():
             self._port.write(frame)
         self._emit_events()
+        late = self._monotonic_s() >= self._opened_by_s
+        for name in [name for name in self._unopened if late or self._drivers.is_settled(name)]:
+            self._unopened.discard(name)
+            self._report(name, Line(up=True))
 
     def _wait_closed(self, until_s: float) -> None:
         """Wait for the next attempt to open; meanwhile the driver refuses what is submitted."""
@@ -183,9 +243,9 @@ class Bus:
             self._take_inbox()
             self._emit_events()
 
-    def _wait(self, port_fd: int | None, until_s: float | None) -> bool:
+    def _wait(self, port_fd: int | None, until_s: float) -> bool:
         """Sleep until bytes, a wake-up or a deadline; whether there is something to read."""
-        timeout_s = None if until_s is None else max(0.0, until_s - self._monotonic_s())
+        timeout_s = None if until_s == float("inf") else max(0.0, until_s - self._monotonic_s())
         watched = [self._wake_r] if port_fd is None else [self._wake_r, port_fd]
         ready, _, _ = select.select(watched, [], [], timeout_s)
         if self._wake_r in ready:
@@ -193,17 +253,17 @@ class Bus:
         return port_fd is not None and port_fd in ready
 
     def _take_inbox(self) -> None:
-        """Give waiting commands to the driver; pulses that an all-off overtook are refused."""
+        """Give waiting commands to the drivers; those that an all-off overtook are refused."""
         with self._guard:
             commands = list(self._inbox)
             self._inbox.clear()
         now_s = self._monotonic_s()
-        last_off = max((at for at, command in enumerate(commands) if isinstance(command, AllOff)), default=-1)
-        for command in commands[: last_off + 1]:
-            if isinstance(command, Pulse):
-                self._emit(Refused(id=command.id, why=Refusal.OVERTAKEN))
-        for command in commands[max(last_off, 0) :]:
-            self._driver.submit(command, now_s)
+        last_off = {name: at for at, (name, command) in enumerate(commands) if isinstance(command, AllOff)}
+        for at, (name, command) in enumerate(commands):
+            if at >= last_off.get(name, 0):
+                self._drivers.submit(name, command, now_s)
+            elif not isinstance(command, AllOff):
+                self._emit(name, Refused(id=command.id, why=Refusal.OVERTAKEN))
 
     def _close_port(self) -> None:
         try:
@@ -212,30 +272,41 @@ class Bus:
             self._logger.warning("port did not close cleanly", error=str(error))
 
     def _emit_events(self) -> None:
-        for event in self._driver.take_events():
+        for name, event in self._drivers.take_events():
             if isinstance(event, Fault):
-                self._faulty = event.active
-                if event.active:
-                    self._logger.error("board is in fault", why=event.why)
-                else:
-                    self._logger.info("board works again", why=event.why)
-            if isinstance(event, Event):
-                self._emit(event)
+                self._note_fault(name, event)
+            self._emit(name, event)
 
-    def _report(self, line: Line) -> None:
-        """Report a change of the line once, not every attempt between."""
-        if self._line is not None and self._line.up == line.up:
-            return
-        self._line = line
-        if line.up:
-            self._logger.info("line is up")
+    def _note_fault(self, name: str, fault: Fault) -> None:
+        if fault.active:
+            self._faulty.add(name)
+            self._logger.error("device is in fault", device=name, why=fault.why)
         else:
-            self._logger.error("line is down", why=line.why)
-        self._emit(line)
+            self._faulty.discard(name)
+            self._logger.info("device works again", device=name, why=fault.why)
 
-    def _emit(self, event: Event) -> None:
+    def _report_all(self, line: Line) -> None:
+        for name in self._drivers.names:
+            self._report(name, line)
+
+    def _report(self, name: str, line: Line) -> None:
+        """Report a change of the line once, not every attempt between."""
+        before = self._lines.get(name)
+        if before is not None and before.up == line.up:
+            return
+        self._lines[name] = line
+        if line.up:
+            self._logger.info("line is up", device=name)
+        else:
+            self._logger.error("line is down", device=name, why=line.why)
+        self._emit(name, line)
+
+    def _emit(self, name: str, event: AnyEvent) -> None:
         try:
-            self._on_event(self.name, event)
+            if isinstance(event, Event):
+                self._on_event(name, event)
+            elif self._on_reading is not None:
+                self._on_reading(name, event)
         except Exception:
             # A receiver's bug must not end the thread that owes a relay its OFF.
-            self._logger.exception("receiver of events failed", kind=type(event).__name__)
+            self._logger.exception("receiver of events failed", device=name, kind=type(event).__name__)

@@ -253,6 +253,7 @@ class Alarm:
 
 Event = Done | TimedOut | Refused | InputEdge | Garbage | Fault | Line
 BoardEvent = Event | Identity | Outputs | Counted | Alarm
+Reading = Identity | Outputs | Counted | Alarm | PeripheralEvent
 AnyEvent = BoardEvent | PeripheralEvent
 
 
@@ -290,6 +291,7 @@ class DriverInfo:
         sides: A turnstile controller's, in which it admits and counts people; empty for relay boards.
         identifies: How well ``Identify`` names the device.
         answers_within_s: Longest time to an answer; 0 for a device that never answers.
+        streams: It sends without being asked; on a shared line it gets what comes while nobody waits for an answer.
     """
 
     protocol: str
@@ -304,6 +306,7 @@ class DriverInfo:
     sides: tuple[Side, ...] = ()
     identifies: Certainty = Certainty.NONE
     answers_within_s: float = 0.0
+    streams: bool = False
 
 
 class Driver(Protocol):

@@ -6,7 +6,7 @@ from drivers.relay_codec import Ask
 
 POLL_INPUTS_EVERY_S: Final = 0.050
 POLL_OUTPUTS_EVERY_S: Final = 1.0
-POLL_FAULTY_EVERY_S: Final = 0.500
+POLL_FAULTY_EVERY_S: Final = 1.0  # each time the line is blocked for as long as an answer may take
 _NEVER: Final = float("inf")
 
 

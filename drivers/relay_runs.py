@@ -75,6 +75,8 @@ class Purpose:
 
 def beyond_limits(command: Pulse | Hold, info: DriverInfo, now_s: float) -> Refusal | None:
     """Why no board of this kind may carry this out, whatever it does now."""
+    if not info.outputs:
+        return Refusal.UNSUPPORTED
     shortest_ms, longest_ms = info.pulse_ms
     fits = (
         0 < command.seconds <= HOLD_S_MAX

@@ -131,7 +131,7 @@ def test_watch_tells_too_few_edges_from_a_silent_board(rig: Rig) -> None:
     rig.boards.inputs.silent = True
     code, out, err = run(*watch, "--timeout", "1.2")
     assert (code, out) == (3, "")
-    assert "unit 1 did not answer" in err
+    assert "the board does not answer" in err
 
 
 def test_ports_shows_a_virtual_port_without_opening_it(rig: Rig, tmp_path: Path) -> None:

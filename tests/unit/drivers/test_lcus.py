@@ -124,7 +124,7 @@ def test_all_off_overtakes_a_pulse_that_was_not_written(driver: LcusDriver) -> N
     driver.submit(pulse(), 10.0)
     driver.submit(AllOff(), 10.0)
     assert driver.take_output() == ALL_OFF
-    assert driver.take_events() == [TimedOut(id="a", maybe_executed=False)]
+    assert driver.take_events() == [Refused(id="a", why=Refusal.OVERTAKEN)]
 
 
 def test_a_lost_line_ends_the_pulse_and_never_repeats_it(driver: LcusDriver) -> None:
