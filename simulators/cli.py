@@ -18,6 +18,7 @@ from simulators.boards.process import board
 from simulators.cameras.server import camera
 from simulators.crowd import Line
 from simulators.demo import Demo
+from simulators.devices.commands import modem, scanner, thermometer, voice
 from simulators.report import Report
 from simulators.site import Ports, Site, SiteError
 from simulators.sms_gateway import sms
@@ -30,14 +31,21 @@ app = typer.Typer(
     name="postern-sim",
     no_args_is_help=True,
     add_completion=False,
-    rich_markup_mode="markdown",
+    rich_markup_mode=None,
     help="A simulated site around the real product, and single virtual devices.\n\n"
-    "Examples:\n\n"
-    "    postern-sim run\n\n"
-    "    postern-sim run --seed 7 --for 150 --json out.json\n\n"
-    "    postern-sim board lcus --link dev/relays --inputs-link dev/inputs",
+    "\b\n"
+    "Examples:\n"
+    "  postern-sim run\n"
+    "  postern-sim run --seed 7 --for 150 --json out.json\n"
+    "  postern-sim board lcus --link dev/relays --inputs-link dev/inputs\n"
+    "  postern-sim board --help          every board, profile and fault\n"
+    "  postern-sim scanner --link dev/scanner --show HELLO --every 3",
 )
 app.command(name="board")(board)
+app.command(name="scanner")(scanner)
+app.command(name="thermometer")(thermometer)
+app.command(name="modem")(modem)
+app.command(name="voice")(voice)
 app.command(name="camera")(camera)
 app.command(name="sms")(sms)
 out = Console(highlight=False)

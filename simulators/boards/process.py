@@ -1,34 +1,38 @@
-"""The virtual gate hardware as one process: relays, people, passage contacts, input module.
+"""Virtual gate hardware as one process: boards on their lines, people at the lanes, passage contacts.
 
     python -m simulators.boards.process lcus --link dev/relays --inputs-link dev/inputs --lanes 2
 
-Channel n of the relay board releases lane n, and lane n's passage contact is input n.
+Channel n of the first relay board releases lane n, and lane n's passage contact is input n.
 """
 
-import os
-import select
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
-from queue import SimpleQueue
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 import typer
 
 from shell.clock import Clock, SystemClock
 from shell.supervision import stop_event
-from simulators.boards import lcus, modbus_io
-from simulators.boards.pty_line import PtyLine
+from simulators.boards.cable import Cable
+from simulators.boards.catalogue import UnknownBoardError, make_board, make_neighbour
+from simulators.boards.device import Device
+from simulators.boards.ends import End, PtyEnd, TcpEnd
+from simulators.boards.first_boards import LcusDevice, ModbusInputsDevice
+from simulators.boards.keyboard import Keyboard
+from simulators.boards.knobs import KnobError, Knobs, turn
+from simulators.boards.modbus_board import ModbusBoard
+from simulators.boards.plan import Plan, read_plan
+from simulators.boards.station import Obey, Station
 from simulators.boards.tape import Tape
 from simulators.boards.turnstile import Turnstile
 
-LOOK_FOR_STOP_EVERY_S: Final = 0.1
-_READ_MAX: Final = 4096
+EXIT_USAGE: Final = 2
 
 
-class VirtualBoards:
-    """Boards, lines and people, driven by ``run`` in one thread.
+class VirtualBoards(Station):
+    """The demo's boards: LCUS relays on one line, a Modbus input module on another.
 
     Args:
         relays_link: Where the relay board's line is published.
@@ -41,155 +45,175 @@ class VirtualBoards:
     def __init__(
         self, *, relays_link: Path, inputs_link: Path | None, turnstile: Turnstile, tape: Tape, clock: Clock
     ) -> None:
-        self.relays, self.inputs = lcus.LcusBoard(), modbus_io.ModbusInputs()
-        self._relays_line = PtyLine(relays_link)
-        self._inputs_line = None if inputs_link is None else PtyLine(inputs_link)
-        self._turnstile, self._tape, self._clock = turnstile, tape, clock
-        self._requests: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self._wake_r, self._wake_w = os.pipe()
-
-    def plug(self) -> None:
-        """Publish every line that is not published; while ``run`` runs, only through ``ask``."""
-        for line in self._lines():
-            if not line.plugged:
-                line.plug()
+        self.relays, self.inputs = LcusDevice(), ModbusInputsDevice()
+        self._relays_end = PtyEnd(relays_link, Cable([self.relays]))
+        self._inputs_end = None if inputs_link is None else PtyEnd(inputs_link, Cable([self.inputs]))
+        ends = [end for end in (self._relays_end, self._inputs_end) if end is not None]
+        super().__init__(ends, clock=clock, tape=tape, people=turnstile)
 
     def unplug_relays(self) -> None:
         """Pull the relay board's USB plug: the line goes, and the relays drop with the supply."""
-        self._relays_line.unplug()
-        self._take_edges(self.relays.power_off())
+        self._relays_end.unplug(self._clock.monotonic_s())
+        self._look()
 
     def unplug_inputs(self) -> None:
-        """Pull the input module's adapter."""
-        if self._inputs_line is not None:
-            self._inputs_line.unplug()
-
-    def ask(self, action: Callable[[], None], *, within_s: float = 5.0) -> None:
-        """Have the running thread do something between two events, and wait until it has."""
-        done = threading.Event()
-        self._requests.put(action)
-        self._requests.put(done.set)
-        os.write(self._wake_w, b"!")
-        if not done.wait(within_s):
-            raise TimeoutError("the virtual boards do not run")
-
-    def run(self, stop: threading.Event) -> None:
-        """Publish the lines and serve them until ``stop``; takes the links away at the end."""
-        try:
-            self.plug()
-            while not stop.is_set():
-                self._turn()
-        finally:
-            for line in self._lines():
-                line.unplug()
-            os.close(self._wake_r)
-            os.close(self._wake_w)
-
-    def _lines(self) -> list[PtyLine]:
-        return [line for line in (self._relays_line, self._inputs_line) if line is not None]
-
-    def _turn(self) -> None:
-        plugged = {line.fileno(): line for line in self._lines() if line.plugged}
-        ready, _, _ = select.select([self._wake_r, *plugged], [], [], self._patience_s())
-        for number, line in plugged.items():
-            if number in ready:
-                self._serve(line)
-        for change in self._turnstile.take_due(self._clock.monotonic_s()):
-            self.inputs.set_input(change.lane, active=change.active)
-            self._tape.put("contact_on" if change.active else "contact_off", change.lane)
-        if self._wake_r in ready:
-            os.read(self._wake_r, _READ_MAX)
-            while not self._requests.empty():
-                self._requests.get()()
-
-    def _patience_s(self) -> float:
-        deadline_s = self._turnstile.next_deadline()
-        if deadline_s is None:
-            return LOOK_FOR_STOP_EVERY_S
-        return min(max(0.0, deadline_s - self._clock.monotonic_s()), LOOK_FOR_STOP_EVERY_S)
-
-    def _serve(self, line: PtyLine) -> None:
-        data = line.read()
-        if line is self._relays_line:
-            if line.baud() == lcus.BAUD:
-                self._take_edges(self.relays.receive(data))
-        elif line.baud() == modbus_io.BAUD:
-            answer = self.inputs.receive(data, self._clock.monotonic_s())
-            if answer:
-                line.write(answer)
-
-    def _take_edges(self, edges: list[lcus.RelayEdge]) -> None:
-        for edge in edges:
-            self._tape.put("relay_on" if edge.on else "relay_off", edge.channel)
-            if edge.on:
-                self._turnstile.released(edge.channel, self._clock.monotonic_s())
-
-
-def run_boards(
-    relays_link: Path,
-    inputs_link: Path | None,
-    *,
-    lanes: int,
-    seed: int,
-    turn_back: float,
-    stop: threading.Event,
-    tape_path: Path | None = None,
-) -> None:
-    """Serve virtual boards until ``stop`` is set.
-
-    Args:
-        relays_link: Link to the relay board's line.
-        inputs_link: Link to the input module's line, or None.
-        lanes: Lanes with people, numbered from 1.
-        seed: Decides what people do.
-        turn_back: Probability that a person does not go through.
-        stop: Ends the run within 0.1 s.
-        tape_path: Also append every edge to this file as a JSON line.
-    """
-    clock = SystemClock()
-    tape = Tape(clock, sys.stdout, tape_path)
-    boards = VirtualBoards(
-        relays_link=relays_link,
-        inputs_link=inputs_link,
-        turnstile=Turnstile(lanes=lanes, seed=seed, turn_back=turn_back),
-        tape=tape,
-        clock=clock,
-    )
-    try:
-        boards.run(stop)
-    finally:
-        tape.close()
+        """Pull the input module's adapter; the module itself has a supply of its own."""
+        if self._inputs_end is not None:
+            self._inputs_end.unplug(self._clock.monotonic_s(), powers=False)
 
 
 def board(  # noqa: PLR0917  # a command line's options
-    protocol: Annotated[Literal["lcus"], typer.Argument(help="Which relay board to play.")],
-    link: Annotated[Path, typer.Option(help="Where to publish the relay board's serial line.")],
-    inputs_link: Annotated[
-        Path | None, typer.Option(help="Where to publish a Modbus input module with the passage contacts.")
+    protocol: Annotated[
+        str, typer.Argument(metavar="PROTOCOL", help="Which board to play; see the list below.")
+    ],
+    link: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Where to publish the board's serial line.")
     ] = None,
-    lanes: Annotated[int, typer.Option(min=1, max=8, help="Lanes behind the relays, with people.")] = 2,
-    seed: Annotated[int, typer.Option(help="Decides when people walk and who turns back.")] = 0,
+    listen: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="Where modbus-tcp listens.")
+    ] = "127.0.0.1:5020",
+    unit: Annotated[
+        int | None, typer.Option(min=0, max=255, help="The board's address; default: the factory's.")
+    ] = None,
+    profile: Annotated[str | None, typer.Option(help="Which kind of this protocol's boards.")] = None,
+    also: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PROTOCOL[:UNIT[:PROFILE]]", help="Another board on the same wires; repeatable."
+        ),
+    ] = None,
+    inputs_link: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="Publish a Modbus input module with the passage contacts here."),
+    ] = None,
+    lanes: Annotated[
+        int, typer.Option(min=0, max=8, help="Lanes behind the first board with relays, with people.")
+    ] = 2,
+    seed: Annotated[int, typer.Option(help="Decides what people do, and which bytes faults hit.")] = 0,
     turn_back: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Share of people who do not go through.")
     ] = 0.0,
-    tape: Annotated[Path | None, typer.Option(help="Append every edge to this file as JSON lines.")] = None,
+    hesitate: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share who stand a while first.")] = 0.0,
+    tailgate: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share behind whom somebody slips through.")
+    ] = 0.0,
+    dither: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share who step into the sensor and back first.")
+    ] = 0.0,
+    knob: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="A fault of the line or the board; repeatable."),
+    ] = None,
+    tape: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Append every event to this file as JSON lines.")
+    ] = None,
 ) -> None:
-    """Play a relay board, an input module and the people at the lanes, until Ctrl-C.
+    """Play a board, its lanes and the people at them, until Ctrl-C.
 
-    Prints one line for each relay and passage edge.
+    Prints one line for each edge of a relay or a contact. A line typed on stdin befalls the boards: type ? for
+    what there is.
 
     \b
     Examples:
       postern-sim board lcus --link dev/relays
-      postern-sim board lcus --link dev/relays --inputs-link dev/inputs --lanes 2 --seed 7 --tape tape.jsonl
+      postern-sim board lcus --link dev/relays --inputs-link dev/inputs
+      postern-sim board modbus-relay --profile waveshare-io-8ch --link dev/io
+      postern-sim board modbus-relay --link dev/bus --also modbus-inputs:2
+      postern-sim board turnstile-7e --link dev/gate --tailgate 0.1
+      postern-sim board modbus-tcp --listen 127.0.0.1:5020
+      postern-sim board numato --link dev/io --knob latency_ms=20
+      postern-sim board lcus --link dev/relays --knob unplug=5-8 --tape t.jsonl
+
+    \b
+    Boards: lcus, modbus-relay, modbus-inputs, modbus-tcp, numato, kmtronic,
+      devantech-usb, turnstile-7e, turnstile-eb.
+    Profiles of modbus-relay and modbus-tcp: waveshare-relay-8,
+      waveshare-io-8ch, eletechsup-r421a08, generic-0100-4, lctech-2ch,
+      kmtronic-modbus-8.
+
+    \b
+    Knobs of a line: latency_ms, jitter_ms, pace, split, split_gap_ms,
+      merge_ms, drop, duplicate, flip, drop_sent, flip_sent, echo, late,
+      late_ms, no_reply, wrong_unit, stale, wrong_baud.
+    Knobs of boards and lanes: unplug=FROM-TO, reboot=AT, fire=FROM-TO,
+      fire_input=8, button=AT, button_input=7, walk=LANE@AT, weld=N,
+      stuck=N:on, bounce_ms, counts. Times are seconds after the start.
     """
-    assert protocol == "lcus", "the command line offers no other board"
-    stop = stop_event()
     try:
-        run_boards(link, inputs_link, lanes=lanes, seed=seed, turn_back=turn_back, stop=stop, tape_path=tape)
+        plan, rest = read_plan(knob or [])
+        knobs = turn(Knobs(), rest)
+        ends = _ends(
+            protocol,
+            link=link,
+            listen=listen,
+            unit=unit,
+            profile=profile,
+            also=also or [],
+            knobs=knobs,
+            seed=seed,
+        )
+    except (KnobError, UnknownBoardError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(EXIT_USAGE) from error
+    if inputs_link is not None:
+        ends.append(PtyEnd(inputs_link, Cable([ModbusInputsDevice()])))
+    people = Turnstile(
+        lanes=lanes, seed=seed, turn_back=turn_back, hesitate=hesitate, tailgate=tailgate, dither=dither
+    )
+    run_station(ends, people=people, plan=plan, knobs=knobs, tape_path=tape, stop=stop_event())
+
+
+def _ends(
+    protocol: str,
+    *,
+    link: Path | None,
+    listen: str,
+    unit: int | None,
+    profile: str | None,
+    also: Sequence[str],
+    knobs: Knobs,
+    seed: int,
+) -> list[End]:
+    first = make_board(protocol, unit=unit, profile=profile)
+    if protocol == "modbus-tcp":
+        assert isinstance(first, ModbusBoard), f"{protocol} has Modbus boards only, not {first}"
+        host, _, port = listen.rpartition(":")
+        if also or not host or not port.isdigit() or int(port) > 65535:
+            raise UnknownBoardError("modbus-tcp takes --listen HOST:PORT and has no neighbours on its wires")
+        return [TcpEnd(first, host=host, port=int(port), knobs=knobs, seed=seed)]
+    if link is None:
+        raise UnknownBoardError(f"{protocol} is on a serial line: say where with --link PATH")
+    devices: list[Device] = [first, *(make_neighbour(text) for text in also)]
+    return [PtyEnd(link, Cable(devices, knobs=knobs, seed=seed))]
+
+
+def run_station(
+    ends: Sequence[End],
+    *,
+    people: Turnstile | None = None,
+    plan: Plan | None = None,
+    knobs: Knobs | None = None,
+    tape_path: Path | None = None,
+    obey: Obey | None = None,
+    stop: threading.Event,
+) -> None:
+    """Serve virtual devices until ``stop`` is set, with a keyboard (``obey``, or a board's) where stdin has one.
+
+    Raises:
+        typer.Exit: A link or port cannot be used; it has been named on stderr.
+    """
+    clock = SystemClock()
+    tape = Tape(clock, sys.stdout, tape_path)
+    station = Station(ends, clock=clock, tape=tape, people=people, plan=plan)
+    if sys.stdin is not None:  # a service may have none
+        station.listen_to(sys.stdin, obey or Keyboard(station, knobs or Knobs()).obey)
+    try:
+        station.run(stop)
     except OSError as error:
         typer.echo(str(error), err=True)
-        raise typer.Exit(2) from error
+        raise typer.Exit(EXIT_USAGE) from error
+    finally:
+        tape.close()
 
 
 if __name__ == "__main__":

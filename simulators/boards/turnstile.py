@@ -86,7 +86,9 @@ class Turnstile:
 
     def walk(self, lane: int, now_s: float) -> None:
         """Somebody goes through a lane that nobody released: over the arm, or with an open one."""
-        self._cover(lane, max(now_s, self._free_s[lane]), CONTACT_S)
+        if lane not in self._minds:
+            return
+        self._free_s[lane] = self._cover(lane, max(now_s, self._free_s[lane]), CONTACT_S) + GAP_S
         self._planned.sort(key=lambda change: change.at_s)
 
     def next_deadline(self) -> float | None:

@@ -4,6 +4,7 @@
 known here by what it does, not by its picture: a visitor may show any of them as long as set-up codes are on.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -43,6 +44,8 @@ class TextScanner(Device):
         self._in_view: _Read | None = None
         self._in_view_until_s = float("-inf")
         self._planned: list[_Read] = []
+        self._loop: tuple[list[bytes], float] | None = None
+        self._shown = 0
 
     @property
     def obeys_setup_codes(self) -> bool:
@@ -64,6 +67,10 @@ class TextScanner(Device):
         """Keep a code in view of an engine that reads it again and again."""
         data = text.encode(self.encoding, "replace")
         self._planned += [_Read(at_s=now_s + count * every_s, data=data) for count in range(times)]
+
+    def repeat(self, texts: Sequence[str], *, every_s: float) -> None:
+        """Hold these codes to the lens in turn, one every ``every_s`` seconds, for ever."""
+        self._loop = [text.encode(self.encoding, "replace") for text in texts], every_s
 
     def show_setup(self, name: str, now_s: float) -> list[Answer]:
         """Hold a printed set-up code to the lens; an engine that no longer obeys them reads it as any code."""
@@ -108,11 +115,17 @@ class TextScanner(Device):
         return []
 
     def _pass_time(self, now_s: float) -> list[Answer]:
+        if self._loop is not None and not self._planned:
+            codes, every_s = self._loop
+            self._planned.append(_Read(at_s=now_s + every_s, data=codes[self._shown % len(codes)]))
+            self._shown += 1
         due = [read for read in self._planned if read.at_s <= now_s]
         self._planned = [read for read in self._planned if read.at_s > now_s]
         return [answer for read in due for answer in self.show(read.data, read.at_s)]
 
     def _next_deadline(self) -> float | None:
+        if self._loop is not None and not self._planned:
+            return float("-inf")
         return earliest(read.at_s for read in self._planned)
 
     def _lose_power(self, now_s: float) -> None:  # noqa: ARG002  # the shape of every device

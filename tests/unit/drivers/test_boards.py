@@ -1,8 +1,16 @@
-"""The virtual boards against the vendors' frames, and the people behind them in virtual time."""
+"""The first virtual boards against the vendors' frames, and the people behind them in virtual time."""
 
 from simulators.boards.lcus import LcusBoard, RelayEdge
 from simulators.boards.modbus_io import ModbusInputs
-from simulators.boards.turnstile import ContactChange, Turnstile
+from simulators.boards.turnstile import (
+    CONTACT_S,
+    HESITATES_S,
+    TAILGATES_AFTER_S,
+    TURNS_IN_BEAM_S,
+    WALKS_AFTER_S,
+    ContactChange,
+    Turnstile,
+)
 
 READ_8 = bytes.fromhex("01 02 00 00 00 08 79 CC")
 
@@ -84,3 +92,40 @@ def test_two_people_close_behind_each_other_are_two_passages() -> None:
     turnstile.released(1, 0.1)
     changes = turnstile.take_due(10.0)
     assert [change.active for change in changes] == [True, False, True, False]
+
+
+def spans(turnstile: Turnstile) -> list[tuple[float, float]]:
+    """When each body covered the sensor, and for how long."""
+    changes = turnstile.take_due(1000.0)
+    begins = [change.at_s for change in changes if change.active]
+    ends = [change.at_s for change in changes if not change.active]
+    return [(begin_s, end_s - begin_s) for begin_s, end_s in zip(begins, ends, strict=True)]
+
+
+def test_who_hesitates_walks_later_and_still_walks() -> None:
+    turnstile = Turnstile(lanes=1, seed=5, hesitate=1.0)
+    assert turnstile.released(1, 0.0)
+    [(begin_s, for_s)] = spans(turnstile)
+    assert WALKS_AFTER_S[0] + HESITATES_S[0] <= begin_s <= WALKS_AFTER_S[1] + HESITATES_S[1]
+    assert round(for_s, 6) == CONTACT_S
+
+
+def test_a_tailgater_is_a_second_body_within_a_quarter_of_a_second() -> None:
+    turnstile = Turnstile(lanes=1, seed=5, tailgate=1.0)
+    turnstile.released(1, 0.0)
+    (first_s, for_s), (second_s, _) = spans(turnstile)
+    assert TAILGATES_AFTER_S[0] <= second_s - (first_s + for_s) <= 0.25
+
+
+def test_who_dithers_touches_the_sensor_shortly_and_then_walks() -> None:
+    turnstile = Turnstile(lanes=1, seed=5, dither=1.0)
+    turnstile.released(1, 0.0)
+    (_, short_s), (_, body_s) = spans(turnstile)
+    assert (round(short_s, 6), round(body_s, 6)) == (TURNS_IN_BEAM_S, CONTACT_S)
+
+
+def test_somebody_may_walk_through_a_lane_that_nobody_released() -> None:
+    turnstile = Turnstile(lanes=1)
+    turnstile.walk(1, 3.0)
+    turnstile.walk(2, 3.0)  # there is no such lane
+    assert [(begin_s, round(for_s, 6)) for begin_s, for_s in spans(turnstile)] == [(3.0, CONTACT_S)]
