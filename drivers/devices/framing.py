@@ -4,13 +4,15 @@ from collections.abc import Callable
 from typing import Final
 
 BAD: Final = 0  # no frame begins so
+HEAD_MAX: Final = 8  # bytes that say how long a frame is
 
 
 class Frames:
     """Finds frames; a byte that begins none is dropped and counted, and the search goes on behind it.
 
     Args:
-        length_of: Length of the frame that begins so; ``BAD`` when none does, None when more bytes are needed.
+        length_of: Length of the frame whose first bytes these are (``HEAD_MAX`` at most); ``BAD`` when none begins
+            so, None when more bytes are needed.
         is_good: Whether a whole frame's check is right.
     """
 
@@ -25,7 +27,7 @@ class Frames:
         frames = []
         at = 0
         while at < len(self._buffer):
-            length = self._length_of(self._buffer[at:])
+            length = self._length_of(self._buffer[at : at + HEAD_MAX])
             if length is None or len(self._buffer) - at < length:
                 break
             frame = self._buffer[at : at + length]

@@ -9,6 +9,7 @@ from drivers.peripherals import ModemState
 
 LOOK_EVERY_S: Final = 30.0
 LOOK_SOON_S: Final = 3.0  # while something is missing
+STARTED: Final = frozenset({"RDY", "START", "^SYSSTART"})  # what modems say when their supply came back
 REGISTERED: Final = frozenset({1, 5, 6, 7})  # at home, roaming; 6 and 7: the same, for messages only
 READY: Final = "READY"
 _SIM: Final = re.compile(r"\+CPIN: ?([A-Z0-9 -]{1,20})")
@@ -103,9 +104,11 @@ class Watch:
 
     def answered(self, probe: Probe, answer: Answer) -> None:
         """Understand one answer."""
-        if probe in self._setting_up:
+        if self._setting_up:
+            if probe != self._setting_up[0]:
+                return  # it is about the time before the modem started again
             if answer.good or not probe.needed:
-                self._setting_up.remove(probe)
+                del self._setting_up[0]
             else:
                 self.due_s = self._now_s + LOOK_SOON_S
             return
@@ -122,13 +125,16 @@ class Watch:
     def missed(self, probe: Probe, now_s: float) -> None:
         """The modem said nothing."""
         self._now_s = now_s
-        if probe in self._setting_up:
+        if self._setting_up:
             self.due_s = now_s + LOOK_SOON_S
         else:
             self._done_with(probe)
 
     def news(self, line: str) -> bool:
-        """Take a line that nobody asked for; whether it is about the network, or the SIM."""
+        """Take a line that nobody asked for; whether it changes how the modem stands."""
+        if line in STARTED:
+            self.begin(self._now_s)  # it has forgotten what it was told
+            return False
         found = _NETWORK_NEWS.fullmatch(line)
         if found is not None and not self._setting_up:
             key = ASK_LTE.line if line.startswith("+CEREG") else ASK_NETWORK.line

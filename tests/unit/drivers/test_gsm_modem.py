@@ -285,6 +285,22 @@ def test_a_right_pin_opens_the_sim_again_after_a_power_cut() -> None:
         bench.driver.line_up(bench.now_s)
 
 
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_modem_that_starts_again_is_set_up_again_before_it_gets_a_message(
+    bench: Bench, asked: bool
+) -> None:
+    if asked:  # in the middle of a round of questions
+        bench.now_s += 30.0
+        assert turn(bench.driver, bench.now_s)[0] == [b"AT+CPIN?\r"]
+        bench.driver.receive(b"\r\nRDY\r\n\r\n+CPIN: SIM PIN\r\n\r\nOK\r\n", bench.now_s)
+    else:
+        bench.driver.receive(b"\r\nRDY\r\n", bench.now_s)
+    bench.send()
+    assert bench.run(2.0) == [SmsSent(id="a", references=(7,)), READY]
+    assert bench.frames[0] == b"AT\r"
+    assert bench.frames.index(b"AT+CMGF=0\r") < bench.frames.index(b"AT+CMGS=30\r")
+
+
 def test_a_silent_port_is_one_fault_and_is_asked_seldom() -> None:
     bench = Bench(lambda _frame: b"")
     told = bench.run(60.0)
