@@ -141,10 +141,10 @@ class Cable:
     def _deliver(self, data: bytes, at_s: float) -> None:
         """Queue bytes for the host: in order, cut and paced as the knobs say, by absolute times."""
         knobs = self.knobs
-        start_s = max(at_s, self._heard_until_s)
         if knobs.merge_ms:
             window_s = knobs.merge_ms / 1000
-            start_s = (start_s // window_s + 1) * window_s
+            at_s = (at_s // window_s + 1) * window_s
+        start_s = max(at_s, self._heard_until_s)
         size = 1 if knobs.pace else knobs.split or len(data)
         gap_s = _byte_s(self.host_baud) if knobs.pace else knobs.split_gap_ms / 1000
         places = range(0, len(data), size or 1)

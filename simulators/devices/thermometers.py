@@ -192,13 +192,25 @@ class Gy614V(Thermometer):
 
 
 class Cjmcu90614(Thermometer):
-    """CJMCU-90614: ``66 66 mode length target ambient sum`` at 115200; ``66 66 01/02 56`` streams or asks."""
+    """CJMCU-90614: ``66 66 mode length target ambient sum`` at 115200; ``66 66 01/02 56`` streams or asks.
+
+    A published frame, ``66 66 01 04 0A 83 0A 83 1A``, shows that the sum is that of the four bytes of data alone.
+
+    Args:
+        sums_all: The other reading of "sum": over all bytes before it.
+    """
 
     def __init__(
-        self, *, person_c: float | None = None, ambient_c: float = 25.0, seed: int = 0, noise_c: float = 0.0
+        self,
+        *,
+        person_c: float | None = None,
+        ambient_c: float = 25.0,
+        seed: int = 0,
+        noise_c: float = 0.0,
+        sums_all: bool = False,
     ) -> None:
         super().__init__(person_c=person_c, ambient_c=ambient_c, seed=seed, noise_c=noise_c)
-        self._speed = 115200
+        self._speed, self._sums_all = 115200, sums_all
 
     _SPEEDS: Final = {0x11: 9600, 0x12: 57600, 0x13: 115200}
 
@@ -210,7 +222,8 @@ class Cjmcu90614(Thermometer):
     def _frame(self) -> bytes:
         mode = 1 if self.streams else 2
         data = _hundredths(self._target_c()) + _hundredths(self.ambient_c)
-        return _summed(b"\x66\x66" + bytes((mode, len(data))) + data)
+        frame = b"\x66\x66" + bytes((mode, len(data))) + data
+        return frame + bytes((sum(frame if self._sums_all else data) & 0xFF,))
 
     def _hear(self, data: bytes, now_s: float) -> list[Answer]:
         self._pending = (self._pending + data)[-_BUFFER_MAX:]
