@@ -104,7 +104,7 @@ class Dialogue:
             self._garbage += len(raw)
             self._skipping = False
             return
-        text = raw.strip(b" \0")
+        text = raw.strip(b" \0\x1b")  # the echo of an escape is no word
         if self._prompt and text.startswith(PROMPT):  # a prompt on a line of its own
             self._prompt = False
             said.append(Prompt())

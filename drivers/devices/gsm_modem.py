@@ -38,7 +38,8 @@ SENT_WITHIN_S: Final = 60.0  # drivers reference 1.5
 WAITING_MAX: Final = 16
 WAITING_S_MAX: Final = 60.0  # for a network; then it is refused, surely not sent
 BREATH_S: Final = 0.020  # modems drop the first letters of a command that comes too soon
-LEAVE_TEXT: Final = b"\x1b"
+LEAVE_S: Final = 0.3  # an answer to leaving must not pass for the next one
+LEAVE_TEXT: Final = b"\x1b\r"  # the end of line for modems that take the escape for a letter
 END_OF_TEXT: Final = "\x1a"
 DOUBTFUL: Final = frozenset(
     {"+CMS ERROR: 332", "+CMS ERROR: 500"}
@@ -255,7 +256,7 @@ class GsmModem(Peripheral[Asked]):
                 urgency=Urgency.ALL_OFF,
                 purpose=Asked(line=""),
                 within_s=None,
-                silence_s=BREATH_S,
+                silence_s=LEAVE_S,
             )
         )
 

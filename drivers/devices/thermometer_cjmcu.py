@@ -1,7 +1,8 @@
 """CJMCU-90614 modules: ``66 66``, mode, length, target, surroundings, a sum; streaming at 115200 baud.
 
-Hundredths of a degree, high byte first (drivers reference 1.3). There is no question for one reading: the mode is a
-setting, and this driver changes none.
+Hundredths of a degree, high byte first (drivers reference 1.3). Sellers' pages can be read in two ways, whether the sum
+is over the whole frame or over the temperatures: either is taken, behind a head of four known bytes. There is
+no question for one reading: the mode is a setting, and this driver changes none.
 """
 
 from typing import Final
@@ -22,7 +23,7 @@ class CjmcuCodec:
 
     def frames(self) -> Frames:
         """Frames of two temperatures."""
-        return Frames(_length, sums_up)
+        return Frames(_length, lambda frame: sums_up(frame) or sums_up(frame[4:]))
 
     def reading(self, frame: bytes) -> Reading:
         """Target and surroundings."""

@@ -38,7 +38,7 @@ class Sim:
         self.reference = 6
 
     def __call__(self, frame: bytes) -> bytes:
-        if frame == b"\x1b":
+        if frame == b"\x1b\r":
             return b""
         if frame.endswith(b"\x1a"):
             self.taken.append(frame[:-1].decode())
@@ -95,7 +95,7 @@ def test_a_modem_is_set_up_in_order_and_its_state_is_told_once() -> None:
     bench = Bench(Sim())
     assert bench.run(120.0) == [READY]
     assert bench.frames[:10] == [
-        b"\x1b",
+        b"\x1b\r",
         b"AT\r",
         b"ATE0\r",
         b"AT+CMEE=1\r",
@@ -180,7 +180,7 @@ def test_a_prompt_that_does_not_come_is_left_and_nothing_was_sent(bench: Bench) 
     bench.send()
     told = bench.run(5.5)
     assert Refused(id="a", why=Refusal.LINE_DOWN) in told
-    assert (bench.frames[1], bench.texts()) == (b"\x1b", 0)
+    assert (bench.frames[1], bench.texts()) == (b"\x1b\r", 0)
     bench.driver.receive(b"\r\n> ", bench.now_s)  # late
     bench.run(5.0)
     assert bench.texts() == 0
@@ -191,7 +191,7 @@ def test_an_older_answer_where_the_prompt_should_be_sends_nothing(bench: Bench) 
     bench.modem.answers["prompt"] = "\r\nOK\r\n\r\n> "
     bench.send()
     assert bench.run(1.0) == [Refused(id="a", why=Refusal.DENIED)]
-    assert (bench.frames[1:], bench.texts()) == ([b"\x1b"], 0)
+    assert (bench.frames[1:], bench.texts()) == ([b"\x1b\r"], 0)
 
 
 def test_receipts_are_told_even_in_the_middle_of_an_answer(bench: Bench) -> None:

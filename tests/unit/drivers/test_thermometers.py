@@ -84,6 +84,13 @@ def test_the_length_byte_is_trusted(more: bytes, body_c: float | None) -> None:
     assert codec.reading(frame) == Reading(target_c=36.4, ambient_c=24.0, body_c=body_c)
 
 
+def test_the_sum_of_a_cjmcu_may_be_over_everything_or_over_the_temperatures() -> None:
+    whole, part = cjmcu(34.0), cjmcu(34.0)[:-1] + bytes((sum(cjmcu(34.0)[4:-1]) & 0xFF,))
+    frames = CjmcuCodec().frames()
+    assert frames.feed(whole + part) == [whole, part]
+    assert (frames.feed(whole[:-1] + b"\x00"), frames.take_garbage()) == ([], 9)
+
+
 def test_below_zero_is_below_zero() -> None:
     assert CjmcuCodec().reading(cjmcu(-12.34, -0.01)) == Reading(target_c=-12.34, ambient_c=-0.01)
 
