@@ -130,11 +130,12 @@ class SainSmart16(Board):
         self._pending = b""
 
     def _hear(self, data: bytes, now_s: float) -> list[Answer]:
-        self._pending = (self._pending + data)[-_BUFFER_MAX:]
+        self._pending += data
         answers = []
         while b"\r\n" in self._pending:
             line, _, self._pending = self._pending.partition(b"\r\n")
             answers += self._obey(line[line.rfind(b":") :], now_s)
+        self._pending = self._pending[-_BUFFER_MAX:]
         return answers
 
     def _obey(self, line: bytes, now_s: float) -> list[Answer]:

@@ -64,7 +64,7 @@ class ModbusBoard(Board):
         if now_s - self._heard_s > SILENCE_S:
             self._pending = b""
         self._heard_s = now_s
-        self._pending = (self._pending + data)[-_BUFFER_MAX:]
+        self._pending += data
         answers = []
         for frame in self._take_requests():
             answer = frame[:1] + self.answer(frame[1:-2], now_s)
@@ -86,7 +86,7 @@ class ModbusBoard(Board):
             else:
                 found.append(frame)
                 start += length
-        self._pending = self._pending[start:]
+        self._pending = self._pending[start:][-_BUFFER_MAX:]
         return found
 
     def _is_mine(self, unit: int) -> bool:

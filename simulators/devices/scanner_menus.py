@@ -135,7 +135,7 @@ class Honeywell(MenuScanner):
         return answers
 
     def _hear(self, data: bytes, now_s: float) -> list[Answer]:
-        self._pending = (self._pending + data)[-_LINE_MAX:]
+        self._pending += data
         answers: list[Answer] = []
         while self._pending:
             first, used = self._pending[0], 1
@@ -149,8 +149,11 @@ class Honeywell(MenuScanner):
                     return answers
                 if self._pending[:3] == b"\x16M\r":
                     end = re.search(rb"[.!]", self._pending[3:])
-                    if end is None:
+                    if end is None and len(self._pending) <= _LINE_MAX:
                         return answers
+                    if end is None:
+                        self._pending = self._pending[1:]
+                        continue
                     used = 3 + end.end()
                     line = self._pending[3:used].decode("ascii", "replace").upper()
                     said = self._run(line, ".!;,", keep=line.endswith("."), now_s=now_s)
@@ -194,7 +197,7 @@ class Newland(MenuScanner):
         self.on_trigger_only = self.settings["SCNMOD"] == "0"
 
     def _hear(self, data: bytes, now_s: float) -> list[Answer]:
-        self._pending = (self._pending + data)[-_LINE_MAX:]
+        self._pending += data
         answers: list[Answer] = []
         while (start := self._pending.find(self._HEAD)) >= 0 and self._TAIL in self._pending[start:]:
             line, _, self._pending = self._pending[start + len(self._HEAD) :].partition(self._TAIL)
@@ -205,4 +208,5 @@ class Newland(MenuScanner):
                 if self.settings["SCNTRG"] == "1":
                     self.settings["SCNTRG"] = "0"
                     answers += self._trigger(now_s)
+        self._pending = self._pending[-_LINE_MAX:]
         return answers

@@ -69,7 +69,7 @@ class Thermometer(Device):
 
     def _take_commands(self, data: bytes, first: int, length: Callable[[bytes], int]) -> list[bytes]:
         """Commands among the bytes so far that begin with ``first`` and have the length that ``length`` tells."""
-        self._pending = (self._pending + data)[-_BUFFER_MAX:]
+        self._pending += data
         found = []
         while (start := self._pending.find(first)) >= 0:
             frame = self._pending[start : start + length(self._pending[start:])]
@@ -80,6 +80,7 @@ class Thermometer(Device):
                 self._pending = self._pending[start + len(frame) :]
             else:
                 self._pending = self._pending[start + 1 :]
+        self._pending = self._pending[-_BUFFER_MAX:]
         return found
 
 
@@ -226,7 +227,7 @@ class Cjmcu90614(Thermometer):
         return frame + bytes((sum(frame if self._sums_all else data) & 0xFF,))
 
     def _hear(self, data: bytes, now_s: float) -> list[Answer]:
-        self._pending = (self._pending + data)[-_BUFFER_MAX:]
+        self._pending += data
         answers = []
         while (start := self._pending.find(b"\x66\x66")) >= 0 and len(self._pending) >= start + 4:
             command, self._pending = self._pending[start : start + 4], self._pending[start + 4 :]
@@ -240,4 +241,5 @@ class Cjmcu90614(Thermometer):
             elif command[2] in self._SPEEDS:
                 self._speed = self._SPEEDS[command[2]]
             self._happen("setting", now_s, 0, command.hex())
+        self._pending = self._pending[-_BUFFER_MAX:]
         return answers
