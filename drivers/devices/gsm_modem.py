@@ -92,6 +92,7 @@ class GsmModem(Peripheral[Asked]):
                 line=LineSettings(baud=baud),
                 identifies=Certainty.WEAK,
                 answers_within_s=SENT_WITHIN_S,
+                streams=True,
             )
         )
         self._reports = reports

@@ -28,7 +28,12 @@ class TextScanner(Peripheral[P]):
         answers_within_s: float = 0.0,
     ) -> None:
         super().__init__(
-            DriverInfo(protocol="scanner", line=LineSettings(baud=baud), answers_within_s=answers_within_s)
+            DriverInfo(
+                protocol="scanner",
+                line=LineSettings(baud=baud),
+                answers_within_s=answers_within_s,
+                streams=True,
+            )
         )
         self._stream = TextStream(terminators=terminators, idle_gap_s=idle_gap_s)
         self._hold_off = HoldOff(hold_off_s)

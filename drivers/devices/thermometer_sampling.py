@@ -92,7 +92,9 @@ class Thermometer(Peripheral[None]):
     ) -> None:
         assert samples >= SAMPLES, f"{samples} readings are too few for a median"
         line = LineSettings(baud=codec.baud if baud is None else baud)
-        super().__init__(DriverInfo(protocol="thermometer", line=line, answers_within_s=within_s))
+        super().__init__(
+            DriverInfo(protocol="thermometer", line=line, answers_within_s=within_s, streams=True)
+        )
         self._codec, self._frames = codec, codec.frames()
         self._limits = limits or Limits()
         self._within_s = within_s

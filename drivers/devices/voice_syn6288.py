@@ -96,7 +96,12 @@ class Syn6288Driver(Peripheral[Ask]):
     def __init__(self, *, volume: int | None = None, baud: int = 9600) -> None:
         assert volume is None or 0 <= volume <= 15, f"volume {volume} is not 0 to 15"
         super().__init__(
-            DriverInfo(protocol="syn6288", line=LineSettings(baud=baud), answers_within_s=ANSWER_WITHIN_S)
+            DriverInfo(
+                protocol="syn6288",
+                line=LineSettings(baud=baud),
+                answers_within_s=ANSWER_WITHIN_S,
+                streams=True,
+            )
         )
         self._volume = b"" if volume is None else f"[v{volume}]".encode()
         self._speaks: _Speech | None = None

@@ -345,3 +345,7 @@ def test_nothing_makes_a_peripheral_raise_spin_or_speak_on_a_dead_line(
             assert up or frames == []
             assert not [event for event in events if isinstance(event, SmsSent)]
             assert up or not [event for event in events if isinstance(event, Scanned | Done)]
+
+
+def test_every_peripheral_says_that_its_device_may_speak_unasked() -> None:
+    assert all(driver.info.streams for driver in drivers())
