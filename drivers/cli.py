@@ -10,6 +10,9 @@ from typing import Annotated
 import typer
 
 from drivers.tool.console import PROGRAM, language_of, use_language
+from drivers.tool.detect import detect
+from drivers.tool.identify import identify
+from drivers.tool.modbus_scan import modbus_app
 from drivers.tool.ports import ports
 from drivers.tool.pulse import pulse
 from drivers.tool.watch import watch
@@ -22,8 +25,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for _command in (ports, pulse, watch):
+for _command in (ports, detect, identify, pulse, watch):
     app.command()(_command)
+app.add_typer(modbus_app)
 
 
 @app.callback()

@@ -6,11 +6,20 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 
 from drivers.bus import Bus
-from drivers.model import AnyEvent, Command, Driver, Fault, Garbage, Line
-from drivers.port import Port, PortBusyError, PortDeniedError, PortError, PortMissingError, SerialPort
+from drivers.devices.modbus_tcp import NetworkAddressError
+from drivers.model import AnyEvent, Command, Driver, Fault, Garbage, Line, LineSettings
+from drivers.port import (
+    Port,
+    PortBusyError,
+    PortDeniedError,
+    PortError,
+    PortMissingError,
+    PortStrangerError,
+)
+from drivers.registry import make_port
 from drivers.tool.console import Exit, both, fail, say, warn
 from drivers.tool.daemon import daemon_runs, held_by_daemon
 from drivers.tool.target import Target, driver_of
@@ -94,7 +103,7 @@ def opened(target: Target, *, trace: Path | None = None) -> Iterator[Session]:
     driver = driver_of(target)
     check_port(target)
     events: queue.SimpleQueue[AnyEvent] = queue.SimpleQueue()
-    port: Port = SerialPort(target.port, driver.info.line)
+    port = port_of(target.port, driver.info.line)
     written = (
         None
         if trace is None
@@ -102,7 +111,13 @@ def opened(target: Target, *, trace: Path | None = None) -> Iterator[Session]:
     )
     if written is not None:
         port = TracedPort(port, written)
-    bus = Bus(target.name, port, driver, lambda _name, event: events.put(event))
+    bus = Bus(
+        target.name,
+        port,
+        driver,
+        lambda _name, event: events.put(event),
+        on_reading=lambda _name, reading: events.put(reading),
+    )
     bus.start()
     session = Session(bus, driver, events)
     try:
@@ -120,9 +135,12 @@ def check_port(target: Target) -> None:
         held_by_daemon(target)
 
 
-def fail_port(error: PortError) -> NoReturn:
-    """End with exit code 3 and the words for a port that cannot be used."""
-    fail(Exit.UNREACHABLE, port_words(error))
+def port_of(path: str, line: LineSettings) -> Port:
+    """A closed port; ends with exit code 2 when it is a network address that cannot be one."""
+    try:
+        return make_port(path, line)
+    except NetworkAddressError as error:
+        fail(Exit.USAGE, both("{error}"), error=error)
 
 
 def port_words(error: PortError) -> Pair:
@@ -134,6 +152,11 @@ def port_words(error: PortError) -> Pair:
             zh = f"当前用户无权打开 {error.port}。把用户加入该端口的组（见 postern-driver ports），然后重新登录"
         case PortBusyError():
             zh = f"端口 {error.port} 正被 {error.holder or '其他程序'} 使用。请先停止它，或换一个端口"
+        case PortStrangerError():
+            zh = (
+                f"端口 {error.port} 上是 {error.found}，不是 {error.expected}。"
+                "把线插回原来的插口，或修改配置（见 postern-driver ports）"
+            )
         case _:
             zh = f"端口 {error.port} 不可用：{error}"
     return Pair(zh, str(error))

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, cast
 
 import typer
 
 from drivers.model import Driver
-from drivers.registry import UnknownProtocolError, make_driver
+from drivers.registry import Options, UnknownProtocolError, make_driver
 from drivers.tool.console import Exit, both, fail
 from drivers.tool.gate_file import GateFile, LaneEntry, read_gate_file
 from passes.words import Pair
@@ -103,9 +103,18 @@ def find_target(
 def driver_of(target: Target) -> Driver:
     """A fresh driver for the device; ends with exit code 2 when its description fits none."""
     try:
-        return make_driver(target.protocol, unit=target.unit or 1)
-    except (UnknownProtocolError, ValueError) as error:
+        return make_driver(target.protocol, **options_of(target))
+    except (UnknownProtocolError, ValueError, TypeError) as error:
         fail(Exit.USAGE, both("{error}"), error=error)
+
+
+def options_of(target: Target) -> Options:
+    """What the registry is told of the device; a profile's file lies beside the gate's file."""
+    given = {key: value for key, value in target.options.items() if key in Options.__annotations__}
+    profile = given.get("profile")
+    if target.gate is not None and isinstance(profile, str) and profile.endswith(".toml"):
+        given["profile"] = target.gate.path.resolve().parent / profile
+    return cast("Options", {"unit": target.unit, **given})
 
 
 def read_gate(path: Path) -> GateFile:

@@ -1,0 +1,58 @@
+"""A port without a driver, for looking at what is there: a driver opens every relay first, and that is a guess too."""
+
+import select
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from drivers.model import LineSettings
+from drivers.port import Port, PortError
+from drivers.tool.console import Exit, fail
+from drivers.tool.opening import port_of, port_words
+from drivers.tool.trace import TracedPort, open_trace
+
+KEPT_MAX: Final = 64 * 1024  # of what comes while listening; a device that says more has been heard
+
+
+@contextmanager
+def raw_port(
+    path: str, line: LineSettings, *, trace: Path | None = None, protocol: str = ""
+) -> Iterator[Port]:
+    """An open port; ends with exit code 3 when it cannot be opened, or goes away on the way."""
+    port = port_of(path, line)
+    written = None if trace is None else open_trace(trace, protocol=protocol, port=path, line=line)
+    if written is not None:
+        port = TracedPort(port, written)
+    try:
+        port.open()
+        try:
+            yield port
+        finally:
+            port.close()
+    except PortError as error:
+        fail(Exit.UNREACHABLE, port_words(error))
+    finally:
+        if written is not None:
+            written.close()
+
+
+def collect(port: Port, seconds: float, *, enough: Callable[[bytes], bool] = lambda _data: False) -> bytes:
+    """What comes within ``seconds``, or until ``enough`` says so; raises ``PortLostError``."""
+    until_s = time.monotonic() + seconds
+    heard = b""
+    while len(heard) < KEPT_MAX:
+        left_s = until_s - time.monotonic()
+        if left_s <= 0 or not select.select([port.fileno()], [], [], left_s)[0]:
+            break
+        heard += port.read()
+        if enough(heard):
+            break
+    return heard
+
+
+def hexed(data: bytes, *, most: int = 24) -> str:
+    """Bytes for people: ``A0 01 01 A2``, and how many more there were."""
+    shown = data[:most].hex(" ").upper()
+    return shown if len(data) <= most else f"{shown} … +{len(data) - most}"

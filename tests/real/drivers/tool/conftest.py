@@ -1,0 +1,41 @@
+"""Twins that end with the test, and logs as they were before."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import structlog
+
+from drivers.tool.console import Language, use_language
+from simulators.boards.device import Device
+from simulators.boards.knobs import Knobs
+from tests.real.drivers.tool.twins import Twin
+
+Plug = Callable[..., Twin]
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Iterator[None]:
+    """Commands set up the logs and the language of their process, which here is the test's."""
+    yield
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
+    use_language(Language.EN)
+
+
+@pytest.fixture
+def plug(tmp_path: Path) -> Iterator[Plug]:
+    """Plugs devices in at ``tmp_path / name``."""
+    with ExitStack() as stack:
+
+        def start(*devices: Device, name: str = "line", knobs: Knobs | None = None) -> Twin:
+            return _started(stack, tmp_path / name, devices, knobs)
+
+        yield start
+
+
+def _started(stack: ExitStack, link: Path, devices: Sequence[Device], knobs: Knobs | None) -> Twin:
+    twin = Twin(link, devices, knobs=knobs)
+    stack.callback(twin.close)
+    return twin

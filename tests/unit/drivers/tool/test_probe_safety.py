@@ -1,0 +1,97 @@
+"""No command of the tool switches a relay on any modelled board, unless somebody has said that the lane is isolated.
+
+The boards are the virtual ones, written from the makers' command sets; the bytes are what the commands send.
+"""
+
+import pytest
+
+from drivers.tool.families import FAMILIES, Family
+from drivers.tool.modbus_asking import READS, UNITS, question
+from drivers.tool.modbus_scan import DEFAULT_UNITS, units_of
+from drivers.tool.switching import harmless, switched
+from simulators.boards.probing import BOARDS, HOPELESS, effects_of
+
+MODELLED = [name for name in BOARDS if name not in HOPELESS]
+
+
+def moved(*writes: bytes) -> set[str]:
+    """Boards that closed or opened a relay, or changed a setting; the hopeless ones apart."""
+    shut, locked = effects_of(writes), effects_of(writes, relays_closed=True)
+    return {
+        name
+        for name in MODELLED
+        if shut[name].closed or shut[name].settings or locked[name].opened or locked[name].settings
+    }
+
+
+def writes_of(family: Family) -> list[bytes]:
+    return [*family.writes, *([family.closing] if family.closing else [])]
+
+
+def default_scan() -> list[bytes]:
+    sent: list[bytes] = []
+    for unit in units_of(DEFAULT_UNITS):
+        for function in READS:
+            frame = question(unit, function, before=b"".join(sent))
+            assert frame is not None, f"unit {unit} cannot be asked function {function}"
+            sent.append(frame)
+    return sent
+
+
+def test_a_default_scan_of_a_modbus_line_moves_no_board() -> None:
+    assert len(default_scan()) == 3 * 32
+    assert moved(*default_scan()) == set()
+
+
+def test_every_question_that_the_tool_calls_harmless_is() -> None:
+    asked = [frame for unit in UNITS for function in READS if (frame := question(unit, function)) is not None]
+    assert len(asked) > 600
+    assert [frame.hex(" ") for frame in asked if moved(frame)] == []
+
+
+@pytest.mark.parametrize("family", [family for family in FAMILIES.values() if harmless(family.all_bytes)])
+def test_what_identify_sends_without_asking_moves_no_board(family: Family) -> None:
+    assert moved(*writes_of(family)) == set()
+
+
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=list(FAMILIES))
+def test_whoever_is_moved_by_a_probe_is_named_before_it_is_sent(family: Family) -> None:
+    warned = {name.lower().split()[0].split("-")[0] for name in switched(family.all_bytes)}
+    assert {name.split("-")[0] for name in moved(*writes_of(family))} <= warned
+
+
+def test_two_harmless_families_one_after_the_other_move_no_board() -> None:
+    safe = [family for family in FAMILIES.values() if harmless(family.all_bytes)]
+    assert {"devantech", "kmtronic", "lcus", "gm65", "thermometer-614v", "modem"} <= {
+        family.name for family in safe
+    }
+    for first in safe:
+        for second in safe:
+            assert moved(*writes_of(first), *writes_of(second)) == set(), (first.name, second.name)
+
+
+def test_the_model_does_see_the_known_accidents() -> None:
+    assert "devantech" in moved(b"ver\r")
+    assert "kmtronic" in moved(b"\xff", bytes.fromhex("0101000000083DCC"))
+    assert "conrad" in moved(bytes.fromhex("0101000000083DCC"))
+    assert "icstation-cold" in moved(b"\x50\x51", b"\x00")
+
+
+@pytest.mark.parametrize(
+    ("data", "boards"),
+    [
+        (b"ver\r", ("Devantech USB-RLY",)),
+        (b"\xff", ("KMtronic",)),
+        (b"\xff\x00\x00", ()),
+        (b"\xff\x09\x00", ()),
+        (bytes.fromhex("A00101A2"), ("LCUS",)),
+        (bytes.fromhex("0101000000083DCC"), ("Conrad 197720",)),
+        (bytes.fromhex("EB014000AA"), ("turnstile-eb",)),
+        (bytes.fromhex("7E000180020000FE"), ("turnstile-7e",)),
+        (b"ask//", ("Devantech USB-RLY", "Denkovi 16")),
+        (b"\x51", ("ICStation",)),
+        (b"\x5a", ()),
+    ],
+)
+def test_the_boards_that_bytes_would_switch(data: bytes, boards: tuple[str, ...]) -> None:
+    assert tuple(each for each in switched(data)) == boards
