@@ -150,6 +150,9 @@ class _Shape:
 class AnswerFinder:
     """Finds the answer to one question at a time.
 
+    An adapter that sends back what it is given would make every write look obeyed. Questions that read show it, for
+    they come back as no answer does: from then on a write counts when it came back twice, once from the board.
+
     Args:
         envelope: The same that wraps the questions.
     """
@@ -160,6 +163,8 @@ class AnswerFinder:
         self._frame = b""  # the question that the buffer was collected for
         self._shapes: tuple[_Shape, ...] = ()
         self._garbage = 0
+        self._echoes = False  # the latest read came back to us
+        self._echo_due = False  # ... and this question has not yet
 
     def feed(self, data: bytes, frame: bytes | None) -> Answer | None:
         """The answer to the question in ``frame``, once it is complete; what else came is dropped."""
@@ -169,17 +174,23 @@ class AnswerFinder:
         if frame != self._frame:
             self._drop(len(self._buffer))
             self._frame, self._shapes = frame, self._shapes_of(frame)
+            reads = self._shapes[0].kind is Data
+            self._echo_due = self._envelope.tail > 0 and (reads or self._echoes)
         self._buffer += data
+        self._take_echo()
         for shape in self._shapes:
             answer = self._find(shape)
             if answer is not None:
+                self._echoes = self._echoes and not self._echo_due
+                self._frame = b""
                 return answer
         self._keep_beginning()
         return None
 
     def flush(self) -> None:
-        """No more bytes are coming: what is left is no answer."""
+        """No more bytes are coming for this question: what is left is no answer."""
         self._drop(len(self._buffer))
+        self._frame = b""
 
     def take_garbage(self) -> int:
         """How many bytes were dropped since the last call."""
@@ -189,6 +200,13 @@ class AnswerFinder:
     def _drop(self, count: int) -> None:
         self._garbage += count
         self._buffer = b""
+
+    def _take_echo(self) -> None:
+        """Take our own question out of the buffer, once."""
+        at = self._buffer.find(self._frame) if self._echo_due else -1
+        if at >= 0:
+            self._buffer = self._buffer[:at] + self._buffer[at + len(self._frame) :]
+            self._echoes, self._echo_due = True, False
 
     def _find(self, shape: _Shape) -> Answer | None:
         size = len(shape.prefix) + shape.more + self._envelope.tail
@@ -206,9 +224,12 @@ class AnswerFinder:
     def _keep_beginning(self) -> None:
         """Keep only from the first place on where an answer may have begun."""
         size = max(len(shape.prefix) + shape.more + self._envelope.tail for shape in self._shapes)
+        size = max(size, len(self._frame))
         for at in range(max(0, len(self._buffer) - size + 1), len(self._buffer)):
             rest = self._buffer[at:]
             if any(_may_begin(rest, shape, self._envelope.tail) for shape in self._shapes):
+                break
+            if self._echo_due and self._frame.startswith(rest):
                 break
         else:
             at = len(self._buffer)

@@ -6,6 +6,7 @@ import pytest
 
 from drivers.devices.modbus_frames import AnswerFinder, Data, Question, Refusing, Rtu, Tcp, Written
 from drivers.devices.modbus_relay import modbus_relay
+from drivers.modbus_inputs import ModbusInputsDriver
 from drivers.modbus_rtu import crc16
 from drivers.model import (
     AllOff,
@@ -155,6 +156,19 @@ def test_inputs_come_as_debounced_edges() -> None:
     assert {one for one in bench.written if one[1] == 2} == {bytes.fromhex("FF 02 00 00 00 08 6C 12")}
 
 
+def test_the_profile_for_inputs_is_equal_to_the_driver_for_inputs() -> None:
+    seen = []
+    for driver in (modbus_relay("inputs-8"), ModbusInputsDriver(unit=1)):
+        board = WaveshareIo()
+        bench = Bench(driver, twin(board))
+        bench.run(1)
+        board.inputs.set(3, active=True)
+        edges = [(event.channel, event.active) for event in bench.run(1) if isinstance(event, InputEdge)]
+        seen.append((bench.written[0], edges, len(bench.written) > 30, driver.info.inputs))
+    assert seen[0] == seen[1]
+    assert seen[0][1] == [(3, True)]
+
+
 def test_outputs_are_read_back_also_where_each_has_its_own_register() -> None:
     board = EletechsupR421A08()
     bench = Bench(modbus_relay("eletechsup-r421a08"), twin(board))
@@ -285,3 +299,38 @@ def test_a_site_profile_drives_a_board(tmp_path: Path) -> None:
     bench.run(1)
     assert bench.submit(pulse(bench), then_s=1) == [Done(id="a", grade=Grade.ACCEPTED)]
     assert [what for what, _, _ in relays(board)] == ["relay_on", "relay_off"]
+
+
+def echoing(device: Device) -> Device:
+    """The same device behind an adapter that sends back what it is given."""
+    return lambda data, now_s: data + device(data, now_s)
+
+
+def test_s8_the_echo_of_an_adapter_is_not_the_board_obeying() -> None:
+    board = StandardCoils()
+    bench = Bench(modbus_relay("kmtronic-modbus-8"), echoing(twin(board)))
+    bench.run(1)
+    assert Done(id="a", grade=Grade.CONFIRMED) in bench.submit(pulse(bench), then_s=1)
+    board.silent = True
+    events = bench.submit(pulse(bench, "b"), then_s=2)
+    assert TimedOut(id="b", maybe_executed=True) in events
+    assert not any(isinstance(event, Done) for event in events)
+
+
+def test_an_adapter_that_stops_echoing_is_believed_again() -> None:
+    board = StandardCoils()
+    bench = Bench(modbus_relay("kmtronic-modbus-8"), echoing(twin(board)))
+    bench.run(2)
+    bench.device = twin(board)
+    bench.run(2)
+    assert bench.submit(pulse(bench), then_s=1) == [Done(id="a", grade=Grade.CONFIRMED)]
+
+
+def test_an_echo_in_pieces_is_an_echo() -> None:
+    finder = AnswerFinder(Rtu())
+    pieces = [bytes((byte,)) for byte in COILS + frame("01 01 01 05")]
+    assert [answer for piece in pieces if (answer := finder.feed(piece, COILS))] == [Data(b"\x05")]
+    assert finder.feed(ON_1[:5], ON_1) is None
+    assert finder.feed(ON_1[5:], ON_1) is None
+    assert finder.feed(ON_1, ON_1) == Written()
+    assert finder.take_garbage() == 0
