@@ -6,7 +6,6 @@ all, so a slip of the pen is found at the desk and not at the gate.
 """
 
 import tomllib
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
@@ -124,20 +123,16 @@ class CheckSection(_Strict):
     want: Value
 
 
-class Source(StrEnum):
-    """Who says that a vector is right."""
-
-    VENDOR = "vendor"  # printed by the maker or a user of the board
-    RULE = "rule"  # computed by the maker's rule
-
-
 class VectorSection(_Strict):
-    """What is asked, and the frame with its check, in hex."""
+    """What is asked, and the frame with its check, in hex.
+
+    ``source``: printed by the maker or a user of the board, or computed by the maker's rule.
+    """
 
     what: str
     frame: str
     unit: Annotated[int, Field(ge=0, le=255)] | None = None
-    source: Source
+    source: Literal["vendor", "rule"]
 
 
 class Profile(_Strict):

@@ -17,10 +17,6 @@ from drivers.model import Driver
 
 PROTOCOL: Final = "modbus-tcp"
 TCP_PORT: Final = 502
-UNAUTHENTICATED: Final = (
-    "Modbus TCP has no passwords: whoever reaches this address can open the relays. "
-    "Keep the board and the gate on a network of their own"
-)
 
 
 class NetworkAddressError(ValueError):
