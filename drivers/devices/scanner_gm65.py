@@ -63,6 +63,10 @@ class Gm65Codec:
             return None
         return at, Value(frame[4:5])
 
+    def leading(self, data: bytes) -> int:
+        """Whether an answer is at the beginning."""
+        return ANSWER_MIN if self.answer(data[:ANSWER_MIN]) is not None else 0
+
     def is_locked(self, value: bytes) -> bool:
         """Whether the bit is set."""
         return bool(value[0] & SET_UP_CLOSED)

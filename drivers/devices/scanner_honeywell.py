@@ -30,7 +30,8 @@ class HoneywellCodec:
     def __init__(self, setting: Setting | None = None) -> None:
         self._setting = setting
         name = b"" if setting is None else setting.name.encode()
-        self._answer = re.compile(rb"(?i:" + re.escape(name) + rb"([A-Z0-9]{0,16}))(" + _STATUS + rb")\Z")
+        self._words = re.compile(rb"(?i:" + re.escape(name) + rb"([A-Z0-9]{0,16}))(" + _STATUS + rb")")
+        self._answer = re.compile(self._words.pattern + rb"\Z")
 
     def ask(self) -> bytes | None:
         """What is the value now."""
@@ -45,6 +46,11 @@ class HoneywellCodec:
         """The words about this setting at the end, with their status."""
         found = self._answer.search(data) if self._setting is not None else None
         return None if found is None else (found.start(), answered(found[1], found[2][0]))
+
+    def leading(self, data: bytes) -> int:
+        """Length of the words about this setting at the beginning."""
+        found = self._words.match(data) if self._setting is not None else None
+        return 0 if found is None else found.end()
 
     def is_locked(self, value: bytes) -> bool:
         """Whether the value is the locked one."""

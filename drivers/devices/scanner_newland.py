@@ -31,9 +31,10 @@ class NewlandCodec:
     def __init__(self, setting: Setting | None = None) -> None:
         self._setting = setting
         name = b"" if setting is None else setting.name.encode()
-        self._answer = re.compile(
-            re.escape(ANSWER_HEAD) + rb"[@#]" + re.escape(name) + rb"([A-Z0-9]{0,16})([\x05\x06\x15]);\x03\Z"
+        self._words = re.compile(
+            re.escape(ANSWER_HEAD) + rb"[@#]" + re.escape(name) + rb"([A-Z0-9]{0,16})([\x05\x06\x15]);\x03"
         )
+        self._answer = re.compile(self._words.pattern + rb"\Z")
 
     def ask(self) -> bytes | None:
         """What is the value now."""
@@ -49,6 +50,11 @@ class NewlandCodec:
         """The words about this setting at the end, with their status."""
         found = self._answer.search(data) if self._setting is not None else None
         return None if found is None else (found.start(), answered(found[1], found[2][0]))
+
+    def leading(self, data: bytes) -> int:
+        """Length of the words about this setting at the beginning."""
+        found = self._words.match(data) if self._setting is not None else None
+        return 0 if found is None else found.end()
 
     def is_locked(self, value: bytes) -> bool:
         """Whether the value is the locked one."""

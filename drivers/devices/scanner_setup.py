@@ -17,7 +17,7 @@ from typing import ClassVar, Final, Protocol
 from drivers.devices.scanner_stream import HOLD_OFF_S, IDLE_GAP_S, TERMINATORS, TEXT_MAX
 from drivers.devices.scanner_text import TextScanner
 from drivers.exchange import READ_REPEATS, End, Request
-from drivers.model import Alarm, Command, Urgency
+from drivers.model import Alarm, Command, Done, Grade, Refusal, TimedOut, Urgency
 from drivers.peripherals import Commission, SetUp
 from drivers.seen_ids import SeenIds
 
@@ -56,6 +56,9 @@ class SetUpCodec(Protocol):
 
     def answer(self, data: bytes) -> tuple[int, Value | Rejected] | None:
         """The answer that ends with the last byte of ``data``, and where it begins; None when there is none."""
+
+    def leading(self, data: bytes) -> int:
+        """Length of the answer with which ``data`` begins; 0 when it begins with none."""
 
     def is_locked(self, value: bytes) -> bool:
         """Whether this value means that printed set-up codes change nothing."""
@@ -123,6 +126,7 @@ class SetUpScanner(TextScanner[Asked]):
         question = self._codec.ask()
         if question is None:
             self._tell(_unproved(UNKNOWN), command.id)
+            self._refuse(command.id, Refusal.UNSUPPORTED)
         else:
             self._put(question, Asked(step=Step.READ, id=command.id, save=command.save))
 
@@ -185,7 +189,7 @@ class SetUpScanner(TextScanner[Asked]):
             self._pass_on()
             return
         at, answer = found
-        before = bytes(self._heard[:at])
+        before = self._without_answers(bytes(self._heard[:at]))
         if before and before[-1] not in self._terminators:
             self._pass_on()
             return
@@ -196,10 +200,25 @@ class SetUpScanner(TextScanner[Asked]):
 
     def _pass_on(self) -> None:
         """What came was no answer: it is what the lens saw."""
-        heard = bytes(self._heard)
+        heard = self._without_answers(bytes(self._heard))
         self._heard.clear()
         if heard:
             self._scanned(self._stream.feed(heard, self._heard_s))
+
+    def _without_answers(self, heard: bytes) -> bytes:
+        """What the lens saw: an answer with a code right behind it is no proof, and no part of the code either."""
+        seen = bytearray()
+        at = 0
+        while at < len(heard):
+            begins = not seen or seen[-1] in self._terminators
+            length = self._codec.leading(heard[at:]) if begins else 0
+            if length:
+                self._tally.add(length, self._now_s)
+                at += length
+            else:
+                seen.append(heard[at])
+                at += 1
+        return bytes(seen)
 
     def _scanned(self, texts: list[bytes]) -> None:
         """A text that is an answer, word for word, came too late: no code of ours looks so."""
@@ -220,10 +239,12 @@ class SetUpScanner(TextScanner[Asked]):
         if isinstance(answer, Rejected):
             if self._withdraw(asked):
                 self._tell(_unproved(answer.why), asked.id)
+                if asked.id:
+                    self._refuse(asked.id, Refusal.DENIED)
             return
         match asked.step:
             case Step.CHECK | Step.PROVE:
-                self._tell(self._judge(answer.raw), asked.id)
+                self._judge(asked, answer.raw)
             case Step.READ:
                 self._lock(asked, answer.raw)
             case Step.WRITE:
@@ -231,7 +252,7 @@ class SetUpScanner(TextScanner[Asked]):
 
     def _lock(self, asked: Asked, value: bytes) -> None:
         if self._codec.is_locked(value) and not asked.save:
-            self._tell(self._judge(value), asked.id)
+            self._judge(asked, value)
             return
         for frame in self._codec.lock(value, save=asked.save):
             self._put(frame, Asked(step=Step.WRITE, id=asked.id))
@@ -243,6 +264,9 @@ class SetUpScanner(TextScanner[Asked]):
         lost_check = end is not End.UNANSWERED and not purpose.id  # the next line-up checks again
         if not lost_check and self._withdraw(purpose):
             self._tell(_unproved("no answer"), purpose.id)
+            if purpose.id:
+                written = purpose.step in {Step.WRITE, Step.PROVE}
+                self._events.append(TimedOut(id=purpose.id, maybe_executed=written))
 
     def _withdraw(self, asked: Asked) -> bool:
         """Give up the rest of a commissioning; False when that was done already."""
@@ -251,9 +275,15 @@ class SetUpScanner(TextScanner[Asked]):
             return self._given_up.is_new(asked.id)
         return True
 
-    def _judge(self, value: bytes) -> SetUp:
+    def _judge(self, asked: Asked, value: bytes) -> None:
         good = self._codec.is_locked(value)
-        return SetUp(id="", setting=SETTING, value="off" if good else "on", good=good, proved=True)
+        self._tell(
+            SetUp(id="", setting=SETTING, value="off" if good else "on", good=good, proved=True), asked.id
+        )
+        if asked.id and good:
+            self._events.append(Done(id=asked.id, grade=Grade.CONFIRMED))
+        elif asked.id:
+            self._refuse(asked.id, Refusal.DENIED)
 
     def _tell(self, stands: SetUp, id_: str = "") -> None:
         """Report how the setting stands, if it was asked for or is news; the alarm follows what is proved."""

@@ -9,7 +9,7 @@ from drivers.devices.scanner_honeywell import HoneywellCodec
 from drivers.devices.scanner_newland import NewlandCodec
 from drivers.devices.scanner_setup import CHECK_EVERY_S, SetUpCodec, SetUpScanner
 from drivers.devices.scanner_words import Setting
-from drivers.model import Alarm, AnyEvent
+from drivers.model import Alarm, AnyEvent, Done, Garbage, Grade, Refusal, Refused, TimedOut
 from drivers.peripherals import Commission, Scanned, SetUp
 from tests.unit.drivers.turns import run, turn
 
@@ -24,6 +24,10 @@ def sealed(answer: bytes) -> bytes:
 
 def stands(id_: str, value: str, *, good: bool = False, proved: bool = False) -> SetUp:
     return SetUp(id=id_, setting="printed set-up codes", value=value, good=good, proved=proved)
+
+
+def done(id_: str) -> Done:
+    return Done(id=id_, grade=Grade.CONFIRMED)
 
 
 OFF, ON = stands("", "off", good=True, proved=True), stands("", "on", proved=True)
@@ -95,10 +99,10 @@ def test_c12_an_open_scanner_is_an_alarm_at_start_and_commissioning_proves_that_
     bench = Bench(Gm65Codec(), device)
     assert bench.run(1.0) == [ON, ALARM]
     bench.scanner.submit(Commission(id="c"), bench.now_s)
-    assert bench.run(1.0) == [stands("c", "off", good=True, proved=True), ALL_CLEAR]
+    assert bench.run(1.0) == [stands("c", "off", good=True, proved=True), ALL_CLEAR, done("c")]
     assert (device.zone, device.saved) == (0x03, 0x01)  # the other bit stays; nothing is worn out
     bench.scanner.submit(Commission(id="d", save=True), bench.now_s)
-    assert bench.run(1.0) == [stands("d", "off", good=True, proved=True)]
+    assert bench.run(1.0) == [stands("d", "off", good=True, proved=True), done("d")]
     assert device.saved == 0x03
 
 
@@ -127,7 +131,7 @@ def test_a_scanner_that_never_answers_scans_all_the_same() -> None:
     assert bench.frames == [read_zone(3)] * 3
     assert turn(bench.scanner, bench.now_s, b"GP1:A\r")[1] == [Scanned(data=b"GP1:A", at_s=bench.now_s)]
     bench.scanner.submit(Commission(id="c"), bench.now_s)
-    assert bench.run(5.0) == [stands("c", "no answer")]
+    assert bench.run(5.0) == [stands("c", "no answer"), TimedOut(id="c", maybe_executed=False)]
 
 
 def test_an_order_that_is_not_answered_is_not_repeated_and_proves_nothing() -> None:
@@ -135,7 +139,7 @@ def test_an_order_that_is_not_answered_is_not_repeated_and_proves_nothing() -> N
     bench.run(1.0)
     bench.frames.clear()
     bench.scanner.submit(Commission(id="c"), bench.now_s)
-    assert bench.run(5.0) == [stands("c", "no answer")]
+    assert bench.run(5.0) == [stands("c", "no answer"), TimedOut(id="c", maybe_executed=True)]
     assert bench.frames == [read_zone(3), write_zone(3, 2)]
 
 
@@ -143,7 +147,7 @@ def test_an_order_that_is_taken_and_not_obeyed_is_told() -> None:
     bench = Bench(Gm65Codec(), lambda _frame: sealed(OPEN))
     bench.run(1.0)
     bench.scanner.submit(Commission(id="c"), bench.now_s)
-    assert bench.run(5.0) == [stands("c", "on", proved=True)]
+    assert bench.run(5.0) == [stands("c", "on", proved=True), Refused(id="c", why=Refusal.DENIED)]
 
 
 def test_a_code_read_while_the_answer_comes_is_reported_and_the_answer_counts() -> None:
@@ -151,6 +155,17 @@ def test_a_code_read_while_the_answer_comes_is_reported_and_the_answer_counts() 
     scanned, stood = bench.run(1.0)
     assert isinstance(scanned, Scanned)
     assert (scanned.data, stood) == (b"GP1:A", OFF)
+
+
+@pytest.mark.parametrize("before", [b"", b"GP1:A\r"])
+def test_a_code_right_behind_the_answer_is_read_clean_and_the_question_is_asked_again(before: bytes) -> None:
+    answers = iter([before + sealed(CLOSED) + b"GP1:B\r", sealed(CLOSED)])
+    bench = Bench(Gm65Codec(), lambda _frame: next(answers))
+    told = bench.run(3.0)
+    codes = [event.data for event in told if isinstance(event, Scanned)]
+    assert codes == [b"GP1:A", b"GP1:B"][not before :]
+    assert OFF in told
+    assert Garbage(7) in told
 
 
 @pytest.mark.parametrize("around", [(b"", b"\r"), (b"x", b"\r"), (b"x", b""), (b"a\r", b"\r")])
@@ -240,10 +255,10 @@ def test_scanners_of_words_are_locked_in_memory_that_forgets_unless_it_is_to_las
     assert bench.run(1.0) == [ON, ALARM]
     bench.frames.clear()
     bench.scanner.submit(Commission(id="c"), bench.now_s)
-    assert bench.run(1.0) == [stands("c", "off", good=True, proved=True), ALL_CLEAR]
+    assert bench.run(1.0) == [stands("c", "off", good=True, proved=True), ALL_CLEAR, done("c")]
     assert bench.frames == frames
     bench.scanner.submit(Commission(id="d", save=True), bench.now_s)
-    assert bench.run(1.0) == [stands("d", "off", good=True, proved=True)]
+    assert bench.run(1.0) == [stands("d", "off", good=True, proved=True), done("d")]
     assert bench.frames[-2] == kept
 
 
@@ -257,7 +272,7 @@ def test_a_setting_that_the_scanner_does_not_know_is_told_in_words(status: bytes
         bench = Bench(codec, device)
         assert bench.run(1.0) == [stands("", words)]
         bench.scanner.submit(Commission(id="c"), bench.now_s)
-        assert bench.run(1.0) == [stands("c", words)]
+        assert bench.run(1.0) == [stands("c", words), Refused(id="c", why=Refusal.DENIED)]
 
 
 @pytest.mark.parametrize("codec", [HoneywellCodec(), NewlandCodec()])
@@ -265,7 +280,7 @@ def test_without_the_settings_name_nothing_is_written_and_nothing_is_proved(code
     bench = Bench(codec, lambda _frame: b"")
     assert bench.run(2.0) == [stands("", "unknown")]
     bench.scanner.submit(Commission(id="c", save=True), bench.now_s)
-    assert bench.run(2.0) == [stands("c", "unknown")]
+    assert bench.run(2.0) == [stands("c", "unknown"), Refused(id="c", why=Refusal.UNSUPPORTED)]
     assert bench.frames == []
 
 
@@ -276,6 +291,12 @@ def test_without_the_settings_name_nothing_is_written_and_nothing_is_proved(code
 def test_a_setting_that_could_hold_a_second_order_is_none(name: str, locked: str) -> None:
     with pytest.raises(ValueError, match="is not a setting"):
         Setting(name=name, locked=locked)
+
+
+def test_a_setting_is_written_as_name_and_value() -> None:
+    assert Setting.parse("MNUENA=0") == LOCK
+    with pytest.raises(ValueError, match="is not a setting"):
+        Setting.parse("MNUENA")
 
 
 def test_words_of_newland_are_the_printed_ones() -> None:
@@ -291,5 +312,5 @@ def test_an_id_is_commissioned_once() -> None:
     bench.run(1.0)
     for _ in range(2):
         bench.scanner.submit(Commission(id="c"), bench.now_s)
-    assert bench.run(1.0) == [stands("c", "off", good=True, proved=True)]
+    assert bench.run(1.0) == [stands("c", "off", good=True, proved=True), done("c")]
     assert run(bench.scanner, bench.now_s, bench.now_s + 10) == ([], [])
