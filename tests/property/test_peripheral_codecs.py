@@ -51,7 +51,7 @@ def summed(body: bytes) -> bytes:
 # -- scanners
 
 
-@settings(derandomize=True)
+@settings(derandomize=True, deadline=None)
 @given(
     st.lists(st.binary(min_size=1, max_size=40).filter(lambda data: not set(data) & set(b"\r\n\t"))),
     st.sampled_from([b"\r", b"\n", b"\r\n", b"\t"]),
@@ -69,7 +69,7 @@ def test_pieces_never_change_what_a_scanner_read(texts: list[bytes], end: bytes,
     ]
 
 
-@settings(derandomize=True)
+@settings(derandomize=True, deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 3000), st.booleans()), max_size=12))
 def test_a_scanner_that_never_ends_a_code_is_bounded_and_every_byte_is_accounted_for(
     runs: list[tuple[int, bool]],
@@ -86,7 +86,7 @@ def test_a_scanner_that_never_ends_a_code_is_bounded_and_every_byte_is_accounted
 
 
 @pytest.mark.parametrize("codec", CODECS)
-@settings(derandomize=True, max_examples=60)
+@settings(derandomize=True, deadline=None, max_examples=60)
 @given(data=chunks)
 def test_no_bytes_prove_that_a_scanner_is_locked(codec: SetUpCodec, data: list[tuple[bytes, float]]) -> None:
     scanner, now_s = SetUpScanner(codec), 1.0
@@ -110,7 +110,7 @@ ANSWERED = list(zip(CODECS, LOCKED_ANSWERS, strict=True))
 
 
 @pytest.mark.parametrize(("codec", "answer"), ANSWERED)
-@settings(derandomize=True, max_examples=60)
+@settings(derandomize=True, deadline=None, max_examples=60)
 @given(before=st.binary(max_size=20), end=st.sampled_from([b"\r", b"\n", b"\r\n", b"\t"]))
 def test_c12_no_code_of_a_scanner_that_ends_its_codes_is_its_answer(
     codec: SetUpCodec, answer: bytes, before: bytes, end: bytes
@@ -124,7 +124,7 @@ def test_c12_no_code_of_a_scanner_that_ends_its_codes_is_its_answer(
 
 
 @pytest.mark.parametrize(("codec", "answer"), ANSWERED)
-@settings(derandomize=True, max_examples=60)
+@settings(derandomize=True, deadline=None, max_examples=60)
 @given(at=cuts)
 def test_an_answer_in_any_pieces_proves(codec: SetUpCodec, answer: bytes, at: list[int]) -> None:
     scanner = SetUpScanner(codec)
@@ -141,7 +141,7 @@ def test_an_answer_in_any_pieces_proves(codec: SetUpCodec, answer: bytes, at: li
 
 
 @pytest.mark.parametrize(("codec", "head"), THERMOMETERS)
-@settings(derandomize=True, max_examples=60)
+@settings(derandomize=True, deadline=None, max_examples=60)
 @given(
     data=st.lists(
         st.tuples(
@@ -166,7 +166,7 @@ def test_pieces_and_noise_never_change_a_thermometers_frames(
 
 
 @pytest.mark.parametrize("codec", [codec for codec, _ in THERMOMETERS])
-@settings(derandomize=True, max_examples=60)
+@settings(derandomize=True, deadline=None, max_examples=60)
 @given(data=chunks)
 def test_noise_is_never_a_temperature_and_a_measurement_always_ends(
     codec: ThermometerCodec, data: list[tuple[bytes, float]]
@@ -201,7 +201,7 @@ said = st.sampled_from(
 )
 
 
-@settings(derandomize=True)
+@settings(derandomize=True, deadline=None)
 @given(st.lists(said), cuts)
 def test_pieces_never_change_what_a_modem_said(lines: list[bytes], at: list[int]) -> None:
     stream = b"".join(b"\r\n" + line + b"\r\n" for line in lines)
@@ -213,7 +213,7 @@ def test_pieces_never_change_what_a_modem_said(lines: list[bytes], at: list[int]
     assert found[0] == found[1] == found[2]
 
 
-@settings(derandomize=True)
+@settings(derandomize=True, deadline=None)
 @given(st.text(max_size=700))
 def test_a_text_arrives_as_it_was_in_parts_that_fit(text: str) -> None:
     parts = split(text)
@@ -230,7 +230,7 @@ def test_a_text_arrives_as_it_was_in_parts_that_fit(text: str) -> None:
             assert content == parts[index - 1]
 
 
-@settings(derandomize=True)
+@settings(derandomize=True, deadline=None)
 @given(st.one_of(st.text(max_size=400), st.binary(max_size=200).map(bytes.hex)))
 def test_no_octets_make_the_decoder_raise(text: str) -> None:
     found = decode(text)
@@ -257,7 +257,7 @@ fragments = st.one_of(
 )
 
 
-@settings(derandomize=True, max_examples=200)
+@settings(derandomize=True, deadline=None, max_examples=120)
 @given(st.lists(st.tuples(fragments, st.floats(0, 8), st.booleans()), max_size=60))
 def test_whatever_a_modem_says_a_text_is_written_once_and_every_message_ends_once(
     turns: list[tuple[bytes, float, bool]],
@@ -319,7 +319,7 @@ def settle(driver: Driver, now_s: float) -> list[AnyEvent]:
     raise AssertionError(f"{type(driver).__name__} spins")
 
 
-@settings(derandomize=True, max_examples=100)
+@settings(derandomize=True, deadline=None, max_examples=60)
 @given(
     st.lists(
         st.one_of(st.binary(max_size=40), st.sampled_from([*ORDERS, *LINE]), st.floats(0, 10)), max_size=40
