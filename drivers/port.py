@@ -6,25 +6,34 @@ pyserial reports one unplugged cable as SerialException, OSError or termios.erro
     ├── PortMissingError    there is no such device now; it may come (back)
     ├── PortDeniedError     this user may not open it
     ├── PortBusyError       another program holds it
+    ├── PortStrangerError   another device than the configured one is there
     └── PortLostError       it was open, and went away
 """
 
 import errno
 import os
 import termios
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Protocol
 
 import serial
 
 from drivers.holders import holder_of
-from drivers.model import LineSettings
+from drivers.model import LineSettings, Parity
+from drivers.usb_socket import PortIdentity, identity_of
 
 WRITE_WITHIN_S: Final = 0.2  # forty times what the longest burst of commands takes at 9600 baud
 _READ_MAX: Final = 4096
 _GONE: Final = (errno.ENOENT, errno.ENXIO, errno.ENODEV, errno.EIO)
 _DENIED: Final = (errno.EACCES, errno.EPERM)
 _HELD: Final = (errno.EAGAIN, errno.EBUSY)
+_PSEUDO_TERMINALS: Final = Path("/dev/pts")  # these take a parity once and fail at the next set-up
+_PARITIES: Final = {
+    Parity.NONE: serial.PARITY_NONE,
+    Parity.EVEN: serial.PARITY_EVEN,
+    Parity.ODD: serial.PARITY_ODD,
+}
 _PYSERIAL_ERRORS: Final = (OSError, termios.error)  # SerialException is an OSError, termios.error is not
 
 
@@ -68,6 +77,18 @@ class PortBusyError(PortError):
         self.holder = holder
 
 
+class PortStrangerError(PortError):
+    """Another device is there than the configured one: ``expected`` and ``found``."""
+
+    def __init__(self, port: str, *, expected: PortIdentity, found: PortIdentity) -> None:
+        super().__init__(
+            port,
+            f"Port {port} leads to {found}, and not to {expected}. "
+            "Put the cables back where they were, or correct the configuration (see: postern-driver ports)",
+        )
+        self.expected, self.found = expected, found
+
+
 class PortLostError(PortError):
     """The device was open and went away, or takes no more bytes."""
 
@@ -100,16 +121,25 @@ class Port(Protocol):
 
 
 class SerialPort:
-    """One serial device: 8N1, exclusive, no flow control.
+    """One serial device: exclusive, 8 data bits, no flow control.
 
     Args:
         path: Device file or a link to it. Prefer ``/dev/serial/by-path/…``: a name that stays with the socket.
-        line: Speed.
+        line: Speed, parity and stop bits.
+        expect: Which socket and adapter it must be; otherwise it is not opened.
+        identify: Finds that out for a path.
     """
 
-    def __init__(self, path: str | Path, line: LineSettings) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        line: LineSettings,
+        *,
+        expect: PortIdentity | None = None,
+        identify: Callable[[Path], PortIdentity] = identity_of,
+    ) -> None:
         self._path = str(path)
-        self._line = line
+        self._line, self._expect, self._identify = line, expect, identify
         self._serial: serial.Serial | None = None
 
     @property
@@ -124,20 +154,35 @@ class SerialPort:
             PortMissingError: There is no such device.
             PortDeniedError: This user may not open it.
             PortBusyError: Another program holds it.
+            PortStrangerError: It is not the device that was expected.
             PortError: It is something else than a serial device.
         """
         assert self._serial is None, f"port {self._path} is already open"
+        device = Path(
+            self._path
+        ).resolve()  # what is looked at now is what is opened, wherever the link moves
+        self._check_identity(device)
+        virtual = device.parent == _PSEUDO_TERMINALS
         try:
             # Nothing is set later: a second set-up fails on some devices.
             self._serial = serial.Serial(
-                self._path,
+                str(device),
                 baudrate=self._line.baud,
+                parity=serial.PARITY_NONE if virtual else _PARITIES[self._line.parity],
+                stopbits=serial.STOPBITS_ONE if virtual else self._line.stop_bits,
                 timeout=0,
                 write_timeout=WRITE_WITHIN_S,
                 exclusive=True,
             )
         except _PYSERIAL_ERRORS as error:
             raise self._open_error(error) from error
+
+    def _check_identity(self, device: Path) -> None:
+        if self._expect is None or not device.exists():
+            return
+        found = self._identify(device)
+        if not found.fits(self._expect):
+            raise PortStrangerError(self._path, expected=self._expect, found=found)
 
     def fileno(self) -> int:
         """Descriptor of the open device."""

@@ -11,6 +11,7 @@ from typing import Final
 from serial.tools.list_ports import comports
 
 from drivers.holders import holder_of
+from drivers.usb_socket import identity_of
 
 _BY_PATH: Final = Path("/dev/serial/by-path")
 _TTY_CLASS: Final = Path("/sys/class/tty")
@@ -24,6 +25,8 @@ class PortRow:
         path: Device file, or the path that was asked for.
         by_path: Link that stays with the socket the cable is in; what configuration should name.
         usb: Vendor and product, for example ``1a86:7523``; names the adapter, not the board behind it.
+        socket: The USB socket, for example ``1-2.4:1.0``.
+        serial: The adapter's serial number, where it has one.
         driver: Kernel driver and the device's own text.
         access: Owner, group and mode, for example ``root dialout rw-rw----``.
         usable: This user may open it.
@@ -33,6 +36,8 @@ class PortRow:
     path: str
     by_path: str | None
     usb: str | None
+    socket: str | None
+    serial: str | None
     driver: str
     access: str
     usable: bool
@@ -78,10 +83,13 @@ def _row(path: Path, by_path: str | None, usb: str | None, driver: str) -> PortR
         mode = stat.filemode(found.st_mode)[1:]
         access = f"{_user(found.st_uid)} {_group(found.st_gid)} {mode}"
         usable = stat.S_ISCHR(found.st_mode) and os.access(path, os.R_OK | os.W_OK)
+    identity = identity_of(path)
     return PortRow(
         path=str(path),
         by_path=by_path,
         usb=usb,
+        socket=identity.socket or None,
+        serial=identity.serial or None,
         driver=driver,
         access=access,
         usable=usable,
