@@ -149,15 +149,13 @@ class Exchange(Generic[P]):
         return ended
 
     def next_deadline(self) -> float | None:
-        """When ``tick`` has something to do: an answer overdue, or a rest over with somebody waiting."""
+        """When ``tick`` has something to do: an answer overdue, a rest over, or something too old to be written."""
         if self._open is not None:
             return self._answer_by_s
         if self._stale:
             return self._now_s
-        if not self._waiting:
-            return None
         if self._now_s < self._quiet_until_s:
-            return self._quiet_until_s
+            return self._quiet_until_s  # others may wait for it, too
         # Whoever has the line may keep it: what waits for it ends on its own.
         return min((one.stale_s + _JUST_S for one in self._waiting if one.stale_s is not None), default=None)
 
