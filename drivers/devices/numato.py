@@ -47,6 +47,7 @@ class NumatoCodec:
         )
         self._buffer = b""
         self._garbage = 0
+        self._pin, self._levels, self._changed = 0, 0, False  # which input is next, and what all of them are
 
     silence_s: Final = 0.0
 
@@ -66,6 +67,8 @@ class NumatoCodec:
             return None if mask is None else f"relay writeall {mask}"
         if ask is Ask.IDENTIFY:
             return "id get" if channel == 0 else None
+        if ask is Ask.INPUTS and channel == 0 and self._info.inputs:
+            return f"gpio read {CHANNELS[self._pin]}"  # one of them in turn
         known = self._info.inputs if ask is Ask.INPUTS else self._info.outputs
         verbs = {
             Ask.ON: "relay on",
@@ -74,7 +77,7 @@ class NumatoCodec:
             Ask.INPUTS: "gpio read",
         }
         if ask not in verbs or not 1 <= channel <= known:
-            return None  # outputs and inputs are read one at a time
+            return None  # outputs are read one at a time
         return f"{verbs[ask]} {CHANNELS[channel - 1]}"
 
     def within_s(self, ask: Ask) -> float | None:  # noqa: ARG002  # everything ends with a prompt
@@ -88,6 +91,12 @@ class NumatoCodec:
             segment, _, self._buffer = self._buffer.partition(b">")
             reply = None if asked is None else _reply(segment, asked)
             if reply is not None:
+                if (
+                    isinstance(reply, Levels)
+                    and asked is not None
+                    and (asked.ask, asked.channel) == (Ask.INPUTS, 0)
+                ):
+                    reply = self._in_turn(closed=reply.bits != 0)
                 self._drop(len(self._buffer))
                 self._buffer = b""
                 return reply
@@ -97,6 +106,16 @@ class NumatoCodec:
             self._drop(len(self._buffer) - KEPT_MAX)
             self._buffer = self._buffer[-KEPT_MAX:]
         return None
+
+    def _in_turn(self, *, closed: bool) -> Levels:
+        """One input was read: what all are. A change is believed when the same input was read twice."""
+        bit = 1 << self._pin
+        if bool(self._levels & bit) != closed and not self._changed:
+            self._changed = True
+        else:
+            self._levels = self._levels | bit if closed else self._levels & ~bit
+            self._pin, self._changed = (self._pin + 1) % self._info.inputs, False
+        return Levels(mask=(1 << self._info.inputs) - 1, bits=self._levels)
 
     def flush(self, asked: Asked | None) -> None:  # noqa: ARG002  # without its prompt it is no answer
         """Drop what is left."""
@@ -132,7 +151,7 @@ def _reply(segment: bytes, asked: Asked) -> Reply | None:
 
 
 def _level(channel: int, *, closed: bool) -> Levels:
-    mask = 1 << (channel - 1)
+    mask = 1 << max(0, channel - 1)
     return Levels(mask=mask, bits=mask if closed else 0)
 
 

@@ -13,6 +13,7 @@ from drivers.model import (
     Grade,
     Identify,
     Identity,
+    InputEdge,
     Outputs,
     Pulse,
     ReadOutputs,
@@ -154,3 +155,26 @@ def test_the_right_module_of_two_works() -> None:
     bench = Bench(numato(serial="00000001"), twin(board))
     bench.run(1)
     assert Done(id="a", grade=Grade.CONFIRMED) in bench.submit(pulse(bench), then_s=1)
+
+
+def test_inputs_are_read_in_turn_and_a_change_is_read_twice() -> None:
+    board = Numato()
+    bench = Bench(numato(inputs=3), twin(board))
+    assert bench.run(1) == []
+    assert {b"gpio read 0\r", b"gpio read 1\r", b"gpio read 2\r"} <= {*bench.written}
+    for channel, active in ((2, True), (3, True), (2, False)):
+        board.inputs.set(channel, active=active)
+        (edge,) = bench.run(0.5)
+        assert isinstance(edge, InputEdge)
+        assert (edge.channel, edge.active) == (channel, active)
+
+
+def test_one_wrong_reading_of_an_input_is_no_edge() -> None:
+    board = Numato()
+    honest, lies = twin(board), iter([b"gpio read 1\r\n1\r\n>"])
+
+    def once_wrong(frame: bytes, now_s: float) -> bytes:
+        answer = honest(frame, now_s)
+        return next(lies, answer) if frame == b"gpio read 1\r" else answer
+
+    assert Bench(numato(inputs=2), once_wrong).run(2) == []
