@@ -9,9 +9,12 @@ from typing import Annotated
 
 import typer
 
+from drivers.tool.config_cli import config_app
 from drivers.tool.console import PROGRAM, language_of, use_language
 from drivers.tool.detect import detect
+from drivers.tool.doctor import doctor
 from drivers.tool.identify import identify
+from drivers.tool.init import init
 from drivers.tool.modbus_scan import modbus_app
 from drivers.tool.ports import ports
 from drivers.tool.pulse import pulse
@@ -25,9 +28,10 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for _command in (ports, detect, identify, pulse, watch):
+for _command in (ports, detect, identify, pulse, watch, doctor, init):
     app.command()(_command)
-app.add_typer(modbus_app)
+for _group in (modbus_app, config_app):
+    app.add_typer(_group)
 
 
 @app.callback()

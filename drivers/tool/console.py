@@ -21,6 +21,8 @@ from rich.table import Table
 from passes.words import Pair
 
 PROGRAM: Final = "postern-driver"
+NOTHING: Final = Pair("", "")
+_YES: Final = ("yes", "y", "是")
 COLUMNS: Final = 80  # of a serial console; also of a pipe, where there is no terminal to ask
 
 
@@ -151,6 +153,11 @@ def progress(what: Pair, total: int) -> Iterator[Callable[[str], None]]:
 def at_terminal() -> bool:
     """Whether somebody can be asked."""
     return sys.stdin.isatty()
+
+
+def wants(question: Pair) -> bool:
+    """Whether the person types yes; anything else is no."""
+    return asked(question).lower() in _YES
 
 
 def asked(pair: Pair, *, default: str = "", **values: object) -> str:
