@@ -1,0 +1,202 @@
+"""What drivers and their bus add: time to the wire, codecs' speed, cost of a dead port, a full line."""
+
+import os
+import select
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from benchmarks.result import Options, Outcome, Result
+from drivers.bus import Bus
+from drivers.devices.modbus_profile import load_profile, profile_names
+from drivers.devices.modbus_relay import ModbusRelayCodec
+from drivers.lcus import LcusCodec, LcusDriver
+from drivers.lcus_codec import Switch, encode
+from drivers.modbus_inputs import ModbusInputsCodec, ModbusInputsDriver
+from drivers.modbus_rtu import InputsReply, encode_reply
+from drivers.model import AnyEvent, Driver, LineSettings, Pulse
+from drivers.port import SerialPort
+from drivers.relay_codec import Ask, Asked, RelayCodec
+from drivers.shared_line import SharedLine
+from simulators.boards.pty_line import PtyLine
+
+PULSES = 200
+DEVICES = 8
+WIRE_S = 0.015  # a request and its reply at 9600 baud
+GAP_S = 0.005
+FRAMES_A_SECOND = 50_000.0
+
+
+def ignore(_name: str, _event: AnyEvent) -> None:
+    """Nobody listens."""
+
+
+def run(options: Options) -> list[Outcome]:
+    """All four."""
+    codecs = [
+        Result(
+            name=f"encode + decode, {name}",
+            value=frames_a_second(codec, answer, options.seconds / 4),
+            unit="frames/s",
+            baseline="what was asked for",
+            baseline_value=FRAMES_A_SECOND,
+            ratio_min=1.0,
+        )
+        for name, codec, answer in codecs_and_answers()
+    ]
+    return [to_the_wire(), *codecs, dead_port(), full_line()]
+
+
+def to_the_wire() -> Result:
+    """Wall time from ``submit`` to the bytes at the other end of a pseudo-terminal, 99th of 100.
+
+    What a bare thread needs that is woken by a pipe and writes the same bytes is taken off: on a busy machine it is
+    most of it, and none of ours.
+    """
+    ours_s: list[float] = []
+    bare_s: list[float] = []
+    with tempfile.TemporaryDirectory() as folder:
+        line, bare_line = PtyLine(Path(folder) / "line"), PtyLine(Path(folder) / "bare")
+        line.plug()
+        bare_line.plug()
+        bus = Bus("bench", SerialPort(line.link, LineSettings()), LcusDriver(channels=8), ignore)
+        bare = BareWriter(bare_line.link)
+        bus.start()
+        try:
+            while not bus.healthy:
+                threading.Event().wait(0.001)
+            hear(line, encode(Switch(channel=8, on=False)))
+            for number in range(PULSES):
+                channel, began_s = number % 8 + 1, time.monotonic()
+                on = encode(Switch(channel=channel, on=True))
+                assert bus.submit(Pulse(channel=channel, ms=100, id=str(number), issued_s=began_s))
+                hear(line, on)
+                ours_s.append(time.monotonic() - began_s)
+                began_s = time.monotonic()
+                bare.submit(on)
+                hear(bare_line, on)
+                bare_s.append(time.monotonic() - began_s)
+                threading.Event().wait(0.020)
+        finally:
+            bus.close()
+            bare.close()
+            line.unplug()
+            bare_line.unplug()
+    place = PULSES * 99 // 100
+    added_s = sorted(ours_s)[place] - sorted(bare_s)[place]
+    return Result(
+        name="command to bytes on the line, p99, added by us",
+        value=max(0.0, added_s * 1000),
+        unit="ms",
+        baseline="what was asked for",
+        baseline_value=1.0,
+        ratio_max=1.0,
+    )
+
+
+class BareWriter:
+    """A thread that writes what it is given, and nothing more."""
+
+    def __init__(self, path: Path) -> None:
+        self._fd = os.open(path, os.O_RDWR | os.O_NOCTTY)
+        self._r, self._w = os.pipe()
+        self._thread = threading.Thread(target=self._run, name="bare-writer")
+        self._thread.start()
+
+    def submit(self, data: bytes) -> None:
+        os.write(self._w, data)
+
+    def _run(self) -> None:
+        while data := os.read(self._r, 64):
+            os.write(self._fd, data)
+
+    def close(self) -> None:
+        os.close(self._w)
+        self._thread.join(1)
+        os.close(self._r)
+        os.close(self._fd)
+
+
+def hear(line: PtyLine, frame: bytes) -> None:
+    """Read on the board's side until this frame has come."""
+    heard = b""
+    while frame not in heard:
+        ready, _, _ = select.select([line.fileno()], [], [], 5)
+        assert ready, f"{frame.hex(' ')} did not come"
+        heard += line.read()
+
+
+def codecs_and_answers() -> Iterator[tuple[str, RelayCodec, Callable[[bytes], bytes]]]:
+    """Each codec whose question has an answer that can be made from it."""
+    yield "lcus", LcusCodec(), lambda frame: frame
+    levels = encode_reply(InputsReply(unit=1, bits=b"\5"))
+    yield "modbus-inputs", ModbusInputsCodec(unit=1), lambda _: levels
+    for name in profile_names():
+        codec = ModbusRelayCodec(load_profile(name))
+        if codec.info.outputs:
+            yield f"modbus-relay {name}", codec, lambda frame: frame
+
+
+def frames_a_second(codec: RelayCodec, answer: Callable[[bytes], bytes], seconds: float) -> float:
+    """Questions put and answers found, counted as two frames, per second of CPU."""
+    ask = Ask.OFF if codec.info.outputs else Ask.INPUTS
+    channel = 1 if codec.info.outputs else 0
+    frames, began_s = 0, time.process_time()
+    while (took_s := time.process_time() - began_s) < seconds:
+        for _ in range(500):
+            data = codec.encode(ask, channel=channel)
+            assert data is not None
+            reply = codec.feed(answer(data), Asked(ask=ask, channel=channel, frame=data))
+            assert reply is not None or codec.within_s(ask) is None
+        frames += 1000
+    return frames / took_s
+
+
+def dead_port() -> Result:
+    """CPU of this process while a bus waits two seconds for a port that is not there."""
+    with tempfile.TemporaryDirectory() as folder:
+        port = SerialPort(os.path.join(folder, "nothing"), LineSettings())  # noqa: PTH118  # a path, not a file
+        bus = Bus("bench", port, LcusDriver(), ignore)
+        bus.start()
+        before_s = time.process_time()
+        threading.Event().wait(2.0)
+        used_s = time.process_time() - before_s
+        bus.close()
+    return Result(
+        name="CPU of a dead port",
+        value=used_s / 2.0 * 100,
+        unit="% of a core",
+        baseline="one in a hundred",
+        baseline_value=1.0,
+        ratio_max=1.0,
+    )
+
+
+def full_line() -> Result:
+    """Eight input modules on one line in virtual time: questions a second, against what the wires can carry."""
+    drivers: dict[str, Driver] = {str(unit): ModbusInputsDriver(unit=unit) for unit in range(1, DEVICES + 1)}
+    line = SharedLine(drivers)
+    line.line_up(0.0)
+    now_s, asked, until_s = 0.0, 0, 20.0
+    while now_s < until_s:
+        line.tick(now_s)
+        frames = line.take_output()
+        line.take_events()
+        for frame in frames:
+            asked += 1
+            now_s += WIRE_S
+            line.receive(encode_reply(InputsReply(unit=frame[0], bits=b"\0")), now_s)
+        if not frames:
+            deadline_s = line.next_deadline()
+            assert deadline_s is not None
+            now_s = max(now_s, deadline_s)
+    return Result(
+        name="eight devices on one line",
+        value=asked / until_s,
+        unit="questions/s",
+        baseline="what the wires carry",
+        baseline_value=1 / (WIRE_S + GAP_S),
+        ratio_min=0.95,
+    )
