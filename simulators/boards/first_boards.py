@@ -3,7 +3,7 @@
 from typing import Literal
 
 from simulators.boards.board import Board
-from simulators.boards.device import Answer, Device
+from simulators.boards.device import Answer
 from simulators.boards.lcus import LcusBoard
 from simulators.boards.modbus_io import ModbusInputs, check_bytes
 
@@ -70,12 +70,3 @@ class ModbusInputsDevice(Board):
             self.module.set_input(channel, active=self.inputs.level(channel, now_s))
         answer = self.module.receive(data, now_s)
         return [Answer(data=answer, at_s=now_s)] if answer else []
-
-
-class Deaf(Device):
-    """An adapter with nothing at its other end."""
-
-    baud = 0
-
-    def _hear(self, data: bytes, now_s: float) -> list[Answer]:  # noqa: ARG002  # nobody is there
-        return []
