@@ -22,7 +22,6 @@ P = TypeVar("P")
 class End(StrEnum):
     """How a request ended."""
 
-    ANSWERED = "answered"
     WRITTEN = "written"  # nothing answers it
     UNANSWERED = "unanswered"  # written, and perhaps carried out
     STALE = "stale"  # never written: it waited for too long

@@ -57,7 +57,6 @@ class Protocol:
         options: Options that it knows.
         needs: One of them that must be given; ``values`` says with what.
         values: What the option in ``needs`` can be, for the names that come with the program.
-        experimental: Nobody has seen it work with the real device yet.
         network: It is reached over TCP, and not at a serial port.
     """
 
@@ -66,7 +65,6 @@ class Protocol:
     options: frozenset[str] = frozenset()
     needs: str = ""
     values: Callable[[], list[str]] = list
-    experimental: bool = False
     network: bool = False
 
 
@@ -136,10 +134,9 @@ PROTOCOLS: Final[dict[str, Protocol]] = {
         options=frozenset({"model"}),
     ),
     "turnstile-7e": Protocol(
-        summary="swing and flap boards with frames that begin with 7E",
+        summary="swing and flap boards with frames that begin with 7E; experimental, one source only",
         make=turnstile_7e,
         options=frozenset({"unit"}),
-        experimental=True,
     ),
     "turnstile-eb": Protocol(
         summary="tripod and swing controllers with frames that begin with EB",
