@@ -67,6 +67,7 @@ def test_a_text_is_spoken_taken_and_over(voice: Syn6288Driver) -> None:
     assert turn(voice, 1.65, b"\x4e") == ([], [])
     assert turn(voice, 2.2, b"") == ([ASK], [])
     assert turn(voice, 2.25, b"\x4f") == ([], [Done(id="a", grade=Grade.ACCEPTED)])
+    assert turn(voice, 2.4) == ([], [])  # the line has rested: others may speak
     assert voice.next_deadline() is None
 
 
