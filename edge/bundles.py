@@ -77,8 +77,8 @@ def judge(
     parts = split_bundle(data)
     if isinstance(parts, Refused):
         return parts
-    newer = holding
-    if parts.key_set and len(keys_for(ROOT_USE, anchor)):
+    newer, rooted = holding, len(keys_for(ROOT_USE, anchor)) > 0
+    if parts.key_set and rooted:
         try:
             key_set = open_key_set(parts.key_set, anchor)
         except KeySetError as error:
@@ -88,11 +88,18 @@ def judge(
     bundle = open_state(parts.state, keys_for(STATUS_USE, newer.key_set), now=now, trust=trust)
     if isinstance(bundle, Refused):
         return bundle
-    if bundle == holding.bundle:
+    if rooted and bundle.keyset_seq > newer.key_set.seq:
+        return Refused(
+            Problem.WITHOUT_KEY_SET,
+            f"the bundle goes with key set {bundle.keyset_seq}, and this gate has {newer.key_set.seq};"
+            " carry the whole file",
+        )
+    if bundle != holding.bundle:
+        refused = accept(holding.bundle, bundle, site=anchor.site, now=now, trust=trust)
+        if refused is not None:
+            return refused
+    elif newer is holding:
         return None
-    refused = accept(holding.bundle, bundle, site=anchor.site, now=now, trust=trust)
-    if refused is not None:
-        return refused
     certificates = open_certificates(bundle.walkin, newer.key_set)
     keys = newer.key_set.to_domain(certificates.good)
     return replace(newer, bundle=bundle, certificates=certificates, keys=keys)

@@ -53,6 +53,7 @@ class Problem(StrEnum):
     WRONG_SITE = "wrong_site"
     ROLLED_BACK = "rolled_back"
     AHEAD_OF_CLOCK = "ahead_of_clock"
+    WITHOUT_KEY_SET = "without_key_set"
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,15 +248,16 @@ def accept(
 ) -> Refused | None:
     """Whether a verified bundle may follow the one that is held; None when it may.
 
-    Numbers rise; the dates of two bundles are not compared, since the centre's clock may have been set back. Its own
-    date may lie ahead of a trusted clock by ``AHEAD_MAX_S`` at most: beyond, one of the two clocks is wrong, and a
-    gate that believed it would doubt its own clock from then on.
+    Numbers rise, that of the key set first: a status key that was stolen and taken out of it cannot have used up the
+    numbers of its successor. The dates of two bundles are not compared, since the centre's clock may have been set
+    back. Its own date may lie ahead of a trusted clock by ``AHEAD_MAX_S`` at most: beyond, one of the two clocks is
+    wrong, and a gate that believed it would doubt its own clock from then on.
     """
     if new.site != site:
         return Refused(
             Problem.WRONG_SITE, f"the bundle is of site {new.site}, and this gate stands at {site}"
         )
-    if current is not None and new.seq <= current.seq:
+    if current is not None and (new.keyset_seq, new.seq) <= (current.keyset_seq, current.seq):
         return Refused(Problem.ROLLED_BACK, f"bundle {new.seq} comes after bundle {current.seq}")
     ahead_s = new.issued_at - now.timestamp()
     if trust is ClockTrust.TRUSTED and ahead_s > AHEAD_MAX_S:

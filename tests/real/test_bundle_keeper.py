@@ -314,3 +314,34 @@ def test_files_in_the_inbox_are_taken_in_order_and_removed(box: Box) -> None:
     assert box.keeper.bundle == OFFICE.bundle(4)
     assert [path.name for path in inbox.iterdir()] == ["half.bundle.part"]
     assert box.news == []
+
+
+def test_k13_lists_without_their_key_set_are_refused_and_the_whole_file_is_taken(box: Box) -> None:
+    box.hold(1)
+    office, key_set = new_keys(2)
+    refused = box.keeper.offer(OFFICE.sealed(OFFICE.bundle(2, keyset_seq=2)))
+    assert refused is not None
+    assert refused.problem is Problem.WITHOUT_KEY_SET
+    assert box.answer(box.fresh(1)) == "grant"  # and the lists that are held are still in force
+    box.walk()
+    assert box.keeper.offer(office.sealed(office.bundle(2, keyset_seq=2), key_set=key_set)) is None
+    assert box.answer(box.fresh(2)) == "unknown_key"
+
+
+def test_a_newer_key_set_in_front_of_the_lists_that_are_held_is_taken(box: Box) -> None:
+    box.hold(1)
+    held = box.keeper.bundle
+    assert held is not None
+    keys = [one for one in OFFICE.key_set(2).keys if one.use != "pass"]
+    key_set = OFFICE.signed_key_set(OFFICE.key_set(2, keys=keys))
+    assert box.keeper.offer(OFFICE.sealed(held, key_set=key_set)) is None
+    assert box.answer(box.fresh(1)) == "unknown_key"
+
+
+def test_a_stolen_status_key_cannot_use_up_the_numbers_of_its_successor(box: Box) -> None:
+    assert box.keeper.offer(OFFICE.sealed(OFFICE.bundle(2**53))) is None  # the thief's
+    office, key_set = new_keys(2)
+    assert box.keeper.offer(office.sealed(office.bundle(5, keyset_seq=2), key_set=key_set)) is None
+    assert box.keeper.bundle is not None
+    assert box.keeper.bundle.seq == 5
+    assert box.keeper.offer(OFFICE.sealed(OFFICE.bundle(2**53), key_set=key_set)) is not None
