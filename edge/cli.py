@@ -9,19 +9,21 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from edge import bundles
 from edge.bundle_cli import bundle_app
 from edge.command import DEFAULT_CONFIG, ConfigOption, Exit, failure, say
 from edge.config import load_config
 from edge.daemon import EdgeDaemon
 from edge.enroll import enroll
 from edge.exits_only import ExitsOnly
-from edge.files import load_keys
+from edge.files import load_key_set
 from edge.journal import Journal, JournalBusyError, JournalError
 from edge.scan import Scanned, Scanning
 from edge.walkin_cli import walkin_app
+from passes.bundle import Refused
 from passes.check import Foreign, Verified, check
 from passes.keys import KeyTable
-from shell.clock import SystemClock
+from shell.clock import Clock, SystemClock
 from shell.logs import set_up_logs
 from shell.pages.server import PageServerError
 from shell.settings import SettingsError
@@ -93,7 +95,7 @@ def scan(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line on stdout.")] = False,
     config: Annotated[
         Path | None,
-        typer.Option(help="gate.toml, whose key set judges the passes; without it none is valid."),
+        typer.Option(help="gate.toml, whose key set and bundle judge the passes; without it none is valid."),
     ] = None,
 ) -> None:
     """Read the QR codes in pictures, folders, videos and cameras, and say which are good passes.
@@ -103,7 +105,7 @@ def scan(
     set_up_logs("postern-edge")
     clock = SystemClock()
     try:
-        keys = _keys_of(config)
+        keys = _keys_of(config, clock)
     except SettingsError as error:
         raise failure(error, Exit.USAGE) from None
 
@@ -128,11 +130,18 @@ def scan(
         raise typer.Exit(Exit.FAILED)
 
 
-def _keys_of(config: Path | None) -> KeyTable:
+def _keys_of(config: Path | None, clock: Clock) -> KeyTable:
+    """The keys that the gate trusts: those of its newest bundle, walk-in keys among them, else those installed."""
     if config is None:
         return KeyTable([])
     gate = load_config(config).gate
-    return load_keys(gate.keys, gate.site, root=gate.root)
+    anchor = load_key_set(gate.keys, gate.site, root=gate.root)
+    held = bundles.load(gate.data_dir, anchor, clock.now())
+    if isinstance(held, Refused):
+        say(
+            f"Judged without the gate's bundle: {held.detail}. The keys of {gate.keys.name} alone count here."
+        )
+    return held.keys if isinstance(held, bundles.Holding) else anchor.to_domain()
 
 
 def _print_scanned(out: Console, one: Scanned) -> None:

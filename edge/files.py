@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
-from passes.keys import KeyEntry, KeySetError, KeySetFile, KeyTable, key_id
+from passes.keys import KeyEntry, KeySetError, KeySetFile, key_id
 from passes.trust import CONFIG_USE, ROOT_USE, STATUS_USE, keys_for, open_key_set
 from shell.settings import SettingsError
 
@@ -22,11 +22,6 @@ class UnitsFile(BaseModel):
 
     v: Literal[1]
     units: dict[int, Label]
-
-
-def load_keys(path: Path, site: int, *, root: str | None = None) -> KeyTable:
-    """The issuer keys of ``site``; raises ``SettingsError`` as ``load_key_set`` does."""
-    return load_key_set(path, site, root=root).to_domain()
 
 
 def load_key_set(path: Path, site: int, *, root: str | None = None) -> KeySetFile:

@@ -3,16 +3,23 @@
 import json
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import cv2
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from controller.init import DemoPlan, create_demo
+from edge import bundles
+from passes.gp1 import Algorithm, to_text
+from passes.keys import ed25519_public, key_id
+from passes.walkin import CATEGORIES, STATUS_INDEX, Delegation, seal_walk_in
 from shell.clock import SystemClock
 from simulators.cameras.look import Look
 from simulators.cameras.scene import render
-from tests.minting import Mint
+from tests.bundling import Office
+from tests.minting import SITE, Mint, claims
 
 pytestmark = pytest.mark.real
 FOREIGN = "https://example.org/menu"
@@ -71,6 +78,44 @@ def test_scan_prints_one_json_line_a_picture_and_judges_passes_by_the_key_set(
         [{"text": FOREIGN, "valid": False, "reason": "foreign"}],
     ]
     assert all(line["ms"] > 0 for line in lines)
+
+
+def test_scan_knows_the_keys_that_came_with_the_bundle_and_takes_walk_in_passes(
+    tmp_path: Path, demo: Path
+) -> None:
+    office = Office(made=SystemClock().now())
+    (demo / "keyset.json").write_text(office.key_set().model_dump_json(), "utf-8")
+    gate, since = Ed25519PrivateKey.generate(), int(office.made.timestamp()) - 60
+    wanted = claims(status=STATUS_INDEX, not_before=since, expires_at=since + 3600, issued_at=since)
+    kid, granted = (
+        key_id(ed25519_public(gate)),
+        Delegation(
+            site=SITE,
+            gate=0,
+            categories=CATEGORIES,
+            not_before=office.made,
+            not_after=office.made + timedelta(hours=1),
+        ),
+    )
+    slip = to_text(seal_walk_in(wanted, granted, algorithm=Algorithm.ED25519, kid=kid, sign=gate.sign))
+    picture = tmp_path / "slip.png"
+    cv2.imwrite(str(picture), render(slip, Look(), seed=3))
+
+    def verdict() -> dict[str, object]:
+        ended = edge("scan", picture, "--json", "--config", demo / "gate.toml")
+        (code,) = json.loads(ended.stdout)["codes"]
+        return {**code, "said": ended.stderr}
+
+    assert verdict() == {"text": slip, "valid": False, "reason": "unknown_key", "said": ""}
+    held = demo / "south" / bundles.FILE
+    held.parent.mkdir(exist_ok=True)
+    held.write_bytes(office.sealed(office.bundle(walkin=(office.certificate(ed25519_public(gate)),))))
+    assert verdict() == {"text": slip, "valid": True, "reason": None, "said": ""}
+    held.write_bytes(b"half a bundle")
+    assert (verdict()["reason"], "without the gate's bundle" in str(verdict()["said"])) == (
+        "unknown_key",
+        True,
+    )
 
 
 def test_scan_of_something_unreadable_says_so_and_ends_with_1(tmp_path: Path) -> None:

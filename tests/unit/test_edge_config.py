@@ -6,7 +6,7 @@ import pytest
 
 from controller.init import DemoPlan, gate_toml
 from edge.config import load_config
-from edge.files import load_keys, load_units
+from edge.files import load_key_set, load_units
 from passes.vocabulary import Direction
 from shell.settings import SettingsError
 
@@ -130,11 +130,11 @@ def test_a_key_set_of_another_site_and_a_broken_one_are_refused(tmp_path: Path) 
     path = tmp_path / "keyset.json"
     path.write_text('{"v":1,"site":9,"seq":1,"keys":[]}')
     with pytest.raises(SettingsError, match="key set of site 9, and this gate stands at site 7"):
-        load_keys(path, 7)
-    assert len(load_keys(path, 9)) == 0
+        load_key_set(path, 7)
+    assert load_key_set(path, 9).keys == []
     path.write_text('{"v":1,"site":7,"seq":1,"keys":[{"kid":"zz"}]}')
     with pytest.raises(SettingsError, match=r"keys\.0\.kid"):
-        load_keys(path, 7)
+        load_key_set(path, 7)
 
 
 def test_a_unit_directory_is_read_and_a_broken_one_named(tmp_path: Path) -> None:
