@@ -15,6 +15,7 @@ from controller.store import StoreError
 from shell.clock import SystemClock
 from shell.logs import set_up_logs
 from shell.pages.server import PageServerError
+from shell.private import keep_private
 from shell.settings import SettingsError
 from shell.supervision import stop_event
 from sync.broker import BrokerError
@@ -51,7 +52,9 @@ def run(
     """
     set_up_logs("postern-controller", json=json_logs)
     try:
-        daemon = CentreDaemon(load_centre(config))
+        settings = load_centre(config)
+        keep_private(settings.data_dir)
+        daemon = CentreDaemon(settings)
         daemon.run(stop_event())
     except (SettingsError, IssuerKeyError) as error:
         raise failure(error, Exit.USAGE) from None

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import stat
 import subprocess
 import sys
 import time
@@ -149,3 +150,11 @@ def test_passes_of_the_shell_open_the_demos_lanes_and_a_revoked_one_is_refused_w
         lambda: controller(site, "show", used["pass_id"])["visits"], what="the visit at the centre"
     )
     assert [visit["entry_gate"] for visit in visits] == ["south"]
+
+
+def test_nobody_else_on_the_machine_reads_the_data_of_gate_and_centre(site: Site) -> None:
+    folders = [site.folder / "south", site.folder / "centre"]
+    assert {stat.S_IMODE(folder.stat().st_mode) for folder in folders} == {0o700}
+    databases = [path for folder in folders for path in folder.glob("*.db*")]
+    assert len(databases) >= 2
+    assert {stat.S_IMODE(path.stat().st_mode) for path in databases} == {0o600}
