@@ -26,6 +26,7 @@ from passes.keys import KeyTable
 from shell.clock import Clock, SystemClock
 from shell.logs import set_up_logs
 from shell.pages.server import PageServerError
+from shell.private import keep_private
 from shell.settings import SettingsError
 from shell.supervision import stop_event
 
@@ -64,6 +65,7 @@ def run(
     stop = stop_event()
     try:
         settings = load_config(config)
+        keep_private(settings.gate.data_dir)
         while not stop.is_set():
             try:
                 EdgeDaemon(settings, config).run(stop)
