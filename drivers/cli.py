@@ -18,18 +18,21 @@ from drivers.tool.init import init
 from drivers.tool.modbus_scan import modbus_app
 from drivers.tool.ports import ports
 from drivers.tool.pulse import pulse
+from drivers.tool.report import report
+from drivers.tool.spoken_help import SpokenCommand, SpokenGroup
 from drivers.tool.watch import watch
 from shell.logs import set_up_logs
 
 app = typer.Typer(
     name=PROGRAM,
+    cls=SpokenGroup,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for _command in (ports, detect, identify, pulse, watch, doctor, init):
-    app.command()(_command)
+for _command in (ports, detect, identify, pulse, watch, doctor, init, report):
+    app.command(cls=SpokenCommand)(_command)
 for _group in (modbus_app, config_app):
     app.add_typer(_group)
 
@@ -44,6 +47,7 @@ def about(
             metavar="zh|en",
             envvar=["LC_ALL", "LC_MESSAGES", "LANG"],
             show_envvar=False,
+            is_eager=True,  # before --help
             help="Language of tables and messages; that of the terminal unless it is given.",
         ),
     ] = None,

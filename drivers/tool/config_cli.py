@@ -26,6 +26,7 @@ from drivers.tool.console import (
 )
 from drivers.tool.gate_file import read_toml
 from drivers.tool.masking import masked, unmasked
+from drivers.tool.spoken_help import SpokenCommand, SpokenGroup
 from drivers.tool.target import DEFAULT_CONFIG
 from drivers.tool.toml_text import NotFoundError, parsed_value, to_toml, value_text, with_value
 from passes.words import Pair
@@ -42,6 +43,7 @@ ForceOption = Annotated[
 
 config_app = typer.Typer(
     name="config",
+    cls=SpokenGroup,
     no_args_is_help=True,
     rich_markup_mode=None,
     help="Look at, check and change a gate's file.\n\n\b\nExamples:\n"
@@ -50,7 +52,7 @@ config_app = typer.Typer(
 )
 
 
-@config_app.command("show")
+@config_app.command("show", cls=SpokenCommand)
 def show_config(*, config: FileOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
     """Show every value of the file. Passwords, PINs and tokens are masked.
 
@@ -69,7 +71,7 @@ def show_config(*, config: FileOption = DEFAULT_CONFIG, as_json: JsonOption = Fa
     show(made)
 
 
-@config_app.command()
+@config_app.command(cls=SpokenCommand)
 def validate(*, config: FileOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
     """Check the file: unknown keys with a suggestion, wrong values, boards and lanes that do not fit.
 
@@ -94,7 +96,7 @@ def validate(*, config: FileOption = DEFAULT_CONFIG, as_json: JsonOption = False
         raise typer.Exit(Exit.FAILED)
 
 
-@config_app.command()
+@config_app.command(cls=SpokenCommand)
 def diff(
     *,
     other: Annotated[
@@ -125,7 +127,7 @@ def diff(
         raise typer.Exit(Exit.FAILED)
 
 
-@config_app.command("set")
+@config_app.command("set", cls=SpokenCommand)
 def set_value(
     *,
     key: Annotated[
@@ -170,7 +172,7 @@ def set_value(
     _write(config, fresh, before, after, dry_run=dry_run, as_json=as_json)
 
 
-@config_app.command("export")
+@config_app.command("export", cls=SpokenCommand)
 def export_config(
     *,
     out: Annotated[Path | None, typer.Option("--out", help="Write here; stdout unless it is given.")] = None,
@@ -204,7 +206,7 @@ def export_config(
     say(Pair("已写入 {out}", "Written to {out}"), out=out)
 
 
-@config_app.command("import")
+@config_app.command("import", cls=SpokenCommand)
 def import_config(
     *,
     source: Annotated[Path, typer.Argument(help="A file that export wrote, or a gate.toml.")],

@@ -58,6 +58,11 @@ def use_language(language: Language) -> None:
     _language.set(language)
 
 
+def language() -> Language:
+    """The language in use."""
+    return _language.get()
+
+
 def text(pair: Pair, **values: object) -> str:
     """A phrase in the language in use, with ``values`` in its ``{name}`` places."""
     found = pair.zh if _language.get() is Language.ZH else pair.en

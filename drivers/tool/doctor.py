@@ -30,14 +30,15 @@ _MARKS: Final = {Level.FAIL: ("✗", "red"), Level.WARN: ("!", "yellow"), Level.
 
 
 def doctor(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Check this machine: rights, programs that take ports, sleep, clock, disk, watchdog, configuration.
+    """Check this machine as a gate, and print what to repair.
 
     \b
     Examples:
       postern-driver doctor
       postern-driver doctor --json
 
-    It opens no port and changes nothing: remedies are printed for whoever owns the machine. With a gate.toml
+    It looks at rights, programs that take ports, USB sleep, clock, disk, watchdog and configuration. It opens
+    no port and changes nothing: remedies are printed for whoever owns the machine. With a gate.toml
     (--config, or the one in this folder) its boards are checked too. Exit code 1: something must be repaired.
     """
     path = config or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)

@@ -61,7 +61,7 @@ def init(
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a gate.toml: asks about the gate, its boards and lanes, says what the wiring will do, then writes.
+    """Make a gate.toml by questions, or from a file of answers.
 
     \b
     Examples:
@@ -69,7 +69,8 @@ def init(
       postern-driver init --answers answers.toml --dry-run
       postern-driver init --answers answers.toml --config gate.toml
 
-    Opens no port and moves nothing. A file that is there already is kept as a backup. Every lane needs somebody who
+    It asks about the gate, its boards and its lanes, and says what the wiring will do before it writes. It opens
+    no port and moves nothing. A file that is there already is kept as a backup. Every lane needs somebody who
     tested it: tested_by and tested_on in the answers.
     """
     if answers is None and not at_terminal():

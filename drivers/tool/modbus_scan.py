@@ -33,6 +33,7 @@ from drivers.tool.console import (
 from drivers.tool.detect import demand_fit, usb_of
 from drivers.tool.families import FAMILIES
 from drivers.tool.modbus_asking import READS, UNITS, Answered, answer, any_question, question
+from drivers.tool.spoken_help import SpokenCommand, SpokenGroup
 from drivers.tool.trace import TraceOption
 from drivers.tool.wire import collect, hexed, raw_port
 from passes.words import Pair
@@ -43,6 +44,7 @@ _WITHIN_S: Final = 0.12  # boards answer within 20 to 60 ms; USB adapters add up
 
 modbus_app = typer.Typer(
     name="modbus",
+    cls=SpokenGroup,
     no_args_is_help=True,
     rich_markup_mode=None,
     help="Look at a Modbus line.\n\n\b\nExamples:\n"
@@ -56,7 +58,7 @@ def about() -> None:
     """Make ``scan`` a word of its own."""
 
 
-@modbus_app.command()
+@modbus_app.command(cls=SpokenCommand)
 def scan(
     *,
     port: Annotated[str, typer.Option("--port", help="Serial device; prefer a /dev/serial/by-path link.")],

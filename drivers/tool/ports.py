@@ -1,18 +1,26 @@
-"""``ports``: the serial ports of this machine, without opening one."""
+"""``ports``: the serial ports of this machine, without opening one: opening can reset or trigger a board."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
+from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 
 from drivers.ports import PortRow, list_ports
-from drivers.tool.console import JsonOption, add_row, put_json, say, show, table
+from drivers.tool.console import JsonOption, put_json, say, show, text
+from drivers.tool.host import Host
+from drivers.tool.usb_ids import usb_hint
 from passes.words import Pair
+
+CH340: Final = "1a86:7523"
 
 
 def ports(
+    *,
     also: Annotated[
         list[Path] | None, typer.Option(help="Also show this path, for example a virtual port.")
     ] = None,
@@ -29,11 +37,12 @@ def ports(
     Configuration should name the by-path link: it stays with the socket, while ttyUSB numbers move.
     The USB numbers name the adapter, not the board behind it.
     """
-    rows = list_ports(also or [])
+    rows, host = list_ports(also or []), Host()
     if as_json:
-        put_json([asdict(row) for row in rows])
+        put_json([as_row(row, host) for row in rows])
     elif rows:
-        show(_table(rows))
+        for row in rows:
+            _show(row, host)
     else:
         say(
             Pair(
@@ -43,17 +52,65 @@ def ports(
         )
 
 
-def _table(rows: list[PortRow]) -> Table:
-    made = table(
-        Pair("端口", "port"),
-        Pair("固定链接", "by-path link"),
-        Pair("USB", "usb"),
-        Pair("驱动", "driver"),
-        Pair("谁可打开", "who may open it"),
-        Pair("占用", "held by"),
+def as_row(row: PortRow, host: Host) -> dict[str, Any]:
+    """A port for ``--json``: ``claims`` are programs that may take it, ``clone`` is a CH340 without serial number."""
+    return asdict(row) | {"claims": claims(row, host), "clone": _is_clone(row)}
+
+
+def claims(row: PortRow, host: Host) -> list[str]:
+    """Programs of this machine that take new serial ports for something else, and may take this one."""
+    found = []
+    if row.usb and host.modem_manager_may_take(row.path):
+        found.append("ModemManager")
+    if host.brltty_takes(row.usb):
+        found.append("brltty")
+    return found
+
+
+def _show(row: PortRow, host: Host) -> None:
+    show(f"[bold]{escape(row.path)}[/]  {escape(' '.join(each for each in (row.usb, row.driver) if each))}")
+    made = Table.grid(padding=(0, 2))
+    made.add_column(style="dim", no_wrap=True)
+    made.add_column(overflow="fold")
+    for name, value, style in _facts(row, host):
+        made.add_row(escape(text(name)), escape(value), style=style)
+    show(Padding(made, (0, 0, 0, 2), expand=False))
+
+
+def _facts(row: PortRow, host: Host) -> Sequence[tuple[Pair, str, str]]:
+    no_link = text(Pair("无：编号会变", "none: the number moves"))
+    found = [(Pair("固定链接", "by-path link"), row.by_path or no_link, "" if row.by_path else "dim")]
+    if row.socket:
+        found.append((Pair("USB 插口", "USB socket"), row.socket, ""))
+    if row.usb:
+        serial = row.serial or text(Pair("无", "none"))
+        if _is_clone(row):
+            serial = text(
+                Pair(
+                    "无：CH340，同型号分不开，只能认插口",
+                    "none: a CH340, told from its like only by its socket",
+                )
+            )
+        found.append((Pair("序列号", "serial number"), serial, ""))
+        hint = usb_hint(row.usb)
+        if hint is not None:
+            found.append((Pair("可能是", "may be"), text(hint.what), ""))
+    yours = Pair("你可以", "you may") if row.usable else Pair("你不可以", "not you")
+    found.append(
+        (Pair("谁可打开", "who may open it"), f"{row.access} ({text(yours)})", "" if row.usable else "red")
     )
-    for row in rows:
-        access = row.access if row.usable else f"{row.access} (not you)"
-        cells = (row.path, row.by_path or "-", row.usb or "-", row.driver or "-", access, row.holder or "-")
-        add_row(made, cells)
-    return made
+    nobody = text(Pair("无人", "nobody"))
+    found.append((Pair("占用", "held by"), row.holder or nobody, "yellow" if row.holder else ""))
+    found += [
+        (
+            Pair("会被占用", "may be taken by"),
+            text(Pair("{p}（见 postern-driver doctor）", "{p} (see postern-driver doctor)"), p=program),
+            "red",
+        )
+        for program in claims(row, host)
+    ]
+    return found
+
+
+def _is_clone(row: PortRow) -> bool:
+    return row.usb == CH340 and not row.serial

@@ -31,7 +31,8 @@ BoardOption = Annotated[
     str | None, typer.Option("--board", help="Name of a board in --config, instead of port and protocol.")
 ]
 ConfigOption = Annotated[
-    Path | None, typer.Option("--config", help="The gate's file; gate.toml here when a --board is named.")
+    Path | None,
+    typer.Option("--config", help="The gate's file; gate.toml in this folder unless it is named."),
 ]
 
 
