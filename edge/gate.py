@@ -24,6 +24,7 @@ from edge.lane_state import LaneState, Let, note_detail, timing_of
 from edge.owed import Owed
 from edge.screen import Screen
 from edge.standing import AlreadyGrantedError, Shown, Standings
+from edge.unnamed import Unnamed, meant_by
 from edge.verdicts import Answer, verdict_of
 from passes.check import Checked, Foreign, Rejected, Verified, check
 from passes.claims import Claims
@@ -88,6 +89,7 @@ class Gate:
         self._boards_ok: dict[str, bool | None] = {board.name: None for board in config.board}
         self._let: dict[str, Let] = {}
         self._owed = Owed(recorded=recorded, count=screen.count)
+        self._unnamed = Unnamed(self._let, standings=standings, owed=self._owed)
         self._resumed = False
         self._next_look_s, self._looked_at = 0.0, clock.now()
 
@@ -188,12 +190,13 @@ class Gate:
             self._screen.count("late_scans")
             return
         now, trust = self._clock.now(), self._clock.trust()
-        read = partial(check, keys=self._keys, now=now, trust=trust, stored=self._standings.sealed)
+        entry = state.section.direction is Direction.ENTRY
+        stored = self._standings.sealed
+        read = partial(check, keys=self._keys, now=now, trust=trust, stored=stored, key_dates=entry)
         checked = _one_of([read(text) for text in scan.texts])
         claims = checked.claims if isinstance(checked, Verified) else None
         if isinstance(checked, Verified) and self._still_here(state, checked, now_s):
             return
-        entry = state.section.direction is Direction.ENTRY
         if entry and state.lane.state in _WALKING and not isinstance(checked, Foreign):
             state.turned_aside = True  # one at a time: the code is asked for again when the lane is free
             return
@@ -250,7 +253,9 @@ class Gate:
                 state.last_pass = answer.claims.pass_id if answer.claims else None
                 state.last_pass_s, state.last_shown_at = self._clock.monotonic_s(), shown_at
                 seq = self._journal.last_seq()
+                self._let[token] = replace(self._let[token], meant=meant_by(checked))
                 self._advance(state, Event.GRANTED, token)
+                self._unnamed.granted(state, token, checked, now, self._clock.monotonic_s())
                 self._show(answer, section, now, seq)
                 return
         assert not isinstance(answer, Grant)
@@ -442,6 +447,7 @@ class Gate:
         if let is None:
             return
         at = self._clock.now()
+        self._unnamed.walked(let, at, self._clock.monotonic_s())
         if let.direction is Direction.ENTRY and let.stay_id is not None:
             self._owed.write(
                 partial(self._standings.record_entry, let.stay_id, let.lane, at=at, assumed=assumed)

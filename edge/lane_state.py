@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from edge.config import LaneSection
 from edge.lane import Lane, Timing
+from passes.check import Meant
 from passes.claims import Claims
 from passes.vocabulary import Direction
 
@@ -17,6 +18,7 @@ class Let:
     stay_id: str | None
     claims: Claims | None
     issued_s: float  # a pulse for it is refused by the driver when this is older than two seconds
+    meant: Meant | None = None  # which pass was shown, proved or not
 
 
 @dataclass(slots=True)

@@ -44,12 +44,20 @@ class Verified:
     sealed: bytes = field(default=b"", compare=False)
 
 
+Meant = PassId | bytes
+"""Which pass a text says it is about, unproved: the id in a short code, or the bytes of the pass in a full one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The text is meant as a pass, but cannot be taken as one. ``detail`` is for logs, never for visitors."""
+    """The text is meant as a pass, but cannot be taken as one. ``detail`` is for logs, never for visitors.
+
+    ``meant`` is there for a code that came too early for its proof: too old, or short and not held here.
+    """
 
     reason: Reason
     detail: str
+    meant: Meant | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +80,7 @@ def check(
     trust: ClockTrust = ClockTrust.TRUSTED,
     window: Window = NORMAL_WINDOW,
     stored: Stored = _none_stored,
+    key_dates: bool = True,
 ) -> Checked:
     """Check one scanned text; whatever the text, this does not raise.
 
@@ -82,6 +91,8 @@ def check(
         trust: With an untrusted clock the time of the code and of the key are not judged here; ``decide`` refers.
         window: How old a rotating or short code may be.
         stored: Finds the pass of a short code; asked once at most, and only for a code within its window.
+        key_dates: Whether the issuer's key must be valid now. An exit asks who leaves, also with a pass whose key has
+            ended since the entry.
     """
     if not text.startswith(PREFIX):
         return Foreign()
@@ -95,7 +106,7 @@ def check(
     if proof is not None and timed:
         age_s = now.timestamp() - proof.shown_at
         if not -window.ahead_s <= age_s <= window.back_s:
-            return Rejected(Reason.STALE_CODE, f"the code is {age_s:.0f} s old")
+            return Rejected(Reason.STALE_CODE, f"the code is {age_s:.0f} s old", _meant(proof))
     match opened:
         case SignedPass():
             signed = opened
@@ -111,21 +122,25 @@ def check(
     key = keys.find(signed.protected)
     if key is None:
         return Rejected(Reason.UNKNOWN_KEY, f"no key for header {signed.protected.hex()}")
-    if timed and not key.not_before <= now < key.not_after:
+    if timed and key_dates and not key.not_before <= now < key.not_after:
         return Rejected(Reason.UNKNOWN_KEY, f"key {key.kid.hex()} is not valid now")
     return _check_signed(signed, key, proof)
+
+
+def _meant(proof: Envelope | ShortCode) -> Meant:
+    return proof.pass_id if isinstance(proof, ShortCode) else proof.signed_pass.sealed
 
 
 def _find(pass_id: PassId, stored: Stored) -> SignedPass | Rejected:
     sealed = stored(pass_id)
     if not sealed:
-        return Rejected(Reason.UNKNOWN_PASS, f"pass {pass_id} is not held here")
+        return Rejected(Reason.UNKNOWN_PASS, f"pass {pass_id} is not held here", pass_id)
     try:
         signed = open_body(sealed)
     except MalformedError as error:
-        return Rejected(Reason.UNKNOWN_PASS, f"pass {pass_id} is held here, but broken: {error}")
+        return Rejected(Reason.UNKNOWN_PASS, f"pass {pass_id} is held here, but broken: {error}", pass_id)
     if not isinstance(signed, SignedPass):
-        return Rejected(Reason.UNKNOWN_PASS, f"pass {pass_id} is held here as a code, not as a pass")
+        return Rejected(Reason.UNKNOWN_PASS, f"pass {pass_id} is held here as a code, not as a pass", pass_id)
     return signed
 
 
@@ -134,9 +149,8 @@ def _check_signed(
 ) -> Verified | Rejected:
     if not key.verifies(signed.to_be_signed, signed.signature):
         if isinstance(proof, ShortCode):  # what the gate holds has decayed: the full code heals it
-            return Rejected(
-                Reason.UNKNOWN_PASS, f"pass {proof.pass_id} is held here, but not as it was signed"
-            )
+            what = f"pass {proof.pass_id} is held here, but not as it was signed"
+            return Rejected(Reason.UNKNOWN_PASS, what, proof.pass_id)
         return Rejected(Reason.BAD_SIGNATURE, f"key {key.kid.hex()} did not sign this")
     try:
         claims = decode_claims(signed.payload)
@@ -148,7 +162,8 @@ def _check_signed(
     if beyond is not None:
         return Rejected(Reason.UNKNOWN_KEY, f"key {key.kid.hex()}: {beyond}")
     if isinstance(proof, ShortCode) and claims.pass_id != proof.pass_id:
-        return Rejected(Reason.UNKNOWN_PASS, f"the pass held as {proof.pass_id} is {claims.pass_id}")
+        what = f"the pass held as {proof.pass_id} is {claims.pass_id}"
+        return Rejected(Reason.UNKNOWN_PASS, what, proof.pass_id)
     if claims.holder_key is None:
         if proof is not None:
             return Rejected(Reason.MALFORMED, "a static pass has no phone to sign a code")
