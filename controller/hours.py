@@ -1,10 +1,9 @@
 """Weekday and hour windows of a repeat pass as people write them: ``mon-fri 09:00-12:00``, ``daily 22:00-06:00``."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from passes.schedule import EVERY_DAY, UNIT_MINUTES, Hours, Schedule, ScheduleError
 from passes.words import Pair
@@ -46,11 +45,17 @@ def read_hours(texts: Iterable[str]) -> Schedule:
         raise HoursError(str(error)) from error
 
 
-def opens_within(schedule: Schedule, start: datetime, end: datetime, zone: ZoneInfo) -> bool:
-    """Whether any window is open between two aware moments: a pass that never opens helps nobody."""
+def opens_within(opens: Callable[[datetime], bool], start: datetime, end: datetime) -> bool:
+    """Whether ``opens`` at any moment between two: a pass that never opens helps nobody.
+
+    Args:
+        opens: Says whether a gate would open; it changes its answer at full ten minutes only.
+        start: An aware moment, included.
+        end: Another, excluded.
+    """
     step, last = timedelta(minutes=UNIT_MINUTES), end - timedelta(seconds=1)
     marks = (start + step * number for number in range((last - start) // step + 1))
-    return any(schedule.allows(moment, zone) for moment in (*marks, last))
+    return any(map(opens, marks)) or opens(last)
 
 
 def write_hours(schedule: Schedule) -> tuple[str, ...]:

@@ -11,9 +11,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from controller.issuer_keys import create_keys, key_set, write_secret
+from controller.issuer_keys import create_keys, key_set
 from controller.people import PEPPER_BYTES
 from controller.site_keys import SIGNED_SUFFIX, create_site_keys, sign_key_set
+from shell.files import write_secret
 
 DEMO_SITE: Final = 7
 KEYS_LIVE: Final = timedelta(days=400)

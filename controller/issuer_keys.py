@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from passes.gp1 import Algorithm, protected_header
 from passes.keys import KeyEntry, KeySetError, KeySetFile, ed25519_public, key_id
 from passes.vocabulary import Category, Colour
+from shell.files import write_secret
 
 CLOCKS_APART: Final = timedelta(minutes=2)
 COLOUR_OF_FILE: Final = {"resident": Colour.GREEN, "visitor": Colour.BLUE}
@@ -54,13 +55,6 @@ def key_path(keys_dir: Path, site: int, name: str) -> Path:
     return keys_dir / f"site-{site}-{name}.pem"
 
 
-def write_secret(path: Path, data: bytes) -> None:
-    """Write a new file that only its owner may read; raises ``FileExistsError`` rather than replace one."""
-    path.touch(mode=0o600, exist_ok=False)
-    path.chmod(0o600)
-    path.write_bytes(data)
-
-
 def create_keys(keys_dir: Path, site: int) -> dict[Colour, IssuerKey]:
     """Make and write both issuer keys of a site; raises ``FileExistsError`` rather than replace one."""
     return {
@@ -72,8 +66,13 @@ def create_keys(keys_dir: Path, site: int) -> dict[Colour, IssuerKey]:
 def create_private(path: Path) -> Ed25519PrivateKey:
     """Make a new key and write it; raises ``FileExistsError`` rather than replace one."""
     private = Ed25519PrivateKey.generate()
-    write_secret(path, private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    write_secret(path, pem_of(private))
     return private
+
+
+def pem_of(private: Ed25519PrivateKey) -> bytes:
+    """A private key as it stands in its file."""
+    return private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 def load_keys(keys_dir: Path, site: int) -> tuple[IssuerKey, ...]:
@@ -93,13 +92,19 @@ def load_keys(keys_dir: Path, site: int) -> tuple[IssuerKey, ...]:
 
 
 def signing_key(
-    keys: Iterable[IssuerKey], published: KeySetFile, category: Category, now: datetime
+    keys: Iterable[IssuerKey],
+    published: KeySetFile,
+    category: Category,
+    now: datetime,
+    *,
+    expires_at: datetime,
 ) -> IssuerKey | None:
     """The key to sign a pass of this category with now: the newest that gates take, None when they take none.
 
-    A key that became valid a moment ago waits for slower clocks at the gates, unless there is no other.
+    A key that became valid a moment ago waits for slower clocks at the gates, unless there is no other. A key that
+    ends before the pass signs nothing: gates would refuse the pass from then on.
     """
-    able = [key for key in keys if may_sign(key, published, category, now)]
+    able = [key for key in keys if may_sign(key, published, category, now, expires_at)]
     starts = {bytes.fromhex(entry.kid): entry.not_before for entry in published.keys}
     settled = [key for key in able if starts[key.kid] + CLOCKS_APART <= now]
     return max(settled or able, key=lambda key: starts[key.kid], default=None)
@@ -164,12 +169,15 @@ def load_key_set(path: Path, site: int) -> KeySetFile:
     return found
 
 
-def may_sign(key: IssuerKey, published: KeySetFile, category: Category, now: datetime) -> bool:
-    """Whether gates will take this key's signature under a pass of this category now."""
+def may_sign(
+    key: IssuerKey, published: KeySetFile, category: Category, now: datetime, expires_at: datetime
+) -> bool:
+    """Whether gates take this key's signature under a pass of this category from now until the pass expires."""
     entry = published.to_domain().find(protected_header(Algorithm.ED25519, key.kid))
     return (
         entry is not None
         and category.colour is key.colour
         and category in entry.categories
         and entry.not_before <= now < entry.not_after
+        and expires_at <= entry.not_after
     )

@@ -17,6 +17,7 @@ from controller.config import SiteConfig
 from controller.hours import opens_within
 from controller.issuer_keys import IssuerKey, signing_key
 from controller.store import Store
+from controller.withdrawals import refused_before
 from passes.claims import (
     FLAG_CRITICAL_TAIL,
     FLAG_GUARD_CONFIRM,
@@ -27,6 +28,7 @@ from passes.claims import (
     ClaimsError,
     KeyLevel,
 )
+from passes.decide import objection
 from passes.gp1 import Algorithm, seal, to_text
 from passes.keys import KeySetFile
 from passes.schedule import Schedule
@@ -144,11 +146,6 @@ class Issuer:
             raise IssueError("clock", "the centre's clock cannot be trusted; set it before issuing")
         _check(order)
         _check_holder(order)
-        hours = order.schedule
-        if hours is not None and not opens_within(hours, now, now + order.valid, self._site.zone):
-            raise IssueError(
-                "hours", "no window opens while the pass is valid: give more minutes or other hours"
-            )
         try:
             phone = people.canonical_phone(order.phone)
             shown_name = people.masked_name(order.name)
@@ -156,42 +153,80 @@ class Issuer:
             field, _, problem = str(error).partition(": ")
             raise IssueError(field, problem) from error
         person = people.pseudonym(self._pepper, phone)
-        key = signing_key(*self._in_force, order.category, now)
-        if key is None:
-            raise IssueError(
-                "category", f"no valid key in the site's key set may sign {order.category.code} passes"
-            )
-        stay = self._stay(order)
+        key = self._key(order, now)
+        claims = Claims(
+            pass_id=PassId(self._random_bytes(8).hex()),
+            person=person,
+            site=self._site.id,
+            category=order.category,
+            unit=order.unit,
+            purpose=order.purpose,
+            gates=sum(1 << gate for gate in order.gates),
+            directions=_BOTH_WAYS,
+            entries=1 if _level(order) < KeyLevel.KEPT else 0,
+            stay=self._stay(order),
+            status=STATUS_OF_WALK_INS,  # until a place is found
+            flags=self._flags(order),
+            not_before=int(now.timestamp()),
+            expires_at=int((now + order.valid).timestamp()),
+            issued_at=int(now.timestamp()),
+            holder_key=order.holder_key,
+            schedule=order.schedule,
+        )
+        self._demand_an_opening(claims, now, now + order.valid)
         with self._store.transaction() as connection:
             if order.category.colour is Colour.BLUE and is_person_red(connection, self._site.id, person, now):
                 raise StandingError(
                     "phone", "this person is RED: an earlier visit is overdue. Settle it, then issue again"
                 )
-            claims = Claims(
-                pass_id=PassId(self._random_bytes(8).hex()),
-                person=person,
-                site=self._site.id,
-                category=order.category,
-                unit=order.unit,
-                purpose=order.purpose,
-                gates=sum(1 << gate for gate in order.gates),
-                directions=_BOTH_WAYS,
-                entries=1 if _level(order) < KeyLevel.KEPT else 0,
-                stay=stay,
-                status=self._free_status_index(connection, now),
-                flags=self._flags(order),
-                not_before=int(now.timestamp()),
-                expires_at=int((now + order.valid).timestamp()),
-                issued_at=int(now.timestamp()),
-                holder_key=order.holder_key,
-                schedule=order.schedule,
+            rule = refused_before(connection, self._site.id, (person, key.kid.hex()), now)
+            issued = _sealed(
+                replace(
+                    claims,
+                    status=self._free_status_index(connection, now),
+                    issued_at=_issued_at(now, after=rule),
+                ),
+                key,
+                says_when=rule is not None,
             )
-            issued = _sealed(claims, key)
             people.remember(
                 connection, site=self._site.id, person=person, shown_name=shown_name, phone=phone, now=now
             )
             self._remember(connection, issued.claims, key, now, now + order.valid)
         return issued
+
+    def _key(self, order: Order, now: datetime) -> IssuerKey:
+        key = signing_key(*self._in_force, order.category, now, expires_at=now + order.valid)
+        if key is not None:
+            return key
+        if signing_key(*self._in_force, order.category, now, expires_at=now) is not None:
+            raise IssueError(
+                "valid_minutes",
+                f"the key that signs {order.category.code} passes ends before this one would: give fewer minutes, or "
+                "make the next key first (postern-controller site keys rotate)",
+            )
+        raise IssueError(
+            "category", f"no valid key in the site's key set may sign {order.category.code} passes"
+        )
+
+    def _demand_an_opening(self, claims: Claims, start: datetime, end: datetime) -> None:
+        """Refuse an order whose pass no gate would ever open for, by the gates' own rule."""
+
+        def opens(now: datetime) -> bool:
+            return objection(claims, site=self._site.id, zone=self._site.zone, now=now) is None
+
+        if opens_within(opens, start, end):
+            return
+        if claims.schedule is not None:
+            raise IssueError(
+                "hours", "no window opens while the pass is valid: give more minutes or other hours"
+            )
+        leave_by = self._site.stays[claims.category].leave_by
+        raise IssueError(
+            "valid_minutes",
+            f"{claims.category.code} leaves by {leave_by:%H:%M} here, and the pass ends before the next day: "
+            "give more minutes, or issue it tomorrow",
+        )
 
     def _flags(self, order: Order) -> int:
         flags = _level(order) << KEY_LEVEL_SHIFT
@@ -278,19 +313,38 @@ def _level(order: Order) -> KeyLevel:
     return KeyLevel.NONE if order.static else order.key_level
 
 
-def _sealed(claims: Claims, key: IssuerKey) -> IssuedPass:
-    """Sign, and where the longest values leave no room, without the time of issue."""
+def _issued_at(now: datetime, *, after: int | None) -> int:
+    """When a pass that is made now says it was made; in the second of a "before T" it says T, being made after it."""
+    second = int(now.timestamp())
+    if after is None or after <= second:
+        return second
+    if after > second + 1:
+        raise IssueError(
+            "clock", "passes of this person or key that are made now are refused; try in a minute"
+        )
+    return after
+
+
+def _sealed(claims: Claims, key: IssuerKey, *, says_when: bool) -> IssuedPass:
+    """Sign, and where the longest values leave no room, without the time of issue, unless the pass needs it."""
+    size = "pass" if claims.schedule is None else "hours"
     try:
         return IssuedPass(claims, seal(claims, algorithm=Algorithm.ED25519, kid=key.kid, sign=key.sign))
     except ClaimsError:
         shorter = replace(claims, issued_at=None)
     try:
-        return IssuedPass(shorter, seal(shorter, algorithm=Algorithm.ED25519, kid=key.kid, sign=key.sign))
+        issued = IssuedPass(shorter, seal(shorter, algorithm=Algorithm.ED25519, kid=key.kid, sign=key.sign))
     except ClaimsError as error:
         claim = str(error).partition(" ")[0]
-        size = "pass" if claims.schedule is None else "hours"
         field = _FIELD_OF_CLAIM.get(claim, claim if claim in Claims.__slots__ else size)
         raise IssueError(field, str(error)) from error
+    if says_when:
+        raise IssueError(
+            size,
+            "no room is left for the time of issue, without which gates refuse the pass: earlier passes of this "
+            "person or key are withdrawn. Give fewer windows",
+        )
+    return issued
 
 
 def _check(order: Order) -> None:

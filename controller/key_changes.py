@@ -1,20 +1,21 @@
 """Changing the keys of a site: what a rotation or a compromise makes of its key set, and writing that down.
 
-Planning is pure; ``write`` puts new private keys first, then the signed key set, then ``keyset.json``, so that whatever
-is cut short can be taken up again. The operator's root key signs each key set; nothing else of it is needed.
+Planning is pure; ``write`` stages every file before it touches one, so that a full disk changes nothing. Then it puts
+new private keys first, then the signed key set, then ``keyset.json``, so that whatever is cut short can be taken up
+again. The operator's root key signs each key set; nothing else of it is needed.
 
 KeyChangeError       the change cannot be made; says why and what instead
 └── UnsafeError      it would harm the site as it is now
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from controller.issuer_keys import (
     CLOCKS_APART,
@@ -22,13 +23,14 @@ from controller.issuer_keys import (
     IssuerKeyError,
     key_path,
     load_private,
-    write_secret,
+    pem_of,
 )
 from controller.issuing import LIFE_MAX
 from controller.site_keys import SIGNED_SUFFIX, SiteKey, sign_key_set
 from passes.keys import KeyEntry, KeySetError, KeySetFile, ed25519_public, key_id
 from passes.trust import CONFIG_USE, ROOT_USE, STATUS_USE, keys_for, open_key_set
 from passes.vocabulary import Category, Colour
+from shell.files import PUBLIC, SECRET, Staged, stage, write_whole
 
 LEAD: Final = timedelta(
     hours=24
@@ -217,17 +219,30 @@ class KeyFiles:
         return key
 
     def write(self, change: Change, root: SiteKey) -> None:
-        """Carry out a change; raises ``OSError``."""
+        """Carry out a change; raises ``OSError``, and on a full disk nothing has changed then."""
         lost = self._files_of(change.withdrawn)
-        for path in lost:
-            path.rename(path.with_name(f"{path.name}{GONE}"))
-        for name, private in change.made:
-            pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-            path = key_path(self.keys_dir, self.site, name)
-            self._clear(path, change.key_set)
-            write_secret(path, pem)
-        _replace(self.keyset.with_suffix(SIGNED_SUFFIX), sign_key_set(change.key_set, root))
-        _replace(self.keyset, _json(change.key_set))
+        with ExitStack() as undo:
+
+            def staged(path: Path, data: bytes, mode: int) -> Staged:
+                file = stage(path, data, mode=mode)
+                undo.callback(file.discard)
+                return file
+
+            keys = [
+                staged(key_path(self.keys_dir, self.site, name), pem_of(private), SECRET)
+                for name, private in change.made
+            ]
+            signed = staged(
+                self.keyset.with_suffix(SIGNED_SUFFIX), sign_key_set(change.key_set, root), PUBLIC
+            )
+            key_set = staged(self.keyset, _json(change.key_set), PUBLIC)
+            for path in lost:
+                path.rename(path.with_name(f"{path.name}{GONE}"))
+            for key in keys:
+                self._clear(key.path, change.key_set)
+                key.put_new()
+            signed.put_over()
+            key_set.put_over()
 
     def _clear(self, path: Path, keys: KeySetFile) -> None:
         """Put aside a key that a change wrote which was then cut short: no key set names it."""
@@ -247,12 +262,12 @@ class KeyFiles:
         if signed.seq <= held.seq:
             return held
         if write:
-            _replace(self.keyset, _json(signed))
+            write_whole(self.keyset, _json(signed))
         return signed
 
     def sign(self, held: KeySetFile, root: SiteKey) -> None:
         """Write the root's signature of the key set as it is."""
-        _replace(self.keyset.with_suffix(SIGNED_SUFFIX), sign_key_set(held, root))
+        write_whole(self.keyset.with_suffix(SIGNED_SUFFIX), sign_key_set(held, root))
 
     def is_signed(self, held: KeySetFile) -> bool:
         """Whether the root's signature of this very key set lies beside it."""
@@ -312,9 +327,3 @@ def _at(moment: datetime) -> str:
 
 def _json(keys: KeySetFile) -> bytes:
     return keys.model_dump_json(indent=1).encode() + b"\n"
-
-
-def _replace(path: Path, data: bytes) -> None:
-    part = path.with_name(f"{path.name}.part")
-    part.write_bytes(data)
-    part.replace(path)

@@ -1,6 +1,6 @@
 """Is this text a pass of this site, by its key set alone? For the shell: no database, no gate, no network.
 
-The gate's own ``passes.check`` judges; site and times are judged here, because nothing is known of a lane.
+The gates' own ``passes.check`` and ``passes.decide`` judge; nothing is known of a lane.
 """
 
 from dataclasses import dataclass
@@ -10,8 +10,7 @@ from zoneinfo import ZoneInfo
 
 from controller.hours import write_hours
 from passes.check import Foreign, Rejected, Verified, check
-from passes.claims import Claims
-from passes.decide import NOT_BEFORE_LEEWAY
+from passes.decide import objection
 from passes.keys import KeyTable
 from passes.vocabulary import GATES_MAX, Reason
 from passes.words import REASONS
@@ -41,7 +40,7 @@ def verify(text: str, keys: KeyTable, *, site: int, now: datetime, zone: ZoneInf
             return _refused(reason, detail=detail)
         case Verified():
             facts: dict[str, Any] = {"kid": checked.kid.hex(), "claims": _facts(checked)}
-            reason_now = _reason(checked.claims, site, now, zone)
+            reason_now = objection(checked.claims, site=site, zone=zone, now=now)
             return Verdict(verdict="valid", **facts) if reason_now is None else _refused(reason_now, **facts)
         case _:
             assert_never(checked)
@@ -50,17 +49,6 @@ def verify(text: str, keys: KeyTable, *, site: int, now: datetime, zone: ZoneInf
 def _refused(reason: Reason, **facts: Any) -> Verdict:
     fact = REASONS[reason].fact
     return Verdict(verdict="refused", reason=reason.value, zh=fact.zh, en=fact.en, **facts)
-
-
-def _reason(claims: Claims, site: int, now: datetime, zone: ZoneInfo) -> Reason | None:
-    if claims.site != site:
-        return Reason.WRONG_SITE
-    if now.timestamp() < claims.not_before - NOT_BEFORE_LEEWAY.total_seconds():
-        return Reason.NOT_YET_VALID
-    if now.timestamp() >= claims.expires_at:
-        return Reason.EXPIRED
-    shut = claims.schedule is not None and not claims.schedule.allows(now, zone)
-    return Reason.OUTSIDE_HOURS if shut else None
 
 
 def _facts(checked: Verified) -> dict[str, Any]:

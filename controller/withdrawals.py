@@ -1,14 +1,29 @@
 """Taking passes back: one by its id, or all of a person or an issuer key that were made before a moment."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from controller import audit, schema
 from controller.store import Store
 from shell.clock import Clock
+
+PASS_LIFE_MAX: Final = timedelta(days=90)  # an older "before T" meets no living pass any more
+CLOCKS_APART: Final = timedelta(minutes=1)  # between whoever names a moment and the centre
+
+
+class MomentError(ValueError):
+    """A "before T" that lies in the future would refuse passes that are still to be issued."""
+
+    def __init__(self, moment: datetime, now: datetime) -> None:
+        super().__init__(
+            f"before: {moment:%Y-%m-%d %H:%M:%S} UTC is in the future (it is {now:%Y-%m-%d %H:%M:%S} UTC here),"
+            " and such a moment never falls; name one that is over"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,10 +94,15 @@ class Withdrawals:
 
         Returns:
             The moment in force.
+
+        Raises:
+            MomentError: The moment is still to come.
         """
         rule = schema.before_rule
         where = (rule.c.site == site, rule.c.key == key)
         now = self._clock.now()
+        if moment > now + CLOCKS_APART:
+            raise MomentError(moment.astimezone(UTC), now)
         with self._store.transaction() as connection:
             held: datetime | None = connection.execute(select(rule.c.moment).where(*where)).scalar()
             if held is not None and held >= moment:
@@ -102,3 +122,23 @@ class Withdrawals:
             )
         self._changed()
         return moment
+
+
+def refused_before(connection: Connection, site: int, keys: Iterable[str], now: datetime) -> int | None:
+    """Before which Unix second passes of these keys are refused, None when there is no rule.
+
+    Args:
+        connection: An open transaction.
+        site: Whose gates.
+        keys: A person and the id of an issuer key, for one pass.
+        now: When.
+    """
+    rule = schema.before_rule.c
+    living = (rule.site == site, rule.key.in_(list(keys)), rule.moment > now - PASS_LIFE_MAX)
+    newest: datetime | None = connection.execute(select(func.max(rule.moment)).where(*living)).scalar()
+    return None if newest is None else unix_before(newest)
+
+
+def unix_before(moment: datetime) -> int:
+    """The T of "everything before T" in whole seconds: a pass of the second in which T lies is refused as well."""
+    return math.ceil(moment.timestamp())

@@ -8,7 +8,6 @@ Errors::
 
 import hashlib
 import hmac
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -23,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from passes.keys import ed25519_public, key_id
 from passes.vocabulary import PersonId
+from shell.files import write_secret
 from shell.phone_number import is_canonical
 
 FILE: Final = "gate-key.pem"
@@ -96,20 +96,5 @@ def make_gate_key(folder: Path) -> GateKey:
     key = GateKey(Ed25519PrivateKey.generate())
     data = key.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path, part, owner = folder / FILE, folder / f"{FILE}.{os.getpid()}", folder.stat()
-    with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123
-        try:
-            if os.geteuid() == 0:  # enrolled by root, used by the gate's user
-                os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-            path.hardlink_to(part)  # which, unlike a rename, replaces nothing
-        finally:
-            part.unlink()
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    write_secret(folder / FILE, data)
     return key

@@ -160,6 +160,20 @@ def decide(
             assert_never(scan)
 
 
+def objection(claims: Claims, *, site: int, zone: ZoneInfo, now: datetime) -> Reason | None:
+    """What every entry of this site has against a pass by the pass alone, as of ``now``; None when some would open.
+
+    For whoever has neither gate nor records: an issuer before it signs, and the shell. ``decide`` says the same at a
+    gate, and there also what the gate knows of the pass and its person.
+    """
+    refused = _wrong_place(claims, LaneFacts(site=site, gate=_a_gate_of(claims), direction=Direction.ENTRY))
+    return refused or _wrong_paper(claims) or _wrong_time(claims, zone, now)
+
+
+def _a_gate_of(claims: Claims) -> int:
+    return (claims.gates & -claims.gates).bit_length() - 1
+
+
 def _entry(
     scan: Verified,
     standing: Standing,
@@ -170,9 +184,9 @@ def _entry(
     trust: ClockTrust,
 ) -> Decision:
     claims = scan.claims
-    refused = _wrong_place(claims, lane) or _wrong_paper(scan) or _wrong_person(standing)
+    refused = _wrong_place(claims, lane) or _wrong_paper(claims) or _wrong_person(standing)
     if refused is None and trust is ClockTrust.TRUSTED:
-        refused = _wrong_time(claims, policy, now)
+        refused = _wrong_time(claims, policy.zone, now)
     if refused is None:
         refused = _used(scan, standing)
     if refused is None and standing.bundle_age_s is None and claims.category.colour is Colour.BLUE:
@@ -212,15 +226,15 @@ def _wrong_person(standing: Standing) -> Reason | None:
     return Reason.RED if standing.is_red else None
 
 
-def _wrong_time(claims: Claims, policy: Policy, now: datetime) -> Reason | None:
+def _wrong_time(claims: Claims, zone: ZoneInfo, now: datetime) -> Reason | None:
     moment = now.timestamp()
     if moment < claims.not_before - NOT_BEFORE_LEEWAY.total_seconds():
         return Reason.NOT_YET_VALID
     if moment >= claims.expires_at:
         return Reason.EXPIRED
-    if claims.schedule is not None and not claims.schedule.allows(now, policy.zone):
+    if claims.schedule is not None and not claims.schedule.allows(now, zone):
         return Reason.OUTSIDE_HOURS
-    end = due_at(rule_of_claim(claims.stay), entered_at=now, zone=policy.zone, pass_end=None)
+    end = due_at(rule_of_claim(claims.stay), entered_at=now, zone=zone, pass_end=None)
     return Reason.OUTSIDE_HOURS if end is not None and now >= end else None
 
 
@@ -259,10 +273,9 @@ def _doubt(scan: Verified, standing: Standing, policy: Policy, trust: ClockTrust
     return None
 
 
-def _wrong_paper(scan: Verified) -> Reason | None:
+def _wrong_paper(claims: Claims) -> Reason | None:
     """What an issuer must have kept to for a pass without a phone's key; the gate checks it again."""
-    claims = scan.claims
-    if scan.shown_at is not None:
+    if claims.holder_key is not None:
         return None
     life_s = claims.expires_at - claims.not_before
     if (

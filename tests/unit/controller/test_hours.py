@@ -75,7 +75,19 @@ SUNDAY_NOON = datetime(2026, 11, 22, 12, 0, tzinfo=SHANGHAI)
 )
 def test_a_schedule_opens_within_the_life_of_its_pass_or_not(text: str, minutes: int, opens: bool) -> None:
     end = SUNDAY_NOON + timedelta(minutes=minutes)
-    assert opens_within(read_hours([text]), SUNDAY_NOON.astimezone(UTC), end, SHANGHAI) is opens
+    schedule = read_hours([text])
+    start = SUNDAY_NOON.astimezone(UTC)
+    assert opens_within(lambda at: schedule.allows(at, SHANGHAI), start, end) is opens
+
+
+def test_a_window_that_begins_between_the_last_full_step_and_the_end_counts() -> None:
+    schedule = read_hours(["sun 12:10-12:20"])
+    start = SUNDAY_NOON + timedelta(minutes=5)
+    found = [
+        opens_within(lambda at: schedule.allows(at, SHANGHAI), start, start + timedelta(minutes=minutes))
+        for minutes in (5, 6, 10)
+    ]
+    assert found == [False, True, True]
 
 
 @given(
