@@ -11,9 +11,11 @@ from functools import partial
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 
 from edge.inputs import Asked
 from edge.walkin import Issued, Order, WalkInRefusedError, WalkIns
+from edge.walkin_words import WRONG_FIELDS, said
 from passes.stay import rule_of_claim
 from passes.vocabulary import GATES_MAX, Category
 from passes.walkin import CATEGORIES
@@ -26,6 +28,7 @@ ASK_WITHIN_S: Final = 20.0  # for the tool: longer than everything below togethe
 _TAKEN_WITHIN_S: Final = 5.0  # until the deciding thread gets to it
 _DONE_WITHIN_S: Final = 5.0  # a disk that is slower than this is broken
 _LOOK_EVERY_S: Final = 0.1
+_CODES: Final = tuple(sorted(category.code for category in CATEGORIES))
 
 T = TypeVar("T")
 # One line: no control characters, and none that break or turn a line round.
@@ -52,9 +55,8 @@ class WalkInRequest(BaseModel):
     @field_validator("category")
     @classmethod
     def _walks_in(cls, code: str) -> str:
-        words = sorted(category.code for category in CATEGORIES)
-        if code not in words:
-            raise ValueError(f"write one of {', '.join(words)}")
+        if code not in _CODES:
+            raise ValueError("is no category of walk-ins")
         return code
 
     @field_validator("phone")
@@ -81,11 +83,15 @@ def find_unit(asked: str | int, units: Mapping[int, str]) -> int:
         return named[0]
     if named:
         indexes = ", ".join(map(str, sorted(named)))
-        raise RequestError("bad_request", f"unit: {len(named)} units have this name; write one of {indexes}")
+        raise RequestError(
+            "bad_request",
+            f"unit: 有 {len(named)} 个房号同名，写编号之一 {len(named)} units have this name; write one of {indexes}",
+        )
     if str(asked).isdecimal() and int(asked) in units:
         return int(asked)
     raise RequestError(
-        "bad_request", "unit: the directory of this gate (units.json) has no such name or index"
+        "bad_request",
+        "unit: 本门房号表中没有 the directory of this gate (units.json) has no such name or index",
     )
 
 
@@ -112,10 +118,15 @@ class DecidingThread:
                     raise
                 late = look * _LOOK_EVERY_S >= _TAKEN_WITHIN_S or self._closing.is_set()
                 if late and asked.answer.cancel():
-                    raise RequestError("busy", "the gate did not get to it; nothing was done") from None
+                    raise RequestError(
+                        "busy", "本门没有响应，未做任何事 the gate did not get to it; nothing was done"
+                    ) from None
             else:
                 return done
-        raise RequestError("no_answer", "the gate began and did not end it; its record says what was done")
+        raise RequestError(
+            "no_answer",
+            "已开始但未完成，请查记录 the gate began and did not end it; its record says what was done",
+        )
 
     def close(self) -> None:
         """Nobody takes inputs from now on: give up what waits."""
@@ -141,11 +152,16 @@ def handlers(walk_ins: WalkIns, thread: DecidingThread, units: Mapping[int, str]
 
 
 def _problems(error: ValidationError) -> str:
-    """What is wrong with which field; never what was written there, which may be a phone number."""
-    return "; ".join(
-        f"{'.'.join(map(str, one['loc'][:1]))}: {one['msg'].removeprefix('Value error, ')}"
-        for one in error.errors(include_input=False, include_url=False)
-    )
+    """What each wrong field must be; never what was written there, which may be a phone number."""
+    return "; ".join(dict.fromkeys(map(_problem, error.errors(include_input=False, include_url=False))))
+
+
+def _problem(one: ErrorDetails) -> str:
+    field = ".".join(map(str, one["loc"][:1]))
+    words = WRONG_FIELDS.get(field)
+    if words is None:
+        return f"{field}: {one['msg']}"
+    return f"{field}: {said(words, ', '.join(_CODES) if field == 'category' else '')}"
 
 
 def _as_answer(issued: Issued, order: Order, units: Mapping[int, str]) -> dict[str, Any]:
@@ -162,8 +178,8 @@ def _as_answer(issued: Issued, order: Order, units: Mapping[int, str]) -> dict[s
         "stay_minutes": rule.minutes,
         "leave_by": f"{rule.leave_by:%H:%M}" if rule.leave_by else None,
         "phone_last4": order.phone_last4,
-        "by": order.by,
-        "reason": order.reason,
+        "by": order.registration.by,
+        "reason": order.registration.reason,
         "certificate_until": utc_text(issued.delegation.not_after),
         "text": issued.text or None,
     }

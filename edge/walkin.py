@@ -13,6 +13,7 @@ from edge.config import GateConfig
 from edge.gate_key import GateKey, GateKeyError, NoGateKeyError, load_gate_key
 from edge.journal import JournalError
 from edge.standing import Registration, Standings
+from edge.walkin_words import WALK_IN_REFUSALS, Refusal, next_step, said
 from passes.check import Verified
 from passes.claims import Claims
 from passes.decide import Grant, Ignore, LaneFacts, Policy, decide
@@ -21,15 +22,20 @@ from passes.keys import KeyTable
 from passes.stay import StayRule, claim_of_rule, due_at, rule_of_claim
 from passes.vocabulary import Category, ClockTrust, Direction, PassId, PersonId, Reason
 from passes.walkin import PASS_LIFE_MAX, STATUS_INDEX, Delegation, seal_walk_in
-from passes.words import REASONS, for_category
+from passes.words import REASONS, Pair, for_category
 from shell.clock import Clock
-from shell.logs import get_logger
+from shell.logs import get_logger, mask_typed
 
 log = get_logger("walkin")
 
 LEAST_LEFT: Final = timedelta(minutes=1)  # a pass of seconds would only end in a quarrel
 _BOTH_WAYS: Final = 3
-_BY_HAND: Final = "Until then open by key or button, and write the visitor down by hand"
+_LINE_MAX: Final = 200  # characters, as a message has them; a masked number may be one longer than it was
+_SET_THE_CLOCK: Final = Pair(
+    "请校准本机时间，或等它连上时间服务器；在此之前请用钥匙或按钮放行，并手工登记",
+    "Set the clock of this box, or let it reach its time server. Until then open by key or button, and write the"
+    " visitor down by hand",
+)
 
 
 class WalkInRefusedError(Exception):
@@ -55,6 +61,12 @@ class Order:
     def phone_last4(self) -> str | None:
         """All of the number that is kept."""
         return self.phone[-4:] if self.phone else None
+
+    @property
+    def registration(self) -> Registration:
+        """What is recorded of it. Guards write numbers into a reason, too: of those the last four digits stay."""
+        by, reason = (mask_typed(text)[:_LINE_MAX] for text in (self.by, self.reason))
+        return Registration(by=by, reason=reason, phone_last4=self.phone_last4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,16 +115,16 @@ class WalkIns:
             fact = REASONS[Reason.CLOCK_UNTRUSTED].fact
             raise WalkInRefusedError(
                 Reason.CLOCK_UNTRUSTED.value,
-                f"{fact.zh} {fact.en}",
-                f"Set the clock of this box, or let it reach its time server. {_BY_HAND}",
+                said(fact),
+                said(_SET_THE_CLOCK),
             )
         key, delegation = self._authority(now)
         if order.category not in delegation.categories:
             allowed = ", ".join(sorted(category.code for category in delegation.categories))
-            raise WalkInRefusedError(
-                "category_not_delegated",
-                f"The centre does not let this gate register {for_category(order.category.code).en}",
-                f"It may register: {allowed}. More at the centre, with: postern-controller gate enroll",
+            raise _refused(
+                Refusal.CATEGORY_NOT_DELEGATED,
+                fact=said(for_category(order.category.code)),
+                hint=f"可登记 allowed: {allowed}; postern-controller gate enroll",
             )
         claims = self._claims(order, key, delegation, now)
         self._demand_good_standing(claims, key, now)
@@ -120,16 +132,11 @@ class WalkIns:
         assert breach is None, breach
         if dry_run:
             return Issued(claims=claims, text="", delegation=delegation)
-        registration = Registration(by=order.by, reason=order.reason, phone_last4=order.phone_last4)
         try:
-            self._standings.record_registration(claims, registration)
+            self._standings.record_registration(claims, order.registration)
         except JournalError as error:
             log.error("registration was not recorded", error=str(error))
-            raise WalkInRefusedError(
-                "not_recorded",
-                "The gate's journal cannot be written, and without a record there is no pass",
-                f"Free the gate's disk, or call the installer. {_BY_HAND}",
-            ) from error
+            raise _refused(Refusal.NOT_RECORDED) from error
         self._recorded()
         sealed = seal_walk_in(claims, delegation, algorithm=Algorithm.ED25519, kid=key.kid, sign=key.sign)
         assert len(sealed) <= STATIC_BYTES_MAX
@@ -142,40 +149,25 @@ class WalkIns:
         try:
             key = load_gate_key(gate.data_dir)
         except NoGateKeyError as error:
-            raise WalkInRefusedError(
-                "not_enrolled", "This gate has no key of its own", "Run: postern-edge enroll"
-            ) from error
+            raise _refused(Refusal.NOT_ENROLLED) from error
         except GateKeyError as error:
-            raise WalkInRefusedError(
-                "gate_key_unusable", "The gate's own key cannot be used", str(error)
-            ) from error
+            raise _refused(Refusal.GATE_KEY_UNUSABLE, hint=str(error)) from error
         trusted = self._keys().find(protected_header(Algorithm.ED25519, key.kid))
         if trusted is None or trusted.public != key.public or trusted.delegation is None:
-            raise WalkInRefusedError(
-                "no_certificate",
-                "The centre has not let this gate register visitors, or its bundle has not come yet",
-                f"Approve key {key.kid.hex()} there; postern-edge enroll prints the command. {_BY_HAND}",
-            )
+            hint = f"{key.kid.hex()} (postern-edge enroll prints the command)"
+            raise _refused(Refusal.NO_CERTIFICATE, hint=hint)
         delegation = trusted.delegation
         if delegation.gate != gate.number:
-            raise WalkInRefusedError(
-                "no_certificate",
-                f"The centre approved this key for gate {delegation.gate}, and this is gate {gate.number}",
-                "Withdraw it there and approve it with the right number",
+            raise _refused(
+                Refusal.NO_CERTIFICATE,
+                fact=f"准许的是 {delegation.gate} 号门，本门是 {gate.number} 号 "
+                f"it is approved for gate {delegation.gate}, and this is gate {gate.number}",
+                hint="postern-controller gate withdraw, gate enroll",
             )
         if now < delegation.not_before:
-            raise WalkInRefusedError(
-                "certificate_not_yet",
-                f"The certificate of this gate begins at {self._local(delegation.not_before)}",
-                f"Compare the clocks of gate and centre. {_BY_HAND}",
-            )
+            raise _refused(Refusal.CERTIFICATE_NOT_YET, fact=self._local(delegation.not_before))
         if now >= delegation.not_after - LEAST_LEFT:
-            raise WalkInRefusedError(
-                "certificate_expired",
-                f"The certificate of this gate ends at {self._local(delegation.not_after)}",
-                "The centre renews it as soon as this gate reaches it, or carry a bundle here: postern-edge"
-                f" bundle import. {_BY_HAND}",
-            )
+            raise _refused(Refusal.CERTIFICATE_EXPIRED, fact=self._local(delegation.not_after))
         return key, delegation
 
     def _claims(self, order: Order, key: GateKey, delegation: Delegation, now: datetime) -> Claims:
@@ -209,17 +201,12 @@ class WalkIns:
         if order.stay_minutes is None:
             return claim_of_rule(rule)
         if rule.minutes is not None and order.stay_minutes > rule.minutes:
-            raise WalkInRefusedError(
-                "stay_too_long",
-                f"{for_category(order.category.code).en} stays at most {rule.minutes} minutes here",
-                "Leave --stay out, or ask for less",
-            )
+            longest = f"{said(for_category(order.category.code))}, {rule.minutes} 分钟 minutes"
+            raise _refused(Refusal.STAY_TOO_LONG, fact=longest)
         try:
             return claim_of_rule(StayRule(minutes=order.stay_minutes, leave_by=rule.leave_by))
         except ValueError as error:
-            raise WalkInRefusedError(
-                "stay_too_long", str(error), "Leave --stay out, or ask for less"
-            ) from None
+            raise _refused(Refusal.STAY_TOO_LONG, fact=str(error)) from None
 
     def _demand_good_standing(self, claims: Claims, key: GateKey, now: datetime) -> None:
         """Refuse whom the entry would refuse: a person who is RED, or inside already."""
@@ -240,9 +227,14 @@ class WalkIns:
         return f"{moment.astimezone(self._policy.zone):%Y-%m-%d %H:%M}"
 
 
+def _refused(refusal: Refusal, *, fact: str = "", hint: str = "") -> WalkInRefusedError:
+    """The refusal in the guard's words; ``fact`` and ``hint`` are details of the two sentences."""
+    return WalkInRefusedError(
+        refusal.value, said(WALK_IN_REFUSALS[refusal].fact, fact), next_step(refusal, hint)
+    )
+
+
 def _by_reason(reason: Reason) -> WalkInRefusedError:
     """The refusal in the words that the kiosk has for the same reason at the entry."""
     words = REASONS[reason]
-    return WalkInRefusedError(
-        reason.value, f"{words.fact.zh} {words.fact.en}", f"{words.guard.zh} {words.guard.en}"
-    )
+    return WalkInRefusedError(reason.value, said(words.fact), said(words.guard))

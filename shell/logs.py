@@ -10,6 +10,9 @@ import structlog
 
 _PHONE: Final = re.compile(r"(?<!\d)(\+?\d{1,3}[- ]?)?(1\d{2})\d{4}(\d{4})(?!\d)")
 _E164: Final = re.compile(r"\+([1-9]\d)\d{3,11}(\d{2})(?!\d)")  # what _PHONE leaves: 7 to 15 digits
+_TYPED: Final = re.compile(
+    r"(?<!\d)\+?(?:\d[- ()]{0,2}){7,}(\d{4})(?!\d)"
+)  # 11 digits or more, as people space them
 _PASS_TEXT: Final = re.compile(r"GP1:[0-9A-Z $%*+\-./:]{12,}")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
@@ -20,6 +23,11 @@ def mask(text: str) -> str:
     text = _PHONE.sub(r"\2****\3", text)
     text = _E164.sub(r"+\1****\2", text)
     return _CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", text)
+
+
+def mask_typed(text: str) -> str:
+    """As ``mask``, for what people typed to be kept: of a long number, however spaced, the last four digits stay."""
+    return mask(_TYPED.sub(r"****\1", text))
 
 
 def _mask_event(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -233,6 +233,24 @@ def test_a_dry_run_finds_what_would_happen_and_does_nothing(post: Post) -> None:
     assert post.refusal(category=Category.RENOVATION, stay_minutes=900, dry_run=True).code == "stay_too_long"
 
 
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("已致电13800138000", "已致电****8000"),
+        ("called 138 0013 8000, agreed", "called ****8000, agreed"),
+        ("called +86 138-0013-8000", "called ****8000"),
+        ("landline 010-12345678", "landline ****5678"),
+        ("3-1202 at 10:30 on 2026-11-22", "3-1202 at 10:30 on 2026-11-22"),
+    ],
+)
+def test_i17_a_number_in_a_guards_words_is_recorded_by_its_last_four_digits(
+    post: Post, written: str, kept: str
+) -> None:
+    post.issue(by=f"王强 {written}", reason=written)
+    (registration,) = post.events("registration")
+    assert (registration["by"], registration["reason"]) == (f"王强 {kept}", kept)
+
+
 # -- what the guard's word is worth at the entry
 
 
@@ -331,7 +349,8 @@ def test_a_bad_certificate_costs_neither_the_bundle_nor_the_good_one(post: Post)
 def test_without_a_key_the_guard_is_told_to_enroll(bare: Post) -> None:
     bare.take()
     refused = bare.refusal()
-    assert (refused.code, refused.next_step) == ("not_enrolled", "Run: postern-edge enroll")
+    assert refused.code == "not_enrolled"
+    assert refused.next_step == "请安装人员运行：postern-edge enroll The installer runs: postern-edge enroll"
 
 
 def test_with_a_key_that_others_may_read_nothing_is_signed(post: Post) -> None:

@@ -193,12 +193,12 @@ def test_a_dry_run_records_nothing(site: Site) -> None:
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        (("--category", "resident"), "category: write one of courier, food"),
-        (("--unit", "9-9999"), "unit: the directory of this gate"),
-        (("--phone", "12345"), "phone: write it as 13800138000"),
+        (("--category", "resident"), "category: 写下列之一 write one of: courier, food"),
+        (("--unit", "9-9999"), "unit: 本门房号表中没有 the directory of this gate"),
+        (("--phone", "12345"), "phone: 写手机号，如 13800138000"),
         (("--stay", "0"), "stay_minutes: "),
-        (("--by", " "), "by: "),
-        (("--reason", "two\nlines"), "reason: "),
+        (("--by", " "), "by: 写保安姓名"),
+        (("--reason", "two\nlines"), "reason: 写登记原因，一行，最多 200 字 write why, on one line"),
     ],
 )
 def test_wrong_words_end_with_2_name_the_field_and_record_nothing(
@@ -207,7 +207,7 @@ def test_wrong_words_end_with_2_name_the_field_and_record_nothing(
     before = last_row(site)
     ended = edge(site, "walkin", "issue", *WHO, *wrong, "--json")
     assert ended.exit_code == 2
-    assert says in ended.stderr and "12345" not in ended.stderr
+    assert says in ended.stderr and "12345" not in ended.stderr and "\\x" not in ended.stderr
     assert json.loads(ended.stdout)["error"] == "bad_request"
     assert last_row(site) == before
 
@@ -217,8 +217,8 @@ def test_a_refusal_ends_with_1_and_says_what_to_do(site: Site) -> None:
     assert ended.exit_code == 1
     assert json.loads(ended.stdout) == {
         "error": "stay_too_long",
-        "problem": "Food delivery stays at most 30 minutes here",
-        "next": "Leave --stay out, or ask for less",
+        "problem": "停留时间超出小区规定 The stay is longer than the site's rule: 外卖 Food delivery, 30 分钟 minutes",
+        "next": "不写 --stay，或写短一些 Leave --stay out, or ask for less",
     }
 
 
