@@ -4,23 +4,19 @@ The daemon has the last word (``edge.config``); the tests hold the two together.
 suggested, and the boards are checked against the registry, which knows their options and limits.
 """
 
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from drivers.registry import PROTOCOLS, OptionError, Options, UnknownProtocolError, make_driver
+from drivers.tool.config_keys import CONTACT, EXPECT, LISTS, SECTIONS, Key
 from drivers.tool.console import NOTHING, both
-from passes.vocabulary import GATES_MAX
+from drivers.tool.wiring import info_of
 from passes.words import Pair
 
-Check = Callable[[Any], str | None]
-"""None for a good value, or what to write instead."""
-
 LANES_MAX: Final = 8
-PULSE_MS: Final = (100, 2000)
+NETWORK: Final = "tcp://"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,107 +32,6 @@ class Problem:
         return Pair(f"{file}：{self.where}：{self.what.zh}", f"{file}: {self.where}: {self.what.en}")
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
-    """One key: how its value is checked, and whether it must be there."""
-
-    check: Check
-    needed: bool = False
-
-
-def _text(pattern: str, hint: str) -> Check:
-    found = re.compile(pattern)
-    return lambda value: None if isinstance(value, str) and found.fullmatch(value) else hint
-
-
-def _number(least: float, most: float, *, whole: bool = True) -> Check:
-    hint = f"{least:g} … {most:g}"
-
-    def check(value: Any) -> str | None:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return hint
-        return None if least <= value <= most and (isinstance(value, int) or not whole) else hint
-
-    return check
-
-
-def _choice(*words: str) -> Check:
-    return lambda value: None if value in words else " | ".join(words)
-
-
-def _yes_no(value: Any) -> str | None:
-    return None if isinstance(value, bool) else "true | false"
-
-
-def _zone(value: Any) -> str | None:
-    try:
-        ZoneInfo(value)
-    except (KeyError, ValueError, TypeError, OSError):
-        return "Asia/Shanghai"
-    return None
-
-
-def _limit(value: Any) -> str | None:
-    if _number(1, 24 * 60)(value) is None:
-        return None
-    return _text(r"([01]\d|2[0-3]):[0-5]0", '60 | "20:00"')(value)
-
-
-def _anything(_value: Any) -> str | None:
-    return None
-
-
-_WORD: Final = _text(r"[a-z][a-z0-9_]{0,39}", "a-z 0-9 _")
-_PATH: Final = _text(r"[^\x00]{1,500}", "PATH")
-_CONTACT: Final = {"board": Key(_WORD, needed=True), "channel": Key(_number(1, 8), needed=True)}
-
-SECTIONS: Final[Mapping[str, Mapping[str, Key]]] = {
-    "gate": {
-        "id": Key(_text(r"[a-z0-9][a-z0-9-]{0,31}", "a-z 0-9 -"), needed=True),
-        "site": Key(_number(0, 65_535), needed=True),
-        "number": Key(_number(0, GATES_MAX - 1), needed=True),
-        "name": Key(_text(r".{1,60}", "1-60"), needed=True),
-        "site_name": Key(_text(r".{0,60}", "0-60")),
-        "zone": Key(_zone, needed=True),
-        "data_dir": Key(_PATH, needed=True),
-        "keys": Key(_PATH, needed=True),
-        "root": Key(_text(r"[0-9a-f]{64}", "64 × 0-9 a-f")),
-        "units": Key(_PATH, needed=True),
-    },
-    "broker": {"url": Key(_text(r"mqtt://[^\s/]+:\d{1,5}", "mqtt://HOST:1883"), needed=True)},
-    "kiosk": {"host": Key(_text(r"\S{1,200}", "127.0.0.1")), "port": Key(_number(1, 65_535))},
-    "policy": {
-        name: Key(_yes_no)
-        for name in (
-            "static_needs_guard",
-            "residents_when_clock_untrusted",
-            "residents_when_bundle_stale",
-            "bundle_required",
-        )
-    },
-    "stay": {name: Key(_limit) for name in ("food", "courier", "renovation", "service", "other")},
-}
-LISTS: Final[Mapping[str, Mapping[str, Key]]] = {
-    "board": {
-        "name": Key(_WORD, needed=True),
-        "protocol": Key(_choice(*PROTOCOLS), needed=True),
-        "port": Key(_PATH, needed=True),
-        **{name: Key(_anything) for name in Options.__annotations__},
-    },
-    "lane": {
-        "name": Key(_WORD, needed=True),
-        "direction": Key(_choice("entry", "exit"), needed=True),
-        "camera": Key(_text(r".{1,500}", "http://… | rtsp://… | /dev/video0"), needed=True),
-        "board": Key(_WORD, needed=True),
-        "channel": Key(_number(1, 32), needed=True),
-        "pulse_ms": Key(_number(*PULSE_MS)),
-        "passage": Key(_choice("contact", "assumed"), needed=True),
-        "contact": Key(_anything),
-        "passage_wait_s": Key(_number(1, 60, whole=False)),
-        "release": Key(_choice("pulse_to_open", "energise_to_lock"), needed=True),
-        "on_power_loss": Key(_choice("open", "locked", "as_is"), needed=True),
-    },
-}
 NEEDED: Final = ("gate", "broker", "board", "lane")
 
 
@@ -167,6 +62,7 @@ def _found(content: Mapping[str, Any]) -> Iterator[Problem]:
         yield from _list(name, content.get(name, []), keys)
     yield from _boards(_tables(content, "board"))
     yield from _lanes(content)
+    yield from _fits(content)
 
 
 def _table(where: str, found: Any, keys: Mapping[str, Key]) -> Iterator[Problem]:
@@ -209,6 +105,8 @@ def _boards(boards: list[Mapping[str, Any]]) -> Iterator[Problem]:
     for board in boards:
         where = f"board.{board.get('name', '?')}"
         port = str(board.get("port", ""))
+        if "expect" in board:
+            yield from _table(f"{where}.expect", board["expect"], EXPECT)
         if port and ports.setdefault(port, where) != where and board.get("unit") is None:
             yield Problem(
                 where=f"{where}.port",
@@ -217,6 +115,13 @@ def _boards(boards: list[Mapping[str, Any]]) -> Iterator[Problem]:
         protocol = board.get("protocol")
         if protocol not in PROTOCOLS:
             continue  # named above
+        if PROTOCOLS[str(protocol)].network != port.startswith(NETWORK):
+            yield Problem(
+                where=f"{where}.port",
+                what=Pair(
+                    "网络板写 tcp://，其他写设备路径", "tcp:// is for network boards, a path for all others"
+                ),
+            )
         given = {name: board[name] for name in Options.__annotations__ if name in board}
         if str(given.get("profile", "")).endswith(".toml"):
             continue  # a site's own profile lies beside the file; the driver checks it when it is opened
@@ -239,24 +144,86 @@ def _lanes(content: Mapping[str, Any]) -> Iterator[Problem]:
         board = lane.get("board")
         if isinstance(board, str) and board not in boards:
             yield _unknown(f"{where}.board", board, list(boards))
-        place = (str(board), str(lane.get("channel")))
+        place = (str(board), str(lane.get("side") or lane.get("channel")))
+        yield from _lane(where, lane)
         if outputs.setdefault(place, where) != where:
             yield Problem(
                 where=where,
                 what=Pair(f"与 {outputs[place]} 同一个输出", f"has the output of {outputs[place]}"),
             )
         yield from _contact(where, lane, list(boards))
-        if lane.get("release") == "energise_to_lock":
-            yield Problem(
-                where=f"{where}.release",
-                what=Pair("energise_to_lock 尚不能驱动", "energise_to_lock is not driven yet"),
-                remedy=Pair("请接成 pulse_to_open", "wire this lane as pulse_to_open"),
-            )
         wait_s, pulse_ms = lane.get("passage_wait_s", 5), lane.get("pulse_ms", 300)
         if isinstance(wait_s, int | float) and isinstance(pulse_ms, int) and wait_s < pulse_ms / 1000 + 1:
             yield Problem(
                 where=f"{where}.passage_wait_s",
                 what=Pair("至少要比 pulse_ms 长一秒", "must be at least one second longer than pulse_ms"),
+            )
+
+
+def _lane(where: str, lane: Mapping[str, Any]) -> Iterator[Problem]:
+    """What a lane says about itself."""
+    if ("channel" in lane) == ("side" in lane):
+        yield Problem(
+            where=where,
+            what=Pair(
+                "要么有 channel（继电器），要么有 side（闸机控制器）",
+                "a lane has either a channel (relay) or a side (turnstile controller)",
+            ),
+        )
+    if lane.get("release") == "energise_to_lock":
+        yield Problem(
+            where=f"{where}.release",
+            what=Pair("energise_to_lock 尚不能驱动", "energise_to_lock is not driven yet"),
+            remedy=Pair("请接成 pulse_to_open", "wire this lane as pulse_to_open"),
+        )
+    if (lane.get("direction"), lane.get("on_power_loss")) == ("exit", "as_is"):
+        yield Problem(
+            where=f"{where}.on_power_loss",
+            what=Pair(
+                "出口不能是 as_is：断电时里面的人必须能出去",
+                "as_is is refused at an exit: whoever is inside must get out without power",
+            ),
+        )
+    if ("tested_by" in lane) != ("tested_on" in lane):
+        yield Problem(
+            where=where,
+            what=Pair("tested_by 与 tested_on 要同时写", "tested_by and tested_on belong together"),
+        )
+
+
+def _fits(content: Mapping[str, Any]) -> Iterator[Problem]:
+    """Whether the boards can do what lanes and inputs want of them."""
+    infos = {str(board.get("name")): info_of(dict(board)) for board in _tables(content, "board")}
+    for lane in _tables(content, "lane"):
+        where, info = f"lane.{lane.get('name', '?')}", infos.get(str(lane.get("board")))
+        if info is None:
+            continue
+        channel, side = lane.get("channel"), lane.get("side")
+        if isinstance(channel, int) and channel > info.outputs:
+            yield Problem(
+                where=f"{where}.channel",
+                what=Pair(f"这块板有 {info.outputs} 个输出", f"this board has {info.outputs} outputs"),
+            )
+        if side is not None and side not in [str(each) for each in info.sides]:
+            yield Problem(
+                where=f"{where}.side",
+                what=Pair("这块板不是闸机控制器", "this board is no turnstile controller"),
+            )
+        pulse_ms, (least, most) = lane.get("pulse_ms", 300), info.pulse_ms
+        if isinstance(pulse_ms, int) and (not least <= pulse_ms <= most or pulse_ms % info.pulse_step_ms):
+            yield Problem(
+                where=f"{where}.pulse_ms",
+                what=Pair(
+                    f"这块板的脉冲是 {least} 到 {most} 毫秒，步长 {info.pulse_step_ms}",
+                    f"this board makes pulses of {least} to {most} ms in steps of {info.pulse_step_ms}",
+                ),
+            )
+    for number, entry in enumerate(_tables(content, "input"), start=1):
+        info, channel = infos.get(str(entry.get("board"))), entry.get("channel")
+        if info is not None and isinstance(channel, int) and channel > info.inputs:
+            yield Problem(
+                where=f"input.{number}.channel",
+                what=Pair(f"这块板有 {info.inputs} 个输入", f"this board has {info.inputs} inputs"),
             )
 
 
@@ -266,12 +233,12 @@ def _contact(where: str, lane: Mapping[str, Any], boards: list[str]) -> Iterator
         yield Problem(
             where=f"{where}.contact",
             what=Pair(
-                'passage = "contact" 要有 contact，"assumed" 不能有',
-                'passage = "contact" needs a contact, and "assumed" has none',
+                'passage = "contact" 要有 contact，其他不能有',
+                'passage = "contact" needs a contact, the others have none',
             ),
         )
     if isinstance(contact, dict):
-        yield from _table(f"{where}.contact", contact, _CONTACT)
+        yield from _table(f"{where}.contact", contact, CONTACT)
         if isinstance(contact.get("board"), str) and contact["board"] not in boards:
             yield _unknown(f"{where}.contact.board", contact["board"], boards)
 

@@ -190,7 +190,7 @@ def export_config(
     """
     content = _read(config)
     document = {"v": 1, "what": EXPORT, "content": content if with_secrets else masked(content)}
-    written = json.dumps(document, ensure_ascii=False, indent=1) + "\n"
+    written = json.dumps(document, ensure_ascii=False, indent=1, default=str) + "\n"
     if out is None:
         typer.echo(written, nl=False)
         return

@@ -96,8 +96,8 @@ def fail(code: Exit, pair: Pair, **values: object) -> NoReturn:
 
 
 def put_json(data: object) -> None:
-    """One JSON document, on one line of stdout."""
-    typer.echo(json.dumps(data, ensure_ascii=False))
+    """One JSON document, on one line of stdout; days, which TOML has, become texts."""
+    typer.echo(json.dumps(data, ensure_ascii=False, default=str))
 
 
 def put_line(line: str) -> None:

@@ -1,13 +1,13 @@
 """``init``: make a gate's file, by questions or from a file of answers, after saying what each lane will do by itself.
 
-An answers file is a ``gate.toml`` whose lanes also say ``tested_by`` and ``tested_on``. Nothing is written before all
+An answers file is a ``gate.toml``; its lanes must say ``tested_by`` and ``tested_on``. Nothing is written before all
 of it has been checked, and the consequences of the wiring have been shown.
 """
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 
@@ -36,6 +36,7 @@ from drivers.tool.init_questions import (
     TESTED_ON,
     ask_boards,
     ask_gate,
+    ask_inputs,
     ask_lanes,
     asked_at_terminal,
 )
@@ -45,11 +46,6 @@ from drivers.tool.wiring import consequences, info_of
 from passes.words import Pair
 from shell.clock import SystemClock
 from shell.settings import SettingsError
-
-RECORDED: Final = (
-    TESTED_BY,
-    TESTED_ON,
-)  # facts of the test, written above the lane: the daemon needs none of them
 
 
 def init(
@@ -80,13 +76,12 @@ def init(
         )
     now = SystemClock().now()
     content = _answered(answers) if answers is not None else _asked(now)
-    plain, notes = split_records(content, now=now)
-    _demand_good(plain, content, config)
+    _demand_good(content, config)
     if as_json:
-        put_json({"content": plain, "consequences": as_rows(plain)})
+        put_json({"content": content, "consequences": as_rows(content)})
     else:
-        _show_consequences(plain)
-    fresh = to_toml(plain, notes=notes)
+        _show_consequences(content)
+    fresh = to_toml(content, notes=note_of(now))
     if dry_run:
         if not as_json:
             put_line(fresh)
@@ -104,21 +99,10 @@ def init(
     say(Pair("下一步：postern-driver doctor", "Next: postern-driver doctor"))
 
 
-def split_records(content: Mapping[str, Any], *, now: datetime) -> tuple[dict[str, Any], dict[str, str]]:
-    """What the daemon reads, and the notes above each lane: who tested it, and when."""
+def note_of(now: datetime) -> dict[str, str]:
+    """The comment at the top of the file."""
     made = f"{now.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-    notes = {"gate": f"Made by postern-driver init, {made}. Paths are relative to this file."}
-    plain: dict[str, Any] = {}
-    for name, value in content.items():
-        plain[name] = value
-        if name != "lane" or not isinstance(value, list):
-            continue
-        entries = [entry for entry in value if isinstance(entry, Mapping)]
-        plain[name] = [{key: each for key, each in entry.items() if key not in RECORDED} for entry in entries]
-        for entry in entries:
-            who = str(entry.get(TESTED_BY, "")).replace("\n", " ")
-            notes[f"lane.{entry.get('name')}"] = f"wiring tested by {who} on {entry.get(TESTED_ON)}"
-    return plain, notes
+    return {"gate": f"Made by postern-driver init, {made}. Paths are relative to this file."}
 
 
 def as_rows(content: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -147,12 +131,13 @@ def _asked(now: datetime) -> dict[str, Any]:
     boards = ask_boards(asked_at_terminal)
     content["board"] = boards
     content["lane"] = ask_lanes(asked_at_terminal, boards, today=now.astimezone().date())
-    return content
+    inputs = ask_inputs(asked_at_terminal, content)
+    return content | {"input": inputs} if inputs else content
 
 
-def _demand_good(plain: Mapping[str, Any], content: Mapping[str, Any], config: Path) -> None:
+def _demand_good(content: Mapping[str, Any], config: Path) -> None:
     """End with exit code 2 for wrong answers, with 4 when nobody tested a lane."""
-    problems = problems_of(plain)
+    problems = problems_of(content)
     for each in problems:
         warn(
             both("{words}"),

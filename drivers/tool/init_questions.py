@@ -1,12 +1,12 @@
 """The questions of ``init``, one after the other, each asked again until its answer can stand in a gate's file."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any, Final
 
 from drivers.ports import PortRow, list_ports
 from drivers.registry import PROTOCOLS
-from drivers.tool.config_check import LISTS, SECTIONS, Key
+from drivers.tool.config_keys import LISTS, SECTIONS, Key
 from drivers.tool.console import add_row, asked, both, say, show, table, text, warn
 from drivers.tool.toml_text import parsed_value
 from drivers.tool.wiring import POWER_LOSS, info_of
@@ -76,6 +76,42 @@ def ask_lanes(ask: Ask, boards: Sequence[dict[str, Any]], *, today: date) -> lis
         lanes.append(_lane(ask, name, boards, today=today))
 
 
+def ask_inputs(ask: Ask, content: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What other inputs mean: fire, exit buttons, tamper, doors; until there are no more."""
+    readers = [
+        str(board["name"])
+        for board in content["board"]
+        if (info := info_of(board)) is not None and info.inputs
+    ]
+    if not readers:
+        return []
+    heading(
+        Pair(
+            "四、其他输入（只读：消防和按钮由硬件动作）",
+            "4. Other inputs (only read: fire and buttons act in hardware)",
+        )
+    )
+    keys, lanes, found = LISTS["input"], [str(lane["name"]) for lane in content["lane"]], []
+    while role := ask(
+        Pair(
+            "fire 消防 / exit_button 按钮 / tamper 防拆 / door 门磁（空行结束）",
+            "fire, exit_button, tamper or door (empty: no more)",
+        ),
+        "",
+    ):
+        entry: dict[str, Any] = {"role": _checked(ask, keys["role"], Pair("用途", "Role"), role)}
+        entry["board"] = _one_of(ask, Pair("接在哪块板", "Board"), readers)
+        entry["channel"] = _valid(ask, keys["channel"], Pair("输入编号", "Input"), "")
+        if entry["role"] in ("exit_button", "door"):
+            entry["lane"] = _one_of(ask, Pair("属于哪条通道", "Lane"), lanes)
+        usual = "closed" if entry["role"] == "fire" else "open"
+        entry["normally"] = _valid(
+            ask, keys["normally"], Pair("平时 open 断开 / closed 闭合", "Normally open or closed"), usual
+        )
+        found.append(entry)
+    return found
+
+
 def asked_at_terminal(question: Pair, usual: str) -> str:
     """One question at the terminal."""
     return asked(both("{words}"), default=usual, words=text(question))
@@ -115,10 +151,9 @@ def _board(ask: Ask, name: str, rows: Sequence[PortRow]) -> dict[str, Any]:
 def _lane(ask: Ask, name: str, boards: Sequence[dict[str, Any]], *, today: date) -> dict[str, Any]:
     keys = LISTS["lane"]
     names = [str(board["name"]) for board in boards]
-    openers = [
-        str(board["name"]) for board in boards if (info := info_of(board)) is not None and info.outputs
-    ]
-    readers = [str(board["name"]) for board in boards if (info := info_of(board)) is not None and info.inputs]
+    infos = {str(board["name"]): info_of(board) for board in boards}
+    openers = [name for name, info in infos.items() if info is not None and (info.outputs or info.sides)]
+    readers = [name for name, info in infos.items() if info is not None and info.inputs]
     lane: dict[str, Any] = {"name": _checked(ask, keys["name"], Pair("通道的名称", "Name of the lane"), name)}
 
     def put(key: str, words: Pair, usual: str) -> None:
@@ -133,18 +168,23 @@ def _lane(ask: Ask, name: str, boards: Sequence[dict[str, Any]], *, today: date)
         "camera", Pair("摄像头（http、rtsp、/dev/video0）", "Camera (http, rtsp, /dev/video0)"), "/dev/video0"
     )
     lane["board"] = _one_of(ask, Pair("开门的板", "Board that opens it"), openers or names)
-    put("channel", Pair("继电器编号（板上印的，从 1 起）", "Relay (as printed, from 1)"), "1")
+    info = infos[lane["board"]]
+    if info is not None and info.sides:
+        put("side", Pair("闸机的哪一侧 left 左 / right 右", "Side of the turnstile: left or right"), "left")
+    else:
+        put("channel", Pair("继电器编号（板上印的，从 1 起）", "Relay (as printed, from 1)"), "1")
     put("pulse_ms", Pair("脉冲毫秒（100 到 2000）", "Pulse in ms (100 to 2000)"), "300")
     put(
         "passage",
         Pair(
-            "怎么知道人走过：contact 触点 / assumed 只能假定", "How a passage is noticed: contact, or assumed"
+            "怎么知道人走过：contact 触点 / counter 闸机计数 / assumed 只能假定",
+            "How a passage is noticed: contact, counter (turnstile), or assumed",
         ),
-        "contact" if readers else "assumed",
+        "contact" if readers else "counter" if info is not None and info.counts else "assumed",
     )
     if lane["passage"] == "contact":
         board = _one_of(ask, Pair("触点接在哪块板", "Board of the contact"), readers or names)
-        channel = _valid(ask, Key(_positive), Pair("输入编号", "Input"), str(lane["channel"]))
+        channel = _valid(ask, Key(_positive), Pair("输入编号", "Input"), str(lane.get("channel", 1)))
         lane["contact"] = {"board": board, "channel": channel}
     put(
         "release",

@@ -73,7 +73,7 @@ def _crash(info: DriverInfo | None, *, pulsed: bool) -> Consequence:
             ),
             danger=True,
         )
-    if info is not None and info.outputs and not info.host_timed:
+    if info is not None and (info.outputs or info.sides) and not info.host_timed:
         return Consequence(when, Pair("脉冲由板自己结束", "the board ends a running pulse by itself"))
     return Consequence(
         when,

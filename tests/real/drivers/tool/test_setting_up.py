@@ -56,7 +56,7 @@ def test_init_writes_what_the_daemon_accepts_and_keeps_the_old_file(answers: Pat
     code, out, err = run("init", "--answers", answers, "--config", file)
     assert code == 0, err
     assert [lane.name for lane in load_config(file).lane] == ["entry", "exit"]
-    assert "wiring tested by 王强 on 2026-11-22" in file.read_text("utf-8")
+    assert 'tested_by = "王强"\ntested_on = 2026-11-22' in file.read_text("utf-8")
     assert "in mid-pulse the relay stays closed" in " ".join(out.split())
     first = file.read_text("utf-8")
     code, _, err = run("init", "--answers", answers, "--config", file)
@@ -68,7 +68,7 @@ def test_a_dry_run_of_init_shows_the_file_and_writes_none(answers: Path, tmp_pat
     file = tmp_path / "new.toml"
     code, out, err = run("init", "--answers", answers, "--config", file, "--dry-run")
     assert (code, file.exists(), "Nothing was written" in err) == (0, False, True)
-    assert '[[lane]]\nname = "entry"' in out
+    assert '[[lane]]\ntested_by = "王强"' in out
     code, out, _ = run("init", "--answers", answers, "--config", file, "--dry-run", "--json")
     found = json.loads(out)
     assert {row["when"] for row in found["consequences"]} == {
@@ -78,15 +78,16 @@ def test_a_dry_run_of_init_shows_the_file_and_writes_none(answers: Path, tmp_pat
         "unplug",
         "power loss",
     }
-    assert "tested_by" not in str(found["content"])
 
 
 def test_init_writes_nothing_that_nobody_tested_or_that_is_wrong(answers: Path, tmp_path: Path) -> None:
     file = tmp_path / "new.toml"
     good = answers.read_text("utf-8")
     for wrong, exit_code, words in (
-        (good.replace('tested_by = "王强"\n', "", 1), 4, "Nobody has signed for the wiring of entry"),
-        (good.replace("tested_on = 2026-11-22", 'tested_on = "soon"'), 4, "entry, exit"),
+        (good.replace(SIGNED, "", 1), 4, "Nobody has signed for the wiring of entry"),
+        (good.replace(SIGNED, ""), 4, "entry, exit"),
+        (good.replace('tested_by = "王强"\n', "", 1), 2, "belong together"),
+        (good.replace("tested_on = 2026-11-22", 'tested_on = "soon"'), 2, "write: 2026-11-22"),
         (good.replace("pulse_ms", "puls_ms"), 2, "did you mean 'pulse_ms'?"),
         (good.replace("pulse_to_open", "energise_to_lock"), 2, "is not driven yet"),
         ("[gate", 2, "is not TOML"),
@@ -130,7 +131,7 @@ def test_the_wizard_makes_a_gate_from_its_questions(tmp_path: Path) -> None:
     entry = ["entry", "sideways", "entry", "/dev/video0", "relays", "1", "300"]
     facts = ["contact", "inputs", "1", "pulse_to_open", "locked", "王强", "2026-11-22"]
     command = [sys.executable, "-m", "drivers.cli", "init", "--config", str(file)]
-    code, shown = typed(command, [*gate, *boards, *entry, *facts, "", "是"])
+    code, shown = typed(command, [*gate, *boards, *entry, *facts, "", "fire", "inputs", "8", "", "", "是"])
     assert code == 0, shown
     config = load_config(file)
     (lane,) = config.lane
@@ -138,7 +139,9 @@ def test_the_wizard_makes_a_gate_from_its_questions(tmp_path: Path) -> None:
     assert lane.contact is not None
     assert "不能是 'sideways'" in shown
     assert "断电时通道锁闭" in shown
-    assert "wiring tested by 王强 on 2026-11-22" in file.read_text("utf-8")
+    assert (lane.tested_by, str(lane.tested_on)) == ("王强", "2026-11-22")
+    (fire,) = config.input
+    assert (fire.role, fire.place, fire.normally) == ("fire", ("inputs", 8), "closed")
 
 
 def test_the_wizard_writes_nothing_without_a_yes(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from controller.init import DemoPlan, gate_toml
 from drivers.tool.config_check import problems_of
 from drivers.tool.config_cli import changes
 from drivers.tool.config_files import backups_of, write_whole
-from drivers.tool.init import split_records
+from drivers.tool.init import note_of
 from drivers.tool.masking import MASK, masked, masked_numbers, unmasked
 from drivers.tool.toml_text import NotFoundError, parsed_value, to_toml, with_value
 from drivers.tool.wiring import consequences, info_of
@@ -59,6 +59,17 @@ def test_the_demo_gate_is_good_for_the_tool_as_it_is_for_the_daemon() -> None:
         (("lane", 0, "passage_wait_s"), 1, "lane.entry.passage_wait_s"),
         (("lane", 0, "release"), "energise_to_lock", "lane.entry.release"),
         (("lane", 0, "on_power_loss"), "closed", "lane.entry.on_power_loss"),
+        (("lane", 0, "passage"), "counted", "lane.entry.passage"),
+        (("lane", 0, "side"), "left", "lane.entry"),
+        (("lane", 0, "channel"), 9, "lane.entry.channel"),
+        (("lane", 1, "on_power_loss"), "as_is", "lane.exit.on_power_loss"),
+        (("lane", 0, "tested_by"), "Li", "lane.entry"),
+        (("lane", 0, "tested_on"), "soon", "lane.entry.tested_on"),
+        (("board", 0, "port"), "tcp://192.0.2.7:502", "board.relays.port"),
+        (("board", 0, "expect"), {"usb": "CH340"}, "board.relays.expect.usb"),
+        (("board", 0, "profile"), "x", "board.relays"),
+        (("input",), [{"role": "smoke", "board": "inputs", "channel": 7}], "input.1.role"),
+        (("input",), [{"role": "fire", "board": "inputs", "channel": 9}], "input.1.channel"),
         (("lane",), [], "lane"),
         (("gate",), None, "gate"),
         (("lanes",), [], "lanes"),
@@ -197,12 +208,13 @@ def test_what_init_writes_is_what_the_daemon_reads(tmp_path: Path) -> None:
     answers = content()
     for lane in answers["lane"]:
         lane |= {"tested_by": "王强", "tested_on": date(2026, 11, 22)}
-    plain, notes = split_records(answers, now=NOW)
+    assert problems_of(answers) == []
     file = tmp_path / "gate.toml"
-    file.write_text(to_toml(plain, notes=notes), encoding="utf-8")
+    file.write_text(to_toml(answers, notes=note_of(NOW)), encoding="utf-8")
     config = load_config(file)
     assert [lane.name for lane in config.lane] == ["entry", "exit"]
-    assert '# wiring tested by 王强 on 2026-11-22\n[[lane]]\nname = "entry"' in file.read_text("utf-8")
+    assert {(lane.tested_by, lane.tested_on) for lane in config.lane} == {("王强", date(2026, 11, 22))}
+    assert file.read_text("utf-8").startswith("# Made by postern-driver init, 2026-11-22 12:00 UTC")
 
 
 def test_consequences_follow_from_wiring_and_board() -> None:
