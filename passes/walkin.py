@@ -16,6 +16,7 @@ import cbor2
 from passes.claims import UNIT_MAX, Claims
 from passes.cose import cut_file, seal_file
 from passes.gp1 import Algorithm, MalformedError, Sign, seal
+from passes.stay import rule_of_claim
 from passes.vocabulary import GATES_MAX, Category
 
 if TYPE_CHECKING:
@@ -71,17 +72,21 @@ class Delegation:
     def breach(self, claims: Claims) -> str | None:
         """Which limit a pass of this key breaks, or None. The verifier asks, and so does the gate that issues.
 
-        A pass ends within the certificate. It may have begun before it: a renewed certificate names the same key, and
-        the passes made under the one before it stay good.
+        On a phone or on paper: one entry, at the issuing gate, for a stay that ends. A pass ends within the
+        certificate. It may have begun before it: a renewed certificate names the same key, and the passes made under
+        the one before it stay good.
         """
         if claims.category not in self.categories:
             return f"{claims.category.code} is not a category of this walk-in key"
         if claims.site != self.site:
             return f"a walk-in pass for site {claims.site}"
-        if not claims.allows_gate(self.gate) or (
-            claims.holder_key is None and claims.gates != 1 << self.gate
-        ):
+        if claims.gates != 1 << self.gate:
             return f"a walk-in pass of gate {self.gate} for the gates {claims.gates:#x}"
+        if claims.entries != 1 or claims.schedule is not None:
+            return f"a walk-in pass for more than one visit (entries {claims.entries})"
+        rule = rule_of_claim(claims.stay)
+        if rule.leave_by is None and timedelta(minutes=rule.minutes or 0) > PASS_LIFE_MAX:
+            return f"a walk-in stay of {rule.minutes} minutes"
         if claims.expires_at - claims.not_before > PASS_LIFE_MAX.total_seconds():
             return f"a walk-in pass of more than {PASS_LIFE_MAX // timedelta(hours=1)} hours"
         if claims.expires_at > self.not_after.timestamp():

@@ -109,6 +109,8 @@ def vectors() -> list[dict[str, Any]]:
         ),
         refused("unknown key id", bytes(other), "unknown_key"),
         refused("a byte after the pass", static + b"\x00", "malformed"),
+        refused("a length in two bytes that fits in one", long_length(static), "malformed"),
+        refused("flags that are not known, signed by the phone", flagged(bound, 2), "malformed"),
         accepted(
             "rotating code of a repeat visitor, weekday mornings",
             wrap(repeat(MORNINGS), shown_at=T0 - 5, sign=phone_sign),
@@ -213,6 +215,8 @@ def walk_in() -> dict[str, Any]:
             made("a category that the certificate leaves out", "unknown_key", category=Category.FOOD),
             made("another site", "unknown_key", site=8),
             made("another gate", "unknown_key", gates=1),
+            made("two entries", "unknown_key", entries=2),
+            made("a stay of more than twelve hours", "unknown_key", stay=721),
             made("a place in the status list", "unknown_key", status=4242),
         ],
     }
@@ -313,6 +317,17 @@ def unmarked(body: bytes) -> bytes:
     framed = b"\x58" + bytes([len(changed)]) + changed
     to_sign = b"\x84\x6aSignature1\x49" + body[2:11] + b"\x40" + framed
     return wrap(body[:12] + framed + b"\x58\x40" + ISSUER.sign(to_sign), shown_at=T0 - 5, sign=phone_sign)
+
+
+def long_length(body: bytes) -> bytes:
+    """The same pass with the payload's length in two bytes."""
+    return body[:12] + b"\x59\x00" + body[13:]
+
+
+def flagged(body: bytes, flags: int) -> bytes:
+    """A fresh code with these flags, which the phone has signed as well."""
+    signed = bytes([1, flags]) + (T0 - 5).to_bytes(4, "big") + body
+    return signed + phone_sign(b"GP1/pop\x00" + signed)
 
 
 def sealed(content: Claims) -> bytes:

@@ -17,6 +17,7 @@ from edge.inputs import Asked
 from edge.walkin import Issued, Order, WalkInRefusedError, WalkIns
 from passes.bundle import Bundle, Red, RedCause
 from passes.check import Verified, check
+from passes.claims import ClaimsError
 from passes.gp1 import STATIC_BYTES_MAX, Algorithm, from_text, seal, to_text
 from passes.keys import ed25519_public
 from passes.vocabulary import Category, Colour, PassId
@@ -211,6 +212,23 @@ def test_the_pass_says_what_a_walk_in_pass_may_say(post: Post) -> None:
 )
 def test_a_pass_ends_with_the_stay(post: Post, category: Category, ends: timedelta) -> None:
     assert post.issue(category=category).claims.expires_at == (NOW + ends).timestamp()
+
+
+def test_a_sites_stay_of_a_day_is_twelve_hours_for_a_walk_in(bare: Post) -> None:
+    key = make_gate_key(bare.folder)
+    bare.take(OFFICE.certificate(key.public))
+    day = bare.settings.stay.model_copy(update={"service": 1440})
+    bare.walk_ins._config = bare.settings.model_copy(update={"stay": day})
+    assert bare.issue(category=Category.SERVICE).claims.stay == 720
+    assert bare.refusal(category=Category.SERVICE, stay_minutes=721).code == "stay_too_long"
+    assert granted(bare.show(bare.issue(category=Category.SERVICE, stay_minutes=719).text))
+
+
+def test_what_no_pass_can_say_leaves_no_row(post: Post) -> None:
+    with pytest.raises(ClaimsError, match="unit 70000"):
+        post.issue(unit=70_000)
+    assert post.events("registration") == []
+    assert post.issue(unit=65_535).claims.unit == 65_535
 
 
 def test_a_pass_ends_with_the_certificate(bare: Post) -> None:

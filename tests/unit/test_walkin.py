@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from passes.bundle import BUNDLE_BYTES_MAX, WALK_IN_MAX, Bundle, Problem, Refused, open_state, split_bundle
 from passes.check import Checked, Rejected, Verified, check
+from passes.claims import FLAG_CRITICAL_TAIL
 from passes.cose import seal_file
 from passes.gp1 import Algorithm, to_text, wrap
 from passes.keys import KeyTable, key_id, p256_public, p256_signer
+from passes.schedule import Hours, Schedule
 from passes.trust import Certificates, keys_for, open_certificates
 from passes.vocabulary import Category, ClockTrust, Reason
 from passes.walkin import (
@@ -77,11 +79,14 @@ def test_a_paper_pass_of_a_gates_walk_in_key_is_good_at_every_gate_of_the_site()
     assert ask(paper()) == Verified(claims(**FITTING), None)
 
 
+def phone(**changes: Any) -> str:
+    """The same on a phone."""
+    content = claims(**FITTING | changes, holder_key=p256_public(phone_key()))
+    return to_text(wrap(GATE_KEY.sealed(content), shown_at=NOW_UNIX, sign=p256_signer(phone_key())))
+
+
 def test_a_walk_in_on_a_phone_is_good_too() -> None:
-    phone = phone_key()
-    content = claims(**FITTING | {"gates": 0b111}, holder_key=p256_public(phone))
-    text = to_text(wrap(GATE_KEY.sealed(content), shown_at=NOW_UNIX, sign=p256_signer(phone)))
-    assert ask(text) == Verified(content, NOW_UNIX)
+    assert ask(phone()) == Verified(claims(**FITTING, holder_key=p256_public(phone_key())), NOW_UNIX)
 
 
 @pytest.mark.parametrize(
@@ -96,14 +101,23 @@ def test_a_walk_in_on_a_phone_is_good_too() -> None:
         {"expires_at": NOW_UNIX - 600 + 12 * 3600 + 1},
         {"expires_at": int(UNTIL.timestamp()) + 1, "not_before": int(UNTIL.timestamp()) - 3600},
         {"status": 5},
+        {"entries": 0},
+        {"entries": 2},
+        {"stay": 721},
+        {"stay": 45 * 24 * 60},
+        {
+            "schedule": Schedule((Hours(days=127, start=0, end=144),)),
+            "flags": FLAG_CRITICAL_TAIL,
+            "issued_at": None,  # a printed pass has no room for both
+        },
     ],
     ids=str,
 )
 def test_q11_what_is_beyond_the_delegation_is_refused_by_verifier_and_issuer(change: dict[str, Any]) -> None:
     content = claims(**FITTING | change)
-    answer = ask(paper(**change))
-    assert isinstance(answer, Rejected)
-    assert answer.reason is Reason.UNKNOWN_KEY
+    for answer in (ask(paper(**change)), ask(phone(**change))):
+        assert isinstance(answer, Rejected)
+        assert answer.reason is Reason.UNKNOWN_KEY
     with pytest.raises(WalkInError):
         seal_walk_in(
             content,
@@ -121,6 +135,10 @@ def test_q11_what_is_beyond_the_delegation_is_refused_by_verifier_and_issuer(cha
         {"expires_at": int(UNTIL.timestamp()), "not_before": int(UNTIL.timestamp()) - 12 * 3600},
         {"not_before": int(SINCE.timestamp()) - 3600},  # made under the certificate before a renewal
         {"category": Category.OTHER},
+        {"stay": 720},
+        {"stay": 0},  # until the pass ends
+        {"stay": -144},
+        {"stay": -(144 * 454 + 120)},
     ],
     ids=str,
 )
@@ -307,6 +325,17 @@ def test_of_two_certificates_of_one_gate_key_the_later_counts() -> None:
     for order in ((older, CERTIFICATE), (CERTIFICATE, older)):
         assert isinstance(ask(paper(), keys=table(*order)), Verified)
     assert isinstance(ask(paper(), keys=table(older)), Rejected)
+
+
+def test_k13_a_later_certificate_of_another_key_with_the_same_id_does_not_replace_it() -> None:
+    first, second = (Mint(secret=number.to_bytes(32, "big")) for number in COLLIDING)
+    for one, other in ((first, second), (second, first)):
+        later = OFFICE.certificate(other.public, **GRANTED)
+        keys = table(
+            OFFICE.certificate(one.public, **GRANTED | {"not_after": UNTIL - timedelta(hours=1)}), later
+        )
+        answers = [ask(to_text(mint.sealed(claims(**FITTING))), keys) for mint in (one, other)]
+        assert [isinstance(answer, Verified) for answer in answers] == [True, False]
 
 
 def test_k13_two_gate_keys_with_one_id_do_not_replace_each_other() -> None:
