@@ -75,6 +75,10 @@ def test_claims_with_a_phone_key_survive_their_encoding() -> None:
         {"stay": -65_521},
         {"stay": 64_801},
         {"expires_at": NOW_UNIX - 600},
+        {"expires_at": 2**32},
+        {"not_before": 2**32, "expires_at": 2**32 + 1},
+        {"not_before": -1},
+        {"issued_at": 2**32},
         {"holder_key": b"\x04" + b"\0" * 32},
     ],
     ids="".join,
@@ -82,6 +86,15 @@ def test_claims_with_a_phone_key_survive_their_encoding() -> None:
 def test_the_issuer_refuses_values_beyond_the_promised_size(change: dict[str, Any]) -> None:
     with pytest.raises(ClaimsError):
         encode_claims(claims(**change))
+
+
+def test_a_time_ends_with_four_bytes_for_issuer_and_reader() -> None:
+    last = claims(not_before=2**32 - 2, expires_at=2**32 - 1, issued_at=2**32 - 1)
+    assert decode_claims(encode_claims(last)) == last
+    table = cbor2.loads(encode_claims(last))
+    for label in (4, 6):
+        with pytest.raises(ClaimsError, match="outside"):
+            decode_claims(cbor2.dumps(table | {label: 2**32}, canonical=True))
 
 
 def test_a_second_spelling_of_the_same_claims_is_refused() -> None:
@@ -151,6 +164,41 @@ def test_any_other_wrapper_is_refused_before_a_decoder_sees_it(position: int) ->
     sealed[position] ^= 0x41
     with pytest.raises(MalformedError):
         open_body(bytes(sealed))
+
+
+@pytest.mark.parametrize("flags", range(2, 256))
+def test_an_envelope_with_other_flags_is_refused_though_the_phone_signed_it(flags: int) -> None:
+    with pytest.raises(MalformedError, match="flags"):
+        open_body(enveloped(Mint().bound(), flags))
+
+
+@pytest.mark.parametrize(("flags", "challenge"), [(0, b""), (1, b"4711")])
+def test_an_envelope_with_the_flags_that_there_are_is_what_the_phone_makes(
+    flags: int, challenge: bytes
+) -> None:
+    sealed = Mint().bound()
+    opened, made = (
+        open_body(enveloped(challenge + sealed, flags)),
+        wrap(sealed, shown_at=NOW_UNIX, sign=p256_signer(phone_key()), challenge=challenge or None),
+    )
+    expected = open_body(made)
+    assert isinstance(opened, Envelope) and isinstance(expected, Envelope)
+    assert opened.to_be_signed == expected.to_be_signed
+
+
+def enveloped(rest: bytes, flags: int) -> bytes:
+    """An envelope with any flags, signed by the phone."""
+    body = bytes([1, flags]) + NOW_UNIX.to_bytes(4, "big") + rest
+    return body + p256_signer(phone_key())(b"GP1/pop\x00" + body)
+
+
+def test_a_length_in_two_bytes_that_fits_in_one_is_a_second_spelling_and_refused() -> None:
+    sealed = Mint().sealed(claims())
+    length = sealed[13]
+    assert sealed[12] == 0x58
+    with pytest.raises(MalformedError, match="shortest"):
+        open_body(sealed[:12] + b"\x59\x00" + bytes([length]) + sealed[14:])
+    assert isinstance(open_body(sealed), SignedPass)
 
 
 @pytest.mark.parametrize("text", ["GP1:", "GP1:A", "GP1:" + "0" * 600, "GP1:000", "GP1:é", "GP1:bb8"])
