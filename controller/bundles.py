@@ -24,6 +24,7 @@ from controller.site_keys import (
     sign_bundle,
 )
 from controller.store import Store
+from controller.withdrawals import PASS_LIFE_MAX, unix_before
 from passes.bundle import Before, Bundle, Red, RedCause, device_key, pack_statuses
 from passes.keys import KeySetFile
 from passes.stay import StayFacts, is_red
@@ -39,7 +40,8 @@ GAP_S: Final = (
     0.2  # at least so long between two looks: a busy minute at the gates is not a minute of bundles
 )
 RED_MAX: Final = 10_000  # keys; with more, the newest: the file stays within one message
-PASS_LIFE_MAX: Final = timedelta(days=90)  # an older "before T" meets no living pass any more
+BEFORE_MAX: Final = 2_000  # likewise; issuer keys first, since each stands for many passes
+_SECONDS_MAX: Final = 2**32 - 1  # what a bundle can say
 _IN_MAX: Final = 400
 # As in the partial indexes, word for word: with values bound to it the database would not use them.
 _TOLD: Final = "incident.state in ('open', 'left_late')"
@@ -74,15 +76,24 @@ def content_of(connection: Connection, site: int, now: datetime, *, timed: bool 
         schema.revocation.c.site == site, schema.revocation.c.expires_at > now
     )
     statuses |= dict.fromkeys(connection.execute(gone).scalars(), PassStatus.INVALID)
-    rules = schema.before_rule.c
-    kept = select(rules.key, rules.moment).where(rules.site == site, rules.moment > now - PASS_LIFE_MAX)
     return Content(
         statuses=pack_statuses(statuses),
         red=_red_keys(stays, passes),
-        before=tuple(
-            sorted(Before(bytes.fromhex(key), _unix(moment)) for key, moment in connection.execute(kept))
-        ),
+        before=_before_rules(connection, site, now),
     )
+
+
+def _before_rules(connection: Connection, site: int, now: datetime) -> tuple[Before, ...]:
+    rules = schema.before_rule.c
+    living = select(rules.key, rules.moment).where(rules.site == site, rules.moment > now - PASS_LIFE_MAX)
+    found = [
+        Before(bytes.fromhex(key), _in_range(unix_before(moment)))
+        for key, moment in connection.execute(living)
+    ]
+    if len(found) > BEFORE_MAX:
+        log.error("more is withdrawn than a bundle holds; the newest is in it", most=BEFORE_MAX)
+    found.sort(key=lambda rule: (-len(rule.key), rule.moment), reverse=True)
+    return tuple(sorted(found[:BEFORE_MAX]))
 
 
 def _red_stays(now: datetime, site: int) -> CompoundSelect[Any]:
@@ -139,7 +150,7 @@ def _red_keys(stays: Sequence[Row[Any]], passes: Mapping[str, Row[Any]]) -> tupl
         phone = device_key(bytes.fromhex(issued.holder_key)) if issued and issued.holder_key else None
         person = bytes.fromhex(row.person) if row.person else None
         for key in filter(None, (person, phone)):
-            keys[key] = Red(key, _unix(row.due_at), cause)
+            keys[key] = Red(key, _in_range(_unix(row.due_at)), cause)
     if len(keys) > RED_MAX:
         log.error("more are RED than a bundle holds; the newest are in it", red=len(keys), most=RED_MAX)
     newest = sorted(keys.values(), key=lambda red: red.since, reverse=True)[:RED_MAX]
@@ -148,6 +159,11 @@ def _red_keys(stays: Sequence[Row[Any]], passes: Mapping[str, Row[Any]]) -> tupl
 
 def _unix(moment: datetime) -> int:
     return int(moment.timestamp())
+
+
+def _in_range(second: int) -> int:
+    """The nearest that a bundle can say: gates send what their clocks say, and some began in 1950."""
+    return min(max(second, 0), _SECONDS_MAX)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,16 +232,23 @@ class BundlePublisher:
         """Publish until ``stop`` is set; ``wake`` makes it look for changes now."""
         while not stop.is_set():
             self.wake.clear()
-            try:
-                self.look()
-            except Exception:  # the gates go on with what they hold, and say when it is old
-                log.exception("no bundle could be published")
+            self.look()
             if not stop.wait(GAP_S):
                 self.wake.wait(AGAIN_EVERY_S - GAP_S)
 
     def look(self) -> int:
-        """Publish what changed, and what was said too long ago; returns how many bundles that were."""
-        return sum(self._look_at(signer) for signer in self._signers)
+        """Publish what changed, and what was said too long ago; returns how many bundles that were.
+
+        What is wrong with one site costs the others nothing: their gates hear what there is, and this one's go on
+        with what they hold and say when it is old.
+        """
+        published = 0
+        for signer in self._signers:
+            try:
+                published += self._look_at(signer)
+            except Exception:
+                log.exception("no bundle could be published", site=signer.site)
+        return published
 
     def _look_at(self, signer: SiteSigner) -> bool:
         now, now_s = self._clock.now(), self._clock.monotonic_s()

@@ -9,12 +9,13 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints, mo
 from controller.api import BODY_BYTES_MAX
 from controller.bundles import BundlePublisher
 from controller.phone.guarding import bearer, bounded, guarded
-from controller.withdrawals import Withdrawals
+from controller.withdrawals import MomentError, Withdrawals
+from shell.text import OneLine
 from sync.messages import Hex16, utc_text
 
 FILE_TYPE: Final = "application/octet-stream"
-Said = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60)]
+Said = Annotated[OneLine, StringConstraints(max_length=200)]
+Name = Annotated[OneLine, StringConstraints(max_length=60)]
 Key = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{8}|[0-9a-f]{16})$")]
 
 
@@ -90,7 +91,10 @@ def bundles_router(
         key = wanted.key or holder(site, wanted.pass_id or "")
         if key is None:
             raise HTTPException(404, "this centre knows no such pass, or not whose it is")
-        moment = withdrawals.refuse_before(site, key, wanted.before, by=wanted.by, reason=wanted.reason)
+        try:
+            moment = withdrawals.refuse_before(site, key, wanted.before, by=wanted.by, reason=wanted.reason)
+        except MomentError as error:
+            raise HTTPException(422, str(error)) from error
         return {"key": key, "before": utc_text(moment)}
 
     @router.get("/sites/{site}/bundle")

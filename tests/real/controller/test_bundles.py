@@ -1,29 +1,45 @@
 """What the centre puts into a site's bundle, when it publishes, and how passes are taken back."""
 
+import random
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx2
 import pytest
 
-from controller import schema
+from controller import bundles, schema
 from controller.bundles import AGAIN_EVERY_S, BundlePublisher, SiteSigner, content_of
 from controller.bundles_api import bundles_router
 from controller.console import Console
 from controller.issuer_keys import IssuerKeyError, load_key_set
-from controller.site_keys import load_signed_key_set, load_status_key
+from controller.overstay import OverstayMonitor
+from controller.site_keys import load_signed_key_set, load_status_key, sign_bundle
 from controller.units import load_units
 from controller.web.app import create_console
-from controller.withdrawals import Withdrawals
-from passes.bundle import Bundle, Red, RedCause, Refused, device_key, open_state, split_bundle
+from controller.withdrawals import MomentError, Withdrawals
+from passes.bundle import (
+    BUNDLE_BYTES_MAX,
+    STATUS_BYTES,
+    WALK_IN_MAX,
+    Before,
+    Bundle,
+    Red,
+    RedCause,
+    Refused,
+    device_key,
+    open_state,
+    split_bundle,
+)
 from passes.claims import KeyLevel
 from passes.keys import KeySetFile
-from passes.trust import keys_for, open_key_set
+from passes.trust import KEY_SET_BYTES_MAX, keys_for, open_key_set
 from passes.vocabulary import ClockTrust, PassStatus
+from passes.walkin import CERTIFICATE_BYTES_MAX
 from shell.pages.server import PageServer
+from sync.topics import site_bundle
 from tests.real.controller.centre import NOON, SITE, Journal
 from tests.real.controller.demo import HOLDER, Demo, demo_at, order
 
@@ -38,12 +54,13 @@ class Office:
 
     demo: Demo
     published: KeySetFile = field(init=False)
+    signer: SiteSigner = field(init=False)
     out: list[tuple[str, bytes]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         site = self.demo.config.sites[SITE]
         self.published = load_key_set(site.keyset, SITE)
-        signer = SiteSigner(
+        self.signer = SiteSigner(
             site=SITE,
             status=load_status_key(self.demo.config.keys_dir, SITE, self.published),
             key_set=load_signed_key_set(site.keyset, self.published),
@@ -51,7 +68,7 @@ class Office:
         )
         centre = self.demo.centre
         self.publisher = BundlePublisher(
-            centre.store, centre.clock, [signer], lambda topic, data: self.out.append((topic, data))
+            centre.store, centre.clock, [self.signer], lambda topic, data: self.out.append((topic, data))
         )
         self.withdrawals = Withdrawals(centre.store, centre.clock, self.publisher.wake.set)
 
@@ -182,6 +199,106 @@ def test_with_a_doubtful_clock_nobody_turns_red_by_time(office: Office) -> None:
     with centre.store.transaction() as connection:
         assert content_of(connection, SITE, centre.clock.now(), timed=False).red == ()
         assert len(content_of(connection, SITE, centre.clock.now()).red) == 1
+
+
+def test_a_doubtful_clock_that_is_set_back_makes_nobody_less_red(office: Office) -> None:
+    journal, centre = Journal(), office.demo.centre
+    journal.entry(NOON, minutes=1)
+    centre.receive(journal.sent())
+    centre.clock.pass_by(120)
+    OverstayMonitor(
+        store=centre.store,
+        clock=centre.clock,
+        zone=office.demo.config.zone,
+        sites=office.demo.config.sites,
+        sms=None,
+    ).tick()
+    early = NOON - timedelta(days=365)
+    with centre.store.transaction() as connection:
+        assert len(content_of(connection, SITE, early, timed=False).red) == 1
+        assert content_of(connection, SITE, early).red == ()
+
+
+def test_of_more_red_people_than_fit_the_newest_are_told(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundles, "RED_MAX", 2)
+    journal, centre = Journal(), office.demo.centre
+    for minutes in (1, 2, 3):
+        journal.entry(NOON, minutes=minutes, stay=f"5{minutes}" * 8, person=f"a{minutes}" * 8)
+    centre.receive(journal.sent())
+    centre.clock.pass_by(600)
+    assert [red.key.hex() for red in office.bundle().red] == ["a2" * 8, "a3" * 8]
+
+
+def test_of_more_rules_than_fit_the_newest_are_told_and_those_of_issuer_keys_first(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundles, "BEFORE_MAX", 2)
+    for key, hours in (("aa" * 8, 3), ("bb" * 8, 1), ("cc" * 8, 2), ("dd" * 4, 9)):
+        office.withdrawals.refuse_before(SITE, key, NOON - timedelta(hours=hours), by="W", reason="r")
+    assert [rule.key.hex() for rule in office.bundle().before] == ["bb" * 8, "dd" * 4]
+
+
+def test_the_most_that_a_bundle_may_hold_fits_one_message(office: Office) -> None:
+    draw = random.Random(20261122).randbytes
+    full = Bundle(
+        site=65_535,
+        seq=2**53,
+        issued_at=2**32 - 2,
+        ttl_s=60,
+        expires_at=2**32 - 1,
+        keyset_seq=2**53,
+        statuses=draw(STATUS_BYTES),
+        red=tuple(sorted(Red(draw(8), 2**32 - 1, RedCause.LEFT_LATE) for _ in range(bundles.RED_MAX))),
+        before=tuple(sorted(Before(draw(8), 2**32 - 1) for _ in range(bundles.BEFORE_MAX))),
+        walkin=tuple(draw(CERTIFICATE_BYTES_MAX) for _ in range(WALK_IN_MAX)),
+    )
+    status = load_status_key(office.demo.config.keys_dir, SITE, office.published)
+    assert len(sign_bundle(full, status, draw(KEY_SET_BYTES_MAX))) <= BUNDLE_BYTES_MAX
+
+
+@pytest.mark.parametrize("due", ["1950-01-01T00:00:00.000Z", "2200-01-01T00:00:00.000Z"])
+def test_a_gate_whose_clock_knows_no_century_does_not_stop_the_bundles(office: Office, due: str) -> None:
+    journal, centre = Journal(), office.demo.centre
+    data = {"lane": "entry", "direction": "entry", "person": "aa" * 8, "stay_id": "5a" * 8, "due_at": due}
+    journal.add("passage", NOON, data)
+    centre.receive(journal.sent())
+    centre.clock.time = datetime(2300, 1, 1, tzinfo=UTC) if due[0] == "2" else NOON
+    with centre.store.transaction() as connection:
+        found = content_of(connection, SITE, centre.clock.time).red
+    assert found == (Red(b"\xaa" * 8, 0 if due[0] == "1" else 2**32 - 1, RedCause.OVERSTAY),)
+
+
+def test_what_is_wrong_with_one_site_costs_the_others_nothing(office: Office) -> None:
+    centre = office.demo.centre
+    signer = office.signer
+    broken = replace(signer, site=8, status=replace(signer.status, use="x"), keyset_seq=0)  # no bundle says 0
+    heard: list[str] = []
+    publisher = BundlePublisher(
+        centre.store, centre.clock, [broken, signer], lambda topic, _: heard.append(topic)
+    )
+    assert publisher.look() == 1
+    assert heard == [site_bundle(SITE)]
+
+
+def test_before_a_moment_that_is_still_to_come_is_refused_and_nothing_kept(office: Office) -> None:
+    ahead = NOON + timedelta(seconds=61)
+    with pytest.raises(MomentError, match="in the future"):
+        office.withdrawals.refuse_before(SITE, "aa" * 8, ahead, by="Wang", reason="typo")
+    assert office.demo.centre.rows(schema.before_rule) == []
+    almost = office.withdrawals.refuse_before(
+        SITE, "aa" * 8, ahead - timedelta(seconds=1), by="Wang", reason="their clock"
+    )
+    assert almost == NOON + timedelta(seconds=60)
+
+
+def test_a_moment_within_a_second_is_told_as_the_next_one(office: Office) -> None:
+    office.demo.centre.clock.time = NOON + timedelta(seconds=0.5)
+    office.withdrawals.refuse_before(
+        SITE, "aa" * 8, office.demo.centre.clock.time, by="Wang", reason="banned"
+    )
+    assert [rule.moment for rule in office.bundle().before] == [NOON_UNIX + 1]
 
 
 def test_a_pass_for_one_entry_that_was_walked_is_used_up_everywhere(office: Office) -> None:
@@ -316,6 +433,22 @@ def test_everything_before_a_moment_is_refused_over_the_interface(
     assert answer.json() == {"key": "aa" * 8, "before": "2026-11-22T04:00:00.000Z"}
     assert len(office.bundle().before) == 1
     assert client.post("/api/v1/sites/7/refuse-before", json={**asked, "key": "aa"}).status_code == 422
+    ahead = client.post("/api/v1/sites/7/refuse-before", json={**asked, "before": "2206-01-01T00:00:00Z"})
+    assert (ahead.status_code, "in the future" in ahead.json()["detail"]) == (422, True)
+    office.demo.centre.clock.pass_by(AGAIN_EVERY_S)
+    assert len(office.bundle().before) == 1  # and the gates go on hearing
+
+
+@pytest.mark.parametrize("said", ["Wa\x1b[31mng", "first\nsecond", "left\u202eright"])
+def test_who_and_why_are_one_line_without_control_characters(
+    client: httpx2.Client, office: Office, said: str
+) -> None:
+    made = office.demo.issuer.issue(order())
+    path = f"/api/v1/passes/{made.claims.pass_id}/revoke"
+    for body in ({"by": said, "reason": "lost"}, {"by": "Wang", "reason": said}):
+        assert client.post(path, json=body).status_code == 422
+    assert office.demo.centre.rows(schema.revocation) == []
+    assert client.post(path, json={"by": " 王芳 ", "reason": "丢了 lost"}).json()["by"] == "王芳"
 
 
 def test_the_newest_bundle_is_to_be_had_as_a_file(client: httpx2.Client, office: Office) -> None:
