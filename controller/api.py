@@ -1,13 +1,11 @@
 """The programming interface under ``/api/v1``: a bearer token, strict and bounded bodies, plain JSON back."""
 
-import hmac
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Literal, Self
 
-from fastapi import APIRouter, HTTPException, Request, Response
-from fastapi.routing import APIRoute
+from fastapi import APIRouter, HTTPException, Request
 from pydantic import (
     AwareDatetime,
     BaseModel,
@@ -23,6 +21,7 @@ from controller.figures import figures
 from controller.hours import TEXT_MAX, HoursError, read_hours
 from controller.issuing import IssueError, Issuer, Order, StandingError
 from controller.pass_records import find_pass
+from controller.phone.guarding import bearer, bounded, guarded
 from controller.store import Store
 from passes.claims import KeyLevel
 from passes.schedule import WINDOWS_MAX
@@ -168,19 +167,11 @@ def api_router(
         changed: Called when something on the pages changed.
     """
 
-    class Guarded(APIRoute):
-        """A route that looks at token and size before it reads a byte of the body."""
+    def look(request: Request) -> None:
+        bearer(request, token)
+        bounded(request, bytes_max=BODY_BYTES_MAX)
 
-        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-            handle = super().get_route_handler()
-
-            async def guard(request: Request) -> Response:
-                _admit(request, token)
-                return await handle(request)
-
-            return guard
-
-    router = APIRouter(prefix="/api/v1", route_class=Guarded)
+    router = APIRouter(prefix="/api/v1", route_class=guarded(look))
 
     @router.post("/passes", status_code=201, response_model_exclude_none=True)
     def issue_pass(order: PassRequest) -> PassAnswer:
@@ -218,20 +209,6 @@ def api_router(
         return asdict(figures(store))
 
     return router
-
-
-def _admit(request: Request, token: str) -> None:
-    given = request.headers.get("authorization", "").encode("utf-8", "replace")
-    if not hmac.compare_digest(given, f"Bearer {token}".encode()):
-        raise HTTPException(
-            401, "send the token of api_token_file as a bearer token", {"WWW-Authenticate": "Bearer"}
-        )
-    if request.method == "POST":
-        length = request.headers.get("content-length", "")
-        if not length.isdecimal():
-            raise HTTPException(411, "send the length of the body")
-        if int(length) > BODY_BYTES_MAX:
-            raise HTTPException(413, f"at most {BODY_BYTES_MAX} bytes")
 
 
 def _issuer(order: PassRequest, issuers: Mapping[int, Issuer]) -> Issuer:

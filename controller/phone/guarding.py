@@ -12,6 +12,7 @@ from fastapi.routing import APIRoute
 WRONG_MAX: Final = 20  # a village behind one carrier address mistypes less than this in a minute
 WRONG_WITHIN_S: Final = 60.0
 ADDRESSES_MAX: Final = 1024
+LENGTH_DIGITS_MAX: Final = 18
 
 
 def guarded(look: Callable[[Request], None]) -> type[APIRoute]:
@@ -33,13 +34,16 @@ def guarded(look: Callable[[Request], None]) -> type[APIRoute]:
 
 
 def bounded(request: Request, *, bytes_max: int) -> None:
-    """Refuse a body without a length, or with too long a one."""
+    """Refuse a body without a length, or with too long a one.
+
+    A body in chunks ends where its sender likes, whatever length it names beside them.
+    """
     if request.method != "POST":
         return
     length = request.headers.get("content-length", "")
-    if not length.isdecimal():
-        raise HTTPException(411, "send the length of the body")
-    if int(length) > bytes_max:
+    if not (length.isascii() and length.isdecimal()) or "transfer-encoding" in request.headers:
+        raise HTTPException(411, "send the length of the body, and no chunks")
+    if len(length) > LENGTH_DIGITS_MAX or int(length) > bytes_max:
         raise HTTPException(413, f"at most {bytes_max} bytes")
 
 

@@ -1,3 +1,4 @@
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,17 @@ def test_a_bad_order_is_refused(client: httpx2.Client, changed: dict[str, Any], 
 
 def test_the_body_needs_a_length(client: httpx2.Client) -> None:
     assert client.post("/api/v1/passes", content=iter([b"{}"])).status_code == 411
+
+
+def test_chunks_beside_a_small_length_are_not_read(client: httpx2.Client) -> None:
+    head = (
+        "POST /api/v1/passes HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        f"Authorization: {client.headers['Authorization']}\r\nContent-Length: 2\r\n"
+        "Transfer-Encoding: chunked\r\n\r\n"
+    )
+    with socket.create_connection((client.base_url.host, client.base_url.port or 0), timeout=5) as sent:
+        sent.sendall(head.encode() + b"8000\r\n" + b" " * 0x8000)  # and never an end
+        assert sent.recv(64).startswith((b"HTTP/1.1 411", b"HTTP/1.1 400"))
 
 
 def test_a_person_who_is_red_is_a_conflict(client: httpx2.Client, demo: Demo) -> None:
