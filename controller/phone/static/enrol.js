@@ -65,10 +65,14 @@ export async function goodKey(link, challenge) {
   throw new NotKept("the key does not verify");
 }
 
-/** The rung below, once the visitor has been told; `inMemory` when not even this could be written down. */
+/**
+ * The rung below, once the visitor has been told; `inMemory` when not even this could be written down. Here, too, a key
+ * from a try without an answer is used again: the centre may have given the pass to it.
+ */
 export async function weakKey(link, challenge) {
   if (inMemory.has(link)) return inMemory.get(link);
-  const record = { ...(await softKey(link)), challenge };
+  const waiting = await find(link).catch(() => undefined);
+  const record = waiting?.jwk ? waiting : { ...(await softKey(link)), challenge };
   if (await isKept(record).catch(() => false)) return record;
   inMemory.set(link, { ...record, inMemory: true });
   return inMemory.get(link);

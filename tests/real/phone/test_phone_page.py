@@ -152,6 +152,20 @@ def test_a_lost_answer_costs_nothing_the_same_phone_gets_the_pass(site: Site, ph
     accepted(site, phone.code())
 
 
+def test_a_lost_answer_costs_a_phone_with_a_soft_key_nothing_either(site: Site, phones: Phones) -> None:
+    phone = phones(before=REFUSE_KEYS)
+    phone.excuse("net::ERR_")
+    phone.open(site.link())
+    phone.page.locator("#note-do").click()
+    expect(phone.page.locator("#note-head")).to_have_text("此浏览器不能安全保存密钥")
+    phone.page.route("**/p/enrol", lambda route: (route.fetch(), route.abort())[1])
+    phone.page.locator("#note-do").click()
+    expect(phone.page.locator("#note-head")).to_have_text("无法连接")
+    phone.page.unroute("**/p/enrol")
+    phone.page.locator("#note-do").click()  # try again, on the same page
+    assert accepted(site, phone.code()).claims.key_level is KeyLevel.SOFT
+
+
 @pytest.mark.parametrize(("life", "secret"), [(timedelta(hours=1), "wrong"), (timedelta(0), None)])
 def test_a_wrong_and_an_expired_link_are_told_the_same(
     site: Site, phones: Phones, life: timedelta, secret: str | None
