@@ -289,6 +289,7 @@ class DriverInfo:
         latching: Outputs stay as they are when the board loses its supply.
         reads_outputs: The board can say which outputs are closed.
         sides: A turnstile controller's, in which it admits and counts people; empty for relay boards.
+        counts: It is asked for its counts all the time; otherwise they come with the next admission only.
         identifies: How well ``Identify`` names the device.
         answers_within_s: Longest time to an answer; 0 for a device that never answers.
         streams: It sends without being asked; on a shared line it gets what comes while nobody waits for an answer.
@@ -304,6 +305,7 @@ class DriverInfo:
     latching: bool = False
     reads_outputs: bool = False
     sides: tuple[Side, ...] = ()
+    counts: bool = False
     identifies: Certainty = Certainty.NONE
     answers_within_s: float = 0.0
     streams: bool = False

@@ -2,28 +2,31 @@
 
 from datetime import time
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from edge.hardware import BoardSection, InputSection, LaneSection
+from edge.wiring import problems
 from passes.decide import Policy
 from passes.stay import StayRule
-from passes.vocabulary import GATES_MAX, Category, Direction
+from passes.vocabulary import GATES_MAX, Category
 from shell.settings import SettingsModel, ZoneName, load_settings
 from sync.link import parse_broker_url
-from sync.messages import GateId, Word
+from sync.messages import GateId
 
 LeaveBy = Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]0$")]
 StayLimit = Annotated[int, Field(ge=1, le=24 * 60)] | LeaveBy
-PULSE_MS_MAX = 2000  # longer pulses make some turnstiles close without their safety (reference, drivers 0.5)
-
-
-class ContactConfig(SettingsModel):
-    """Which input of which board reports a passage; channels count from 1."""
-
-    board: Word
-    channel: Annotated[int, Field(ge=1, le=8)]
+BASE: Final = "base"  # in the context of a validation: the folder of the file
 
 
 class GateSection(SettingsModel):
@@ -92,51 +95,6 @@ class StaySection(SettingsModel):
         return StayRule(leave_by=time.fromisoformat(limit))
 
 
-class BoardSection(SettingsModel):
-    """One device on a serial port."""
-
-    name: Word
-    protocol: Literal["lcus", "modbus-inputs"]
-    port: Path
-    unit: Annotated[int, Field(ge=1, le=247)] = 1
-
-
-class LaneSection(SettingsModel):
-    """One lane: its camera, its output, how a passage is noticed, and how it is wired."""
-
-    name: Word
-    direction: Direction
-    camera: Annotated[str, StringConstraints(min_length=1, max_length=500)]
-    board: Word
-    channel: Annotated[int, Field(ge=1, le=8)]
-    pulse_ms: Annotated[int, Field(ge=100, le=PULSE_MS_MAX)] = 300
-    passage: Literal["contact", "assumed"]
-    contact: ContactConfig | None = None
-    passage_wait_s: Annotated[float, Field(ge=1, le=60)] = 5.0
-    release: Literal["pulse_to_open", "energise_to_lock"]
-    on_power_loss: Literal["open", "locked", "as_is"]
-
-    @field_validator("camera")
-    @classmethod
-    def _camera_is_known(cls, spec: str) -> str:
-        scheme, found, _ = spec.partition("://")
-        if found and scheme not in {"http", "https", "rtsp", "rtsps"}:
-            raise ValueError("write a folder, a video file, http(s)://…, rtsp://… or /dev/videoN")
-        return spec
-
-    @model_validator(mode="after")
-    def _contact_when_needed(self) -> Self:
-        if (self.passage == "contact") != (self.contact is not None):
-            raise ValueError('passage = "contact" needs contact = { board, channel }, and "assumed" has none')
-        if self.passage_wait_s < self.pulse_ms / 1000 + 1:
-            raise ValueError("passage_wait_s must be at least one second longer than pulse_ms")
-        if self.release == "energise_to_lock":
-            raise ValueError(
-                'release = "energise_to_lock" is not driven yet: wire this lane as "pulse_to_open"'
-            )
-        return self
-
-
 class GateConfig(SettingsModel):
     """The whole file. Relative paths are relative to the file's folder."""
 
@@ -147,27 +105,24 @@ class GateConfig(SettingsModel):
     stay: StaySection = StaySection()
     board: Annotated[list[BoardSection], Field(min_length=1)]
     lane: Annotated[list[LaneSection], Field(min_length=1, max_length=8)]
+    input: Annotated[list[InputSection], Field(max_length=64, default_factory=list)]
 
     @model_validator(mode="after")
-    def _names_fit(self) -> Self:
-        boards = {board.name: board.protocol for board in self.board}
-        lanes = {lane.name for lane in self.lane}
-        if len(boards) != len(self.board) or len(lanes) != len(self.lane):
-            raise ValueError("two boards, or two lanes, have the same name")
-        for lane in self.lane:
-            if boards.get(lane.board) != "lcus":
-                raise ValueError(f"lane {lane.name}: board {lane.board!r} is not a relay board of this file")
-            if lane.contact and boards.get(lane.contact.board) != "modbus-inputs":
-                raise ValueError(f"lane {lane.name}: contact board {lane.contact.board!r} has no inputs")
-        ports = [board.port for board in self.board]
-        if len(set(ports)) != len(ports):
-            raise ValueError("two boards share one port")
-        outputs = [(lane.board, lane.channel) for lane in self.lane]
-        inputs = [(lane.contact.board, lane.contact.channel) for lane in self.lane if lane.contact]
-        if len(set(outputs)) != len(outputs):
-            raise ValueError("two lanes share one output")
-        if len(set(inputs)) != len(inputs):
-            raise ValueError("two lanes share one passage contact")
+    def _hardware_fits(self, info: ValidationInfo) -> Self:
+        base = (info.context or {}).get(BASE, Path())
+        found = problems(self.board, self.lane, self.input, base)
+        if found:
+            raise ValidationError.from_exception_data(
+                "GateConfig",
+                [
+                    InitErrorDetails(
+                        type=PydanticCustomError("hardware", "{words}", {"words": one.words}),
+                        loc=one.where,
+                        input=None,
+                    )
+                    for one in found
+                ],
+            )
         return self
 
     def to_policy(self) -> Policy:
@@ -182,12 +137,12 @@ class GateConfig(SettingsModel):
 
 def load_config(path: Path) -> GateConfig:
     """Read ``gate.toml`` and make its paths absolute; raises ``SettingsError``."""
-    config = load_settings(path, GateConfig)
     base = path.resolve().parent
+    config = load_settings(path, GateConfig, context={BASE: base})
     gate = config.gate.model_copy(
         update={name: base / getattr(config.gate, name) for name in ("data_dir", "keys", "units")}
     )
-    boards = [board.model_copy(update={"port": base / board.port}) for board in config.board]
+    boards = [board.beside(base) for board in config.board]
     lanes = [lane.model_copy(update={"camera": _resolve_camera(lane.camera, base)}) for lane in config.lane]
     return config.model_copy(update={"gate": gate, "board": boards, "lane": lanes})
 

@@ -14,22 +14,24 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from drivers.bus import Bus
-from drivers.model import Event, Pulse
-from drivers.registry import make_bus
+from drivers.model import AnyEvent
+from edge.boards import Boards
 from edge.bundles import BundleKeeper
 from edge.camera import Camera, CameraHealth, CameraState, Scan
-from edge.config import GateConfig, LaneSection
+from edge.config import GateConfig
 from edge.control import SOCKET, DecidingThread, handlers
 from edge.files import load_key_set, load_units
 from edge.gate import Gate
+from edge.hardware import LaneSection
 from edge.inputs import BoardReported, CameraChanged, Input, ScanSeen
 from edge.journal import Journal, JournalError
 from edge.kiosk.app import create_kiosk
 from edge.kiosk.view import Uplink as UplinkView
 from edge.screen import Screen
 from edge.standing import Standings
+from edge.tool_requests import tool_handlers
 from edge.walkin import WalkIns
+from edge.wiring import warnings
 from shell.clock import SystemClock
 from shell.control import ControlError, ControlServer
 from shell.logs import get_logger
@@ -101,7 +103,7 @@ class EdgeDaemon:
                 clock=self._clock,
                 uplink=self._uplink_view,
             )
-            self._buses = {board.name: self._make_bus(board.name) for board in config.board}
+            self._boards = Boards(config.board, self._report)
             self._gate = Gate(
                 config,
                 keys=self._bundles.keys,
@@ -109,7 +111,7 @@ class EdgeDaemon:
                 standings=self._standings,
                 screen=self._screen,
                 clock=self._clock,
-                submit=self._submit,
+                submit=self._boards.submit,
                 recorded=self._uplink.wake,
                 health_changed=self._uplink.health_changed,
                 look_again=lambda lane: self._cameras[lane].look_again(),
@@ -123,7 +125,10 @@ class EdgeDaemon:
                 recorded=self._uplink.wake,
             )
             self._deciding = DecidingThread(self._inputs.put)
-            self._control = ControlServer(gate.data_dir / SOCKET, handlers(walk_ins, self._deciding, units))
+            requests = handlers(walk_ins, self._deciding, units) | tool_handlers(
+                self._gate.hands, self._gate.feed, self._deciding
+            )
+            self._control = ControlServer(gate.data_dir / SOCKET, requests)
             self._cameras = {lane.name: self._make_camera(lane) for lane in config.lane}
             self._pages = PageServer(
                 create_kiosk(self._screen, clock=self._clock),
@@ -156,8 +161,9 @@ class EdgeDaemon:
             detail = f"set aside as {self.journal.set_aside.name}"
             self._gate.note(Kind.DEVICE, DeviceData(device="journal", state="fault", detail=detail))
         self._gate.resume()
-        for bus in self._buses.values():
-            bus.start()
+        for words in warnings(self._config.board, self._config.lane):
+            log.warning("wiring", note=words)
+        self._boards.start()
         self._bundles.start()
         self._uplink.start()
         self._pages.start()
@@ -205,20 +211,16 @@ class EdgeDaemon:
             rest.callback(self._uplink.stop)
             rest.callback(self._control.stop)
             rest.callback(self._deciding.close)
+            rest.callback(self._gate.feed.close)
+            rest.callback(self._gate.hands.close)
             for camera in self._cameras.values():
                 rest.callback(camera.close)
-            for bus in self._buses.values():
-                rest.callback(bus.close)
+            rest.callback(self._boards.close)
 
     # -- owners of devices
 
-    def _make_bus(self, name: str) -> Bus:
-        board = next(one for one in self._config.board if one.name == name)
-
-        def report(bus: str, event: Event) -> None:
-            self._inputs.put(BoardReported(board=bus, event=event))
-
-        return make_bus(name=name, protocol=board.protocol, path=board.port, on_event=report, unit=board.unit)
+    def _report(self, board: str, event: AnyEvent) -> None:
+        self._inputs.put(BoardReported(board=board, event=event))
 
     def _make_camera(self, lane: LaneSection) -> Camera:
         def seen(scan: Scan) -> None:
@@ -231,9 +233,6 @@ class EdgeDaemon:
             )
 
         return Camera(lane.name, lane.camera, seen, changed, self._clock)
-
-    def _submit(self, board: str, pulse: Pulse) -> bool:
-        return self._buses[board].submit(pulse)
 
     # -- what others ask
 

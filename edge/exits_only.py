@@ -9,11 +9,10 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-from drivers.bus import Bus
-from drivers.model import Pulse
-from drivers.registry import make_bus
+from edge.boards import Boards, opening
 from edge.camera import Camera, Scan
-from edge.config import GateConfig, LaneSection
+from edge.config import GateConfig
+from edge.hardware import LaneSection
 from passes.vocabulary import Direction
 from shell.clock import Clock
 from shell.logs import get_logger
@@ -35,22 +34,18 @@ class ExitsOnly:
         self._clock = clock
         self._scans: queue.SimpleQueue[LaneSection] = queue.SimpleQueue()
         exits = [lane for lane in config.lane if lane.direction is Direction.EXIT]
-        boards = {lane.board for lane in exits}
-        self._buses: dict[str, Bus] = {
-            board.name: make_bus(
-                name=board.name, protocol=board.protocol, path=board.port, on_event=lambda *_: None
-            )
-            for board in config.board
-            if board.name in boards
-        }
+        used = {lane.board for lane in exits}
+        # Whoever shares a line with a board that is used is on it: the other boards' outputs open too.
+        ports = {board.port for board in config.board if board.name in used}
+        on_them = [board for board in config.board if board.port in ports]
+        self._boards = Boards(on_them, lambda *_: None)
         self._cameras = [self._camera(lane) for lane in exits]
         self._opened = 0
 
     def run(self, stop: threading.Event, healed: Callable[[], bool]) -> None:
         """Open exits until ``stop`` is set or ``healed`` says that the journal can be opened; asked now and then."""
         log.error("no journal: entries stay shut, exits open for everyone")
-        for bus in self._buses.values():
-            bus.start()
+        self._boards.start()
         for camera in self._cameras:
             camera.start()
         try:
@@ -65,8 +60,7 @@ class ExitsOnly:
         finally:
             for camera in self._cameras:
                 camera.close()
-            for bus in self._buses.values():
-                bus.close()
+            self._boards.close()
 
     def _serve(self) -> None:
         try:
@@ -74,13 +68,8 @@ class ExitsOnly:
         except queue.Empty:
             return
         self._opened += 1
-        pulse = Pulse(
-            channel=lane.channel,
-            ms=lane.pulse_ms,
-            id=f"unrecorded-{self._opened}",
-            issued_s=self._clock.monotonic_s(),
-        )
-        self._buses[lane.board].submit(pulse)
+        command = opening(lane, f"unrecorded-{self._opened}", issued_s=self._clock.monotonic_s())
+        self._boards.submit(lane.board, command)
         log.warning("exit opened without a record", lane=lane.name)
 
     def _camera(self, lane: LaneSection) -> Camera:

@@ -5,7 +5,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-from drivers.model import Event as BoardEvent
+from drivers.model import AnyEvent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +22,7 @@ class BoardReported:
     """A board's bus has an event."""
 
     board: str
-    event: BoardEvent
+    event: AnyEvent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,11 +1,12 @@
 """One lane as a pure state machine, without clock, port or journal: events in, effects out.
 
 A grant puts a token into the lane. People walk in the order in which they were let in, so a passage takes the oldest
-token, and tokens that are left when the wait is over are no-shows. Whether an event may be granted at all is decided
-before: an entry lane takes one token at a time, an exit lane takes each.
+token, and tokens that are left when the wait is over are no-shows. Who walks without one was let out by the button, or
+uses a lane that is free, or came close behind somebody (a tailgate), or forced it. Whether an event may be granted at
+all is decided before: an entry lane takes one token at a time, an exit lane takes each.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final, assert_never
 
@@ -33,6 +34,10 @@ class Event(StrEnum):
     CONTACT_CLEAR = "contact_clear"
     CONTACT_LOST = "contact_lost"  # its module does not answer: passages cannot be seen
     CONTACT_BACK = "contact_back"
+    PASSED = "passed"  # a counter counted one person: in and out of the lane in one
+    LET_OUT = "let_out"  # the exit button was pressed; hardware opens, this only knows
+    FREED = "freed"  # from now on people walk without being asked: held open, or an emergency
+    GUARDED = "guarded"  # ... and no longer
     DEADLINE = "deadline"
 
 
@@ -43,7 +48,10 @@ class Effect(StrEnum):
     RECORD_PASSAGE = "record_passage"
     RECORD_ASSUMED = "record_assumed"
     RECORD_NO_SHOW = "record_no_show"
+    RECORD_LET_OUT = "record_let_out"  # somebody left by the button
+    RECORD_FREE = "record_free"  # somebody walked through a lane that is free
     RAISE_FORCED = "raise_forced"
+    RAISE_TAILGATE = "raise_tailgate"
     RAISE_HELD = "raise_held"
     CLEAR_ALARM = "clear_alarm"
 
@@ -53,7 +61,7 @@ Effects = tuple[tuple[Effect, str], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """How a lane waits, in seconds, whether a contact reports passages, and whether it leads out.
+    """How a lane waits, in seconds, whether a contact or counter reports passages, and whether it leads out.
 
     At an exit somebody may walk although the pulse failed (by button or key), so the token waits for the contact.
     """
@@ -62,16 +70,30 @@ class Timing:
     held_open_after_s: float = 30.0
     has_contact: bool = True
     leads_out: bool = False
+    close_behind_s: float = 0.25  # whoever follows within this came with the one before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lane:
-    """The lane between two events. ``blind`` means that its passage contact does not answer."""
+    """The lane between two events.
+
+    Args:
+        state: Where it is.
+        tokens: Grants that nobody has walked for yet, the oldest first.
+        deadline_s: When the state ends by itself.
+        blind: Its passage contact does not answer.
+        free: People walk without being asked.
+        let_out_until_s: Until then the next passage is somebody who pressed the exit button.
+        followed_until_s: Whoever walks without a grant until then comes behind somebody who had one.
+    """
 
     state: State = State.READY
     tokens: tuple[str, ...] = ()
     deadline_s: float | None = None
     blind: bool = False
+    free: bool = False
+    let_out_until_s: float | None = None
+    followed_until_s: float = field(default=float("-inf"), compare=False)  # a memory, and no state
 
 
 def step(lane: Lane, event: Event, now_s: float, timing: Timing, token: str = "") -> tuple[Lane, Effects]:
@@ -91,14 +113,8 @@ def step(lane: Lane, event: Event, now_s: float, timing: Timing, token: str = ""
     match event:
         case Event.GRANTED:
             return _granted(lane, now_s, timing, token)
-        case Event.PULSE_DONE | Event.PULSE_DOUBTFUL:
-            if timing.has_contact or token not in lane.tokens:
-                return lane, ()
-            return _without(lane, token), ((Effect.RECORD_ASSUMED, token),)
-        case Event.PULSE_NOT_DONE:
-            if token not in lane.tokens or (timing.leads_out and timing.has_contact):
-                return lane, ()
-            return _without(lane, token), ((Effect.RECORD_NO_SHOW, token),)
+        case Event.PULSE_DONE | Event.PULSE_DOUBTFUL | Event.PULSE_NOT_DONE:
+            return _pulse_ended(lane, event, timing, token)
         case Event.CONTACT_ACTIVE:
             return _contact_active(lane, now_s, timing)
         case Event.CONTACT_CLEAR:
@@ -106,12 +122,38 @@ def step(lane: Lane, event: Event, now_s: float, timing: Timing, token: str = ""
         case Event.CONTACT_LOST:
             after, effects = _contact_clear(lane, now_s, timing)
             return replace(after, blind=True), effects
-        case Event.CONTACT_BACK:
-            return replace(lane, blind=False), ()
+        case Event.PASSED:
+            within, walked = _contact_active(lane, now_s, timing)
+            after, cleared = _contact_clear(within, now_s, timing)
+            return after, (*walked, *cleared)
+        case Event.CONTACT_BACK | Event.LET_OUT | Event.FREED | Event.GUARDED:
+            return _told(lane, event, now_s, timing), ()
         case Event.DEADLINE:
             return _deadline(lane, now_s, timing)
         case _:
             assert_never(event)
+
+
+def _told(lane: Lane, event: Event, now_s: float, timing: Timing) -> Lane:
+    """What changes nothing by itself, and only what comes next means."""
+    if event is Event.CONTACT_BACK:
+        return replace(lane, blind=False)
+    if event is Event.LET_OUT:
+        until_s = now_s + timing.passage_wait_s
+        return replace(lane, let_out_until_s=until_s, followed_until_s=until_s)
+    return replace(lane, free=event is Event.FREED)
+
+
+def _pulse_ended(lane: Lane, event: Event, timing: Timing, token: str) -> tuple[Lane, Effects]:
+    if token not in lane.tokens:
+        return lane, ()
+    if event is Event.PULSE_NOT_DONE:
+        if timing.leads_out and timing.has_contact:
+            return lane, ()
+        return _without(lane, token), ((Effect.RECORD_NO_SHOW, token),)
+    if timing.has_contact:
+        return lane, ()
+    return _without(lane, token), ((Effect.RECORD_ASSUMED, token),)
 
 
 def _granted(lane: Lane, now_s: float, timing: Timing, token: str) -> tuple[Lane, Effects]:
@@ -121,6 +163,7 @@ def _granted(lane: Lane, now_s: float, timing: Timing, token: str) -> tuple[Lane
         before, tokens = ((_unseen(lane, timing), tokens[0]),), tokens[1:]
     pulse: Effects = (*before, (Effect.PULSE, token))
     wait_until_s = now_s + timing.passage_wait_s
+    lane = replace(lane, followed_until_s=wait_until_s)
     match lane.state:
         case State.READY | State.GRANTED:
             return replace(lane, state=State.GRANTED, tokens=(*tokens, token), deadline_s=wait_until_s), pulse
@@ -153,16 +196,23 @@ def _contact_active(lane: Lane, now_s: float, timing: Timing) -> tuple[Lane, Eff
     if lane.state in {State.PASSING, State.HELD, State.FORCED}:
         return lane, ()
     deadline_s = now_s + timing.held_open_after_s
-    if not lane.tokens:
-        return replace(lane, state=State.FORCED, deadline_s=deadline_s), ((Effect.RAISE_FORCED, ""),)
-    passage: Effects = ((Effect.RECORD_PASSAGE, lane.tokens[0]),)
-    return replace(lane, state=State.PASSING, tokens=lane.tokens[1:], deadline_s=deadline_s), passage
+    within = replace(lane, state=State.PASSING, deadline_s=deadline_s)
+    if lane.tokens:
+        return replace(within, tokens=lane.tokens[1:]), ((Effect.RECORD_PASSAGE, lane.tokens[0]),)
+    if lane.let_out_until_s is not None and now_s <= lane.let_out_until_s:
+        return replace(within, let_out_until_s=None), ((Effect.RECORD_LET_OUT, ""),)
+    if lane.free:
+        return within, ((Effect.RECORD_FREE, ""),)
+    alarm = Effect.RAISE_TAILGATE if now_s <= lane.followed_until_s else Effect.RAISE_FORCED
+    return replace(within, state=State.FORCED), ((alarm, ""),)
 
 
 def _contact_clear(lane: Lane, now_s: float, timing: Timing) -> tuple[Lane, Effects]:
     if lane.state not in {State.PASSING, State.HELD, State.FORCED}:
         return lane, ()
     cleared: Effects = ((Effect.CLEAR_ALARM, ""),) if lane.state is State.HELD else ()
+    if lane.state is State.PASSING:
+        lane = replace(lane, followed_until_s=max(lane.followed_until_s, now_s + timing.close_behind_s))
     if lane.tokens:
         return replace(lane, state=State.GRANTED, deadline_s=now_s + timing.passage_wait_s), cleared
     return replace(lane, state=State.READY, deadline_s=None), cleared

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass, field
 
-from edge.config import LaneSection
+from edge.hardware import LaneSection
 from edge.lane import Lane, Timing
 from passes.check import Meant
 from passes.claims import Claims
 from passes.vocabulary import Direction
+
+NEVER = float("-inf")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +21,15 @@ class Let:
     claims: Claims | None
     issued_s: float  # a pulse for it is refused by the driver when this is older than two seconds
     meant: Meant | None = None  # which pass was shown, proved or not
+    ms: int | None = None  # of its pulse, where somebody asked for another length
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """Somebody holds the lane open by the gate's tools: the command's id, and until when at most."""
+
+    id: str
+    until_s: float
 
 
 @dataclass(slots=True)
@@ -33,7 +44,9 @@ class LaneState:
     last_pass: str | None = None
     last_pass_s: float = 0.0
     last_shown_at: int | None = None
+    last_grant_s: float = NEVER
     turned_aside: bool = False  # a code was shown while somebody else was walking
+    held: Held | None = None
 
 
 def note_detail(state: LaneState, device: str, detail: str) -> None:
@@ -48,6 +61,6 @@ def timing_of(section: LaneSection) -> Timing:
     """How a configured lane waits."""
     return Timing(
         passage_wait_s=section.passage_wait_s,
-        has_contact=section.passage == "contact",
+        has_contact=section.passage != "assumed",
         leads_out=section.direction is Direction.EXIT,
     )

@@ -9,7 +9,7 @@ from typing import Final
 
 from edge.config import GateConfig
 from edge.journal import Journal
-from edge.kiosk.view import Inside, LaneView, Listener, Snapshot, Uplink, Verdict
+from edge.kiosk.view import AlarmView, Inside, LaneView, Listener, Snapshot, Uplink, Verdict
 from edge.standing import Standings, Stay
 from passes.vocabulary import Category, Colour, Direction
 from shell.clock import Clock
@@ -58,6 +58,7 @@ class Screen:
             for lane in config.lane
         }
         self._counts: Counter[str] = Counter()
+        self._emergency, self._alarms = "", tuple[AlarmView, ...]()
 
     def room(self, unit: int | None) -> str | None:
         """What the guard calls a unit; its number when the directory does not know it."""
@@ -83,6 +84,18 @@ class Screen:
             self._lanes[view.name] = view
         if changed:
             self._tell(None)
+
+    def alarms_now(self, alarms: tuple[AlarmView, ...]) -> None:
+        """Replace the alarms, the newest first."""
+        with self._lock:
+            self._alarms = alarms
+        self._tell(None)
+
+    def emergency_now(self, phase: str) -> None:
+        """Show an emergency: ``active``, ``clear`` (it was not reset), or empty for none."""
+        with self._lock:
+            self._emergency = phase
+        self._tell(None)
 
     def refresh(self) -> None:
         """Something else on the screen changed: who is inside, or the way to the centre."""
@@ -111,6 +124,8 @@ class Screen:
                 last=tuple(newest_first[:LAST_SHOWN]),
                 seq=newest_first[0].seq if newest_first else 0,
                 counts=dict(self._counts),
+                emergency=self._emergency,
+                alarms=self._alarms,
             )
 
     def verdicts_after(self, seq: int) -> list[Verdict]:

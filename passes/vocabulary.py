@@ -94,6 +94,7 @@ class Reason(StrEnum):
     GUARD_CONFIRM = "guard_confirm"
     SEVERAL_CODES = "several_codes"
     LANE_FAULT = "lane_fault"
+    EMERGENCY = "emergency"
     UNKNOWN_PASS = "unknown_pass"  # noqa: S105  # a short code, and this gate does not hold its pass
 
 

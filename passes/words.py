@@ -139,6 +139,11 @@ REASONS: Final[dict[Reason, Words]] = {
         ("请走其他通道或联系保安", "Use another lane or see the guard"),
         ("用钥匙或按钮放行，通知维修", "Use key or button; call the installer"),
     ),
+    Reason.EMERGENCY: _words(
+        ("紧急疏散中，暂停进入", "Emergency: nobody is let in"),
+        ("请勿进入，听从保安指挥", "Stay outside and follow the guard"),
+        ("先疏散；警报解除后在本机复位", "Let people out first; reset here when it is over"),
+    ),
     Reason.UNKNOWN_PASS: _words(
         ("本门尚未读过此码的完整码", "This gate has not read the full code of this pass yet"),
         ("请稍候，出示一次完整的码", "Show the full code once"),

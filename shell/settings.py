@@ -2,8 +2,9 @@
 
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
@@ -41,12 +42,13 @@ class SettingsError(Exception):
         self.path, self.problems = path, problems
 
 
-def load_settings(path: Path, model: type[M]) -> M:
+def load_settings(path: Path, model: type[M], *, context: Mapping[str, Any] | None = None) -> M:
     """Read and check one TOML file.
 
     Args:
         path: The file; relative paths inside it are the caller's to resolve against ``path.parent``.
         model: What the file must hold.
+        context: What its validators are told besides.
 
     Raises:
         SettingsError: The file is missing, is not TOML, or holds a wrong key or value.
@@ -66,7 +68,7 @@ def load_settings(path: Path, model: type[M]) -> M:
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(path, [f": is not TOML: {error}"]) from error
     try:
-        return model.model_validate(data)
+        return model.model_validate(data, context=context)
     except ValidationError as error:
         raise SettingsError(path, [_explain(text, problem, model) for problem in error.errors()]) from error
 

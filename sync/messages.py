@@ -41,6 +41,8 @@ class Kind(StrEnum):
     NO_SHOW = "no_show"
     FORCED = "forced"
     HELD_OPEN = "held_open"
+    TAILGATE = "tailgate"
+    EMERGENCY = "emergency"
     OVERRIDE = "override"
     SETTLEMENT = "settlement"
     REGISTRATION = "registration"
@@ -129,9 +131,35 @@ class RegistrationData(Subject):
 
 
 class LaneData(WireModel):
-    """``forced`` and ``held_open``: what a lane's contact reported without a grant, or for too long."""
+    """``forced``, ``held_open``, ``tailgate``: without a grant, for too long, or two people for one grant."""
 
     lane: Word
+
+
+class AgainstData(LaneData):
+    """``forced``: somebody walked against the direction that was granted, or opened a door."""
+
+    detail: Literal["wrong_direction", "door"]
+
+
+class EmergencyData(WireModel):
+    """``emergency``: the fire input became active, became clear, or somebody reset the gate after that."""
+
+    state: Literal["began", "input_clear", "reset"]
+    inputs: list[Line] = []
+    by: Line | None = None
+    reason: Line | None = None
+
+
+class OverrideData(WireModel):
+    """``override``: somebody at the gate's own tools opens, holds or releases a lane; recorded before it moves."""
+
+    lane: Word | None = None  # None: every lane of the gate
+    direction: Direction | None = None
+    act: Word
+    by: Line
+    reason: Line
+    seconds: Annotated[float, Field(gt=0)] | None = None
 
 
 class DeviceData(WireModel):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from drivers.model import InputEdge, Line, Pulse
+from drivers.model import BoardCommand, InputEdge, Line, Pulse
 from edge.config import GateConfig
 from edge.gate import Gate
 from edge.inputs import BoardReported, ScanSeen
@@ -92,6 +92,7 @@ class World:
             clock=self.clock,
             uplink=lambda: Uplink(connected=False, depth=0, last_ack_at=None),
         )
+        self.commands: list[tuple[str, BoardCommand]] = []
         self.pulses: list[tuple[str, Pulse]] = []
         self.asked_again: list[str] = []
         self.rows_when_pulsed: list[int] = []
@@ -111,9 +112,11 @@ class World:
         for board in ("relays", "inputs"):
             self.gate.handle(BoardReported(board=board, event=Line(up=True)))
 
-    def _submit(self, board: str, pulse: Pulse) -> bool:
-        self.pulses.append((board, pulse))
-        self.rows_when_pulsed.append(self.journal.last_seq())
+    def _submit(self, board: str, command: BoardCommand) -> bool:
+        self.commands.append((board, command))
+        if isinstance(command, Pulse):
+            self.pulses.append((board, command))
+            self.rows_when_pulsed.append(self.journal.last_seq())
         return True
 
     def show(self, *texts: str, lane: str = "entry", age_s: float = 0.0) -> Verdict | None:

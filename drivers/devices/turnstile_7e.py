@@ -41,6 +41,7 @@ class Turnstile7eCodec:
             protocol=PROTOCOL,
             line=LineSettings(baud=19200),
             sides=(Side.LEFT, Side.RIGHT),
+            counts=True,
             identifies=Certainty.WEAK,
             answers_within_s=ANSWER_S,
         )

@@ -49,6 +49,16 @@ class LaneView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmView:
+    """One alarm: its code (``edge.kiosk.alarm_words``), the lane or input where it is, and since when."""
+
+    what: str
+    place: str
+    at: datetime
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Uplink:
     """The way to the centre: is it up, how many events wait, and when the centre last confirmed some."""
 
@@ -75,7 +85,8 @@ class Snapshot:
 
     ``seq`` is the newest verdict's (0 before the first). ``last`` holds the newest six verdicts (one for the stage,
     five for the strip), ``refused`` the newest twenty refusals and referrals, both newest first. ``counts`` are totals
-    since start, for scripts.
+    since start, for scripts. ``emergency`` is ``active``, ``clear`` (its cause is over, it was not reset) or empty;
+    ``alarms`` are the newest first.
     """
 
     gate: str
@@ -88,6 +99,8 @@ class Snapshot:
     last: tuple[Verdict, ...]
     seq: int
     counts: Mapping[str, int] = field(default_factory=dict)
+    emergency: str = ""
+    alarms: tuple[AlarmView, ...] = ()
 
 
 Listener = Callable[[Verdict | None], None]

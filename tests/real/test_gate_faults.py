@@ -181,7 +181,7 @@ def test_v2_ended_visits_are_forgotten_after_thirty_days_and_red_ones_are_not(wo
 
 def test_one_error_of_ours_leaves_no_pass_pending(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as broken:
-        broken.setattr("edge.gate.machine.step", lambda *_: 1 / 0)
+        broken.setattr("edge.lanes.machine.step", lambda *_: 1 / 0)
         world.show(world.fresh())
     assert world.pulses == []
     world.wait(10)

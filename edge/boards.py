@@ -1,0 +1,63 @@
+"""The boards of a gate by their names, whatever lines they hang on: one bus a port, one name a board."""
+
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+
+from drivers.bus import Bus
+from drivers.model import Admit, AnyEvent, BoardCommand, Pulse
+from drivers.registry import make_line
+from edge.hardware import BoardSection, LaneSection
+
+Report = Callable[[str, AnyEvent], None]
+
+
+class Boards:
+    """Buses for configured boards, not started.
+
+    Args:
+        sections: The boards; those that name the same port share its bus.
+        report: Gets (name, event) of every board in its bus's thread.
+    """
+
+    def __init__(self, sections: Iterable[BoardSection], report: Report) -> None:
+        lines: dict[str, list[BoardSection]] = {}
+        for section in sections:
+            lines.setdefault(section.port, []).append(section)
+        self._bus_of: dict[str, Bus] = {}
+        self._buses: list[Bus] = []
+        for on_line in lines.values():
+            first = on_line[0]
+            bus = make_line(
+                name="+".join(section.name for section in on_line),
+                path=first.port,
+                drivers={section.name: section.driver() for section in on_line},
+                on_event=report,
+                on_reading=report,
+                echo=first.echo,
+                expect=first.expect.to_domain() if first.expect else None,
+            )
+            self._buses.append(bus)
+            self._bus_of |= {section.name: bus for section in on_line}
+
+    def start(self) -> None:
+        """Start every line; ports may still be missing."""
+        for bus in self._buses:
+            bus.start()
+
+    def submit(self, board: str, command: BoardCommand) -> bool:
+        """Hand a command to a board; False when it was not taken, and no event follows."""
+        return self._bus_of[board].submit(command, board)
+
+    def close(self) -> None:
+        """Open every relay and close every port; one failure keeps no other open."""
+        with ExitStack() as rest:
+            for bus in self._buses:
+                rest.callback(bus.close)
+
+
+def opening(lane: LaneSection, id_: str, *, issued_s: float, ms: int | None = None) -> Pulse | Admit:
+    """The command that lets one person through a lane; ``ms`` instead of the lane's own length."""
+    if lane.side is not None:
+        return Admit(side=lane.side, id=id_, issued_s=issued_s)
+    assert lane.channel is not None, "a lane has a channel or a side"
+    return Pulse(channel=lane.channel, ms=ms or lane.pulse_ms, id=id_, issued_s=issued_s)

@@ -1,0 +1,274 @@
+"""The lanes of a gate: what their machines say is carried out here, and recorded, and shown.
+
+The journal row of a grant is there before ``advance`` hears of it (``edge.gate``); a pulse is handed over once.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from typing import Final, assert_never
+
+from pydantic import BaseModel
+
+from drivers.model import BoardCommand
+from edge import lane as machine
+from edge.alarms import Alarms
+from edge.boards import opening
+from edge.config import GateConfig
+from edge.hardware import LaneSection
+from edge.lane import Effect, Event, State
+from edge.lane_state import LaneState, Let, timing_of
+from edge.owed import Owed
+from edge.screen import Screen
+from edge.standing import Standings
+from edge.unnamed import Unnamed
+from edge.verdicts import Answer, verdict_of
+from passes.decide import Policy, Refer
+from passes.vocabulary import Direction, Reason
+from shell.clock import Clock
+from shell.logs import get_logger
+from sync.messages import Kind, LaneData
+
+log = get_logger("lanes")
+
+GRANT_GAP_S: Final = 0.300  # least time between two grants at one entry (drivers reference 3)
+_LANE_WORDS: Final = {
+    State.READY: "ready",
+    State.GRANTED: "opening",
+    State.PASSING: "open",
+    State.HELD: "held",
+    State.FORCED: "forced",
+}
+_ALARMS: Final = {
+    Effect.RAISE_FORCED: Kind.FORCED,
+    Effect.RAISE_TAILGATE: Kind.TAILGATE,
+    Effect.RAISE_HELD: Kind.HELD_OPEN,
+}
+
+
+class Lanes:
+    """Every lane's machine, and what it leads to. Not thread-safe: the deciding thread owns it.
+
+    Args:
+        config: The gate.
+        policy: For what the screen says of stays.
+        standings: Where passages are recorded.
+        screen, alarms: What people see.
+        owed: Rows of what has happened.
+        clock: Time.
+        submit: Hands a command to a board; False when it was not taken.
+        last_seq: The newest row of the journal.
+        note: Records an event.
+        look_again: Asks a lane's camera to report the code in view once more.
+        works: Whether a board works; None while it was not heard of.
+        emergency: Whether there is one.
+    """
+
+    def __init__(
+        self,
+        config: GateConfig,
+        *,
+        policy: Policy,
+        standings: Standings,
+        screen: Screen,
+        alarms: Alarms,
+        owed: Owed,
+        clock: Clock,
+        submit: Callable[[str, BoardCommand], bool],
+        last_seq: Callable[[], int],
+        note: Callable[[Kind, BaseModel], None],
+        look_again: Callable[[str], None],
+        works: Callable[[str], bool | None],
+        emergency: Callable[[], bool],
+    ) -> None:
+        self._policy, self._standings, self._screen, self._alarms = policy, standings, screen, alarms
+        self._owed, self._clock, self._submit, self._last_seq = owed, clock, submit, last_seq
+        self._note, self._look_again = note, look_again
+        self._works, self._emergency = works, emergency
+        self.states = {section.name: LaneState(section, timing_of(section)) for section in config.lane}
+        self.let: dict[str, Let] = {}
+        self.unnamed = Unnamed(self.let, standings=standings, owed=owed)
+
+    # -- time
+
+    def next_deadline_s(self) -> float | None:
+        """Monotonic second of the next lane deadline."""
+        return min(
+            (state.lane.deadline_s for state in self.states.values() if state.lane.deadline_s is not None),
+            default=None,
+        )
+
+    def tick(self) -> None:
+        """Tell machines that their time is over, and look again for whoever was turned aside."""
+        now_s = self._clock.monotonic_s()
+        for state in self.states.values():
+            if state.lane.deadline_s is not None and now_s >= state.lane.deadline_s:
+                try:
+                    self.advance(state, Event.DEADLINE)
+                except Exception:
+                    log.exception("deadline could not be handled", lane=state.section.name)
+                    self.abandon(state)
+            self._call_back(state, now_s)
+
+    # -- the machines
+
+    def advance(self, state: LaneState, event: Event, token: str = "") -> None:
+        """Tell a lane's machine what happened, and carry out what it says."""
+        now_s = self._clock.monotonic_s()
+        if event is Event.GRANTED:
+            state.last_grant_s = now_s
+        state.lane, effects = machine.step(state.lane, event, now_s, state.timing, token)
+        for effect, about in effects:
+            self._effect(effect, about, state, now_s)
+        self.show_lane(state)
+        self._call_back(state, now_s)
+
+    def ended(self, token: str, event: Event) -> None:
+        """The pulse of a grant has ended so."""
+        let = self.let.get(token)
+        if let is not None:
+            self.advance(self.states[let.lane], event, token)
+
+    def did_not_open(self, token: str) -> None:
+        """Take back what was said too early: the lane did not open."""
+        let = self.let.get(token)
+        if let is not None:
+            section, answer = self.states[let.lane].section, Refer(Reason.LANE_FAULT, let.claims)
+            self._owed.write(
+                partial(self._standings.record_refusal, answer, section.name, section.direction, None)
+            )
+            self.show(answer, section, self._clock.now(), self._last_seq())
+
+    def abandon(self, state: LaneState) -> None:
+        """Give back grants that the lane does not know of (an error came between)."""
+        name = state.section.name
+        for token in [
+            token for token, let in self.let.items() if let.lane == name and token not in state.lane.tokens
+        ]:
+            self._no_show(self.let.pop(token))
+
+    def _call_back(self, state: LaneState, now_s: float) -> None:
+        """Whoever was turned aside is asked for the code again when the lane is free."""
+        ready = state.lane.state is State.READY and now_s - state.last_grant_s >= GRANT_GAP_S
+        if state.turned_aside and ready:
+            state.turned_aside = False
+            self._look_again(state.section.name)
+
+    def _effect(self, effect: Effect, token: str, state: LaneState, now_s: float) -> None:
+        name = state.section.name
+        match effect:
+            case Effect.PULSE:
+                self._open(token, state)
+            case Effect.RECORD_PASSAGE | Effect.RECORD_ASSUMED:
+                self._passage(self.let.pop(token, None), assumed=effect is Effect.RECORD_ASSUMED)
+                state.last_pass_s = now_s
+            case Effect.RECORD_NO_SHOW:
+                let = self.let.pop(token, None)
+                if let is not None:
+                    self._no_show(let)
+                    self._screen.count("no_shows")
+                state.last_pass = None
+            case Effect.RECORD_LET_OUT:
+                self._walked(name, Direction.EXIT)
+            case Effect.RECORD_FREE:
+                if self._emergency():  # people flee through whatever is open; nobody knows which way
+                    self._screen.count("emergency_passages")
+                else:
+                    self._walked(name, state.section.direction)
+            case Effect.RAISE_FORCED | Effect.RAISE_TAILGATE | Effect.RAISE_HELD:
+                self._raise(effect, name)
+            case Effect.CLEAR_ALARM:
+                log.info("lane is clear again", lane=name)
+                self._alarms.end("held", name)
+            case _:
+                assert_never(effect)
+
+    def _raise(self, effect: Effect, lane: str) -> None:
+        kind = _ALARMS[effect]
+        self._note(kind, LaneData(lane=lane))
+        if effect is Effect.RAISE_HELD:
+            self._alarms.begin("held", lane)
+        else:
+            self._alarms.flash(kind.value, lane)
+            self._screen.count(kind.value)
+
+    def _open(self, token: str, state: LaneState) -> None:
+        section, let = state.section, self.let[token]
+        command = opening(section, token, issued_s=let.issued_s, ms=let.ms)
+        if not self._submit(section.board, command):
+            log.error("pulse not taken", lane=section.name)
+            self.did_not_open(token)
+            self.advance(state, Event.PULSE_NOT_DONE, token)
+
+    # -- recording
+
+    def _passage(self, let: Let | None, *, assumed: bool) -> None:
+        if let is None:
+            return
+        self.unnamed.walked(let, self._clock.now(), self._clock.monotonic_s())
+        if let.direction is Direction.ENTRY:
+            self._entered(let.stay_id or "", let.lane, assumed=assumed)
+            return
+        at = self._clock.now()
+        self._owed.write(
+            partial(self._standings.record_exit, let.claims, let.stay_id, let.lane, at=at, assumed=assumed)
+        )
+        self._counted()
+
+    def _walked(self, lane: str, direction: Direction) -> None:
+        """Somebody walked whom nobody asked: by the button, or through a lane that is held open."""
+        if direction is Direction.ENTRY:
+            self._entered("", lane, assumed=False)
+            return
+        at = self._clock.now()
+        self._owed.write(partial(self._standings.record_exit, None, None, lane, at=at, assumed=False))
+        self._counted()
+
+    def _entered(self, stay_id: str, lane: str, *, assumed: bool) -> None:
+        at = self._clock.now()
+        self._owed.write(partial(self._standings.record_entry, stay_id, lane, at=at, assumed=assumed))
+        self._counted()
+
+    def _counted(self) -> None:
+        self._screen.count("passages")
+        self._screen.refresh()
+
+    def _no_show(self, let: Let) -> None:
+        at = self._clock.now()
+        self._owed.write(partial(self._standings.record_no_show, let.stay_id, let.lane, let.direction, at=at))
+
+    # -- showing
+
+    def show(self, answer: Answer, section: LaneSection, now: datetime, seq: int) -> None:
+        """Show one answer."""
+        self._screen.show(
+            verdict_of(answer, section, policy=self._policy, room=self._screen.room, at=now, seq=seq)
+        )
+
+    def works(self, state: LaneState) -> bool:
+        """Whether all the boards of a lane work."""
+        return all(self._works(board) is True for board in state.section.boards)
+
+    def show_lane(self, state: LaneState) -> None:
+        """Show how a lane is."""
+        section = state.section
+        detail = "; ".join(state.details.values())
+        board_ok = self.works(state)
+        view = self._screen.lane(section.name)
+        self._screen.lane_now(
+            replace(
+                view,
+                state=self._word(state) if board_ok else "fault",
+                camera_ok=state.camera_ok is True,
+                board_ok=board_ok,
+                detail=detail,
+            )
+        )
+
+    def _word(self, state: LaneState) -> str:
+        if self._emergency():
+            return "emergency"
+        if state.held is not None:
+            return "kept_open"
+        return _LANE_WORDS[state.lane.state]
