@@ -105,9 +105,10 @@ def put_line(line: str) -> None:
     typer.echo(line)
 
 
-def show(renderable: RenderableType) -> None:
-    """A table or other rich thing on stdout."""
-    Console(file=sys.stdout, highlight=False, width=_width(sys.stdout)).print(renderable)
+def show(renderable: RenderableType, *, err: bool = False) -> None:
+    """A table or other rich thing on stdout, or with the messages."""
+    stream = sys.stderr if err else sys.stdout
+    Console(file=stream, highlight=False, width=_width(stream)).print(renderable)
 
 
 def table(*headings: Pair, title: Pair | None = None) -> Table:

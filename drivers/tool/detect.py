@@ -4,6 +4,7 @@
 were shown. A line that is to be probed for the next family is opened afresh and left quiet before.
 """
 
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -94,7 +95,7 @@ def detect(
     _report(rows, as_json=as_json)
     if not rows:
         say(Pair("没有串口。", "No serial ports."))
-    if any(row["skipped"] for row in rows) and len(rows) == 1:
+    if len(rows) == 1 and rows[0]["skipped"]:
         raise typer.Exit(Exit.UNREACHABLE)
 
 
@@ -208,7 +209,7 @@ def _listen(row: PortRow, seconds: float, step: Any) -> tuple[bytes, str]:
         step(f"{row.path} {baud}")
         if not seconds:
             continue
-        if row.holder is not None:
+        if row.holder is not None and not _is_virtual(row.path):
             return b"", text(Pair("被 {holder} 占用", "held by {holder}"), holder=row.holder)
         port = SerialPort(row.path, LineSettings(baud=baud))
         try:
@@ -222,6 +223,11 @@ def _listen(row: PortRow, seconds: float, step: Any) -> tuple[bytes, str]:
         if any(each.protocol for each in overheard(heard)):
             break
     return heard, ""
+
+
+def _is_virtual(path: str) -> bool:
+    """Whether whoever has it open may be the device itself, played by a simulator."""
+    return Path(path).resolve().parent == Path("/dev/pts")
 
 
 def _hinted(hint: UsbHint | None) -> list[Candidate]:
@@ -289,13 +295,12 @@ def _report(rows: list[dict[str, Any]], *, as_json: bool) -> None:
     )
     for row in rows:
         place = (row["port"], row["usb"] or "-")
-        nothing = row["skipped"] or text(
-            Pair("没有声音，也没有回答", "silent" if row["asked"] is None else "no answer")
-        )
-        if not row["candidates"]:
-            add_row(made, (*place, "-", "-", nothing))
-        for each in row["candidates"]:
-            add_row(made, (*place, each["shown"], each["certainty_shown"], each["why"]))
+        silent = Pair("没有声音", "silent") if row["asked"] is None else Pair("没有回答", "no answer")
+        if row["skipped"] or not row["candidates"]:
+            add_row(made, (*place, "-", "-", row["skipped"] or text(silent)))
+            place = ("", "")
+        for why, alike in groupby(row["candidates"], key=lambda each: (each["certainty_shown"], each["why"])):
+            add_row(made, (*place, ", ".join(each["shown"] for each in alike), *why))
             place = ("", "")
     if rows:
         show(made)

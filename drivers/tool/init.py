@@ -179,4 +179,4 @@ def _show_consequences(content: Mapping[str, Any]) -> None:
         for each in consequences(release=lane["release"], on_power_loss=lane["on_power_loss"], info=info):
             add_row(made, (shown, text(each.when), text(each.then)), style="red" if each.danger else None)
             shown = ""
-    show(made)
+    show(made, err=True)  # the file alone is the data

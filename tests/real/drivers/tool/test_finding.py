@@ -1,6 +1,8 @@
 """``detect``, ``identify`` and ``modbus scan`` against the virtual devices, on pseudo-terminals."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from simulators.devices.thermometers import Cjmcu90614, Gy614V, Mcu90614
 from simulators.devices.voice import Syn6288
 from tests.real.drivers.tool.conftest import Plug
 from tests.real.drivers.tool.twins import run
+from tests.waiting import until
 
 pytestmark = pytest.mark.real
 PROBE = ("--confirm", "isolated", "--json")
@@ -236,3 +239,15 @@ def test_s10_a_port_that_somebody_else_holds_is_named(plug: Plug) -> None:
         assert (code, "is in use by" in err) == (3, True)
     finally:
         held.close()
+
+
+def test_a_device_that_another_process_plays_is_listened_to(tmp_path: Path) -> None:
+    link = tmp_path / "temp"
+    command = ["-m", "simulators.cli", "thermometer", "--link", str(link), "--celsius", "36.6"]
+    with subprocess.Popen([sys.executable, *command], stdin=subprocess.DEVNULL) as process:
+        try:
+            until(link.is_symlink, within_s=20, what="the link of the simulator")
+            code, out, _ = run("detect", "--port", link, "--seconds", "0.5", "--json")
+        finally:
+            process.terminate()
+    assert (code, candidates(out)) == (0, [("thermometer", {"make": "mcu90614"}, "strong")])

@@ -70,10 +70,10 @@ def test_help_fits_the_console_and_begins_with_examples(words: str, language: st
 @pytest.fixture
 def folder(tmp_path: Path, plug: Plug, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder in which the files of the examples are there, and devices at the ports of the examples."""
-    plug(make_board("lcus", profile="text"), name="relays")
+    plug(make_board("lcus", profile="text"), name="dev/relays")
     inputs: Any = make_board("modbus-inputs")
     inputs.set_input(1, active=True)
-    plug(inputs, name="inputs")
+    plug(inputs, name="dev/inputs")
     gate = gate_toml(DemoPlan(folder=tmp_path))
     for name in ("gate.toml", "other-gate.toml", "gate.toml.bak-20261122-120000"):
         (tmp_path / name).write_text(gate, encoding="utf-8")
@@ -92,8 +92,8 @@ def examples(words: str) -> list[str]:
 @pytest.mark.parametrize("words", [each for each in LEAVES if each in MINE or each.startswith("config ")])
 def test_examples_work_when_pasted(words: str, folder: Path) -> None:
     for example in examples(words):
-        line = example.replace("/dev/ttyUSB0", str(folder / "relays"))
-        arguments = shlex.split(line.replace("/dev/ttyUSB1", str(folder / "inputs")))[1:]
+        line = example.replace("/dev/ttyUSB0", str(folder / "dev/relays"))
+        arguments = shlex.split(line.replace("/dev/ttyUSB1", str(folder / "dev/inputs")))[1:]
         if arguments == ["detect"]:
             arguments += ["--seconds", "0"]  # the machine's own ports are not the test's to open
         wanted = TELLS_BY_ITS_CODE.get(words, {NEEDS_A_TERMINAL.get(example, 0)})

@@ -25,6 +25,7 @@ class Twin:
 
     def __init__(self, link: Path, devices: Sequence[Device], *, knobs: Knobs | None = None) -> None:
         self.link, self.devices = link, list(devices)
+        link.parent.mkdir(exist_ok=True)
         self._tape_path = link.with_name(f"{link.name}.jsonl")
         self._tape = Tape(SystemClock(), io.StringIO(), self._tape_path)
         end = PtyEnd(link, Cable(self.devices, knobs=knobs))
