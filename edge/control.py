@@ -6,6 +6,7 @@ among others. What that does not get to in time is taken back, so that nothing i
 
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Any, Final, Literal, TypeVar
@@ -28,6 +29,8 @@ ASK_WITHIN_S: Final = 20.0  # for the tool: longer than everything below togethe
 _TAKEN_WITHIN_S: Final = 5.0  # until the deciding thread gets to it
 _DONE_WITHIN_S: Final = 5.0  # a disk that is slower than this is broken
 _LOOK_EVERY_S: Final = 0.1
+_PROBLEMS_MAX: Final = 8
+_FIELD_CHARACTERS_MAX: Final = 40  # a field that we do not know is named as it came
 _CODES: Final = tuple(sorted(category.code for category in CATEGORIES))
 
 T = TypeVar("T")
@@ -109,20 +112,19 @@ class DecidingThread:
         """What ``work`` returns or raises there; raises ``RequestError`` when it does not get to it."""
         asked = Asked(work)
         self._put(asked)
+        answer: Future[T] = asked.answer
         looks = int((_TAKEN_WITHIN_S + _DONE_WITHIN_S) / _LOOK_EVERY_S)
         for look in range(looks):
             try:
-                done: T = asked.answer.result(_LOOK_EVERY_S)
+                return answer.result(_LOOK_EVERY_S)
             except TimeoutError:
-                if asked.answer.done():
-                    raise
+                if answer.done():  # at this very moment, or it is the work's own error
+                    return answer.result(0)
                 late = look * _LOOK_EVERY_S >= _TAKEN_WITHIN_S or self._closing.is_set()
-                if late and asked.answer.cancel():
+                if late and answer.cancel():
                     raise RequestError(
                         "busy", "本门没有响应，未做任何事 the gate did not get to it; nothing was done"
                     ) from None
-            else:
-                return done
         raise RequestError(
             "no_answer",
             "已开始但未完成，请查记录 the gate began and did not end it; its record says what was done",
@@ -153,11 +155,12 @@ def handlers(walk_ins: WalkIns, thread: DecidingThread, units: Mapping[int, str]
 
 def _problems(error: ValidationError) -> str:
     """What each wrong field must be; never what was written there, which may be a phone number."""
-    return "; ".join(dict.fromkeys(map(_problem, error.errors(include_input=False, include_url=False))))
+    found = error.errors(include_input=False, include_url=False)[:_PROBLEMS_MAX]
+    return "; ".join(dict.fromkeys(map(_problem, found)))
 
 
 def _problem(one: ErrorDetails) -> str:
-    field = ".".join(map(str, one["loc"][:1]))
+    field = ".".join(map(str, one["loc"][:1]))[:_FIELD_CHARACTERS_MAX]
     words = WRONG_FIELDS.get(field)
     if words is None:
         return f"{field}: {one['msg']}"

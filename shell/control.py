@@ -11,7 +11,7 @@ Errors::
     ├─ NotRunningError     asking: no daemon listens there
     ├─ NotAllowedError     asking: another user's daemon
     ├─ NoAnswerError       asking: it was asked and did not answer; what was asked may have been done
-    └─ RefusedError        asking: the daemon said no, and why
+    └─ RefusedError        asking: the daemon said no, and why; or had no ear for it (``busy``)
     RequestError           raised by a handler: the answer is no, with a code and a sentence
 """
 
@@ -36,6 +36,8 @@ LINE_BYTES_MAX: Final = 64 * 1024
 REQUEST_WITHIN_S: Final = 5.0  # from the connection to the whole request, and again for taking the answer
 CONNECTIONS_MAX: Final = 8
 _BUSY_WITHIN_S: Final = 0.1
+_IN_A_MOMENT: Final = "nothing was done, try again in a moment"
+_PROBLEM_CHARACTERS_MAX: Final = 2000  # each is twelve bytes at most, and the line holds them
 _PATH_BYTES_MAX: Final = 100  # sun_path holds 108 (unix(7))
 _PEERCRED: Final = struct.Struct("3i")  # pid, uid, gid (unix(7))
 _MODE: Final = 0o600
@@ -217,7 +219,7 @@ class ControlServer:
                     del self._open[connection]
         with connection, suppress(OSError):
             connection.settimeout(_BUSY_WITHIN_S)
-            connection.sendall(_line(_no("busy", "too many requests at once; try again in a moment")))
+            connection.sendall(_line(_no("busy", f"too many requests at once; {_IN_A_MOMENT}")))
 
     def _serve(self, connection: socket.socket) -> None:
         try:
@@ -282,8 +284,10 @@ def ask(path: Path, request: Mapping[str, Any], *, within_s: float) -> dict[str,
             raise NotAllowedError(
                 f"{path} belongs to another user: run this as the daemon's user, or as root"
             ) from error
+        except (BlockingIOError, TimeoutError) as error:  # its queue is full: nothing was asked
+            raise RefusedError("busy", f"{path} takes no more requests; {_IN_A_MOMENT}", {}) from error
         except OSError as error:
-            raise NoAnswerError(f"{path} does not answer ({error})") from error
+            raise ControlError(f"{path} cannot be asked ({error.strerror}); nothing was done") from error
         try:
             with suppress(
                 BrokenPipeError, ConnectionResetError
@@ -346,7 +350,7 @@ def _parse(line: bytes) -> dict[str, Any]:
 
 
 def _no(code: str, problem: str, **details: Any) -> dict[str, Any]:
-    return {**details, "ok": False, "error": code, "problem": problem}
+    return {**details, "ok": False, "error": code, "problem": problem[:_PROBLEM_CHARACTERS_MAX]}
 
 
 def _line(content: Mapping[str, Any]) -> bytes:

@@ -205,6 +205,48 @@ def test_clients_beside_each_other_each_get_their_own_answer(server: ControlServ
     assert found == {number: 2 * number for number in range(CONNECTIONS_MAX)}
 
 
+def test_stopping_leaves_a_file_that_another_process_put_in_its_place(path: Path) -> None:
+    served = ControlServer(path, {"double": double})
+    served.start()
+    path.unlink()
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(path))
+        served.stop()
+        assert stat.S_ISSOCK(path.stat().st_mode)
+
+
+def test_a_daemon_whose_queue_is_full_was_not_asked(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as deaf, socket.socket(socket.AF_UNIX) as first:
+        deaf.bind(str(path))
+        deaf.listen(0)
+        first.connect(str(path))
+        with pytest.raises(RefusedError, match="nothing was done") as refused:
+            ask(path, {"do": "double", "number": 1}, within_s=0.2)
+    assert refused.value.code == "busy"
+
+
+def test_a_file_that_no_daemon_can_be_asked_at_says_that_nothing_was_done(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+        other.bind(str(path))
+        with pytest.raises(ControlError, match="nothing was done") as failed:
+            ask(path, {"do": "double", "number": 1}, within_s=0.2)
+    assert not isinstance(failed.value, NoAnswerError)
+
+
+def test_a_refusal_of_any_length_is_told_in_one_line(path: Path) -> None:
+    def refuse(request: Mapping[str, Any]) -> dict[str, Any]:
+        raise RequestError("bad_request", "\u4e00\U0001f600" * 20_000)
+
+    served = ControlServer(path, {"refuse": refuse})
+    served.start()
+    try:
+        with pytest.raises(RefusedError, match="\u4e00") as refused:
+            ask(path, {"do": "refuse"}, within_s=WITHIN_S)
+    finally:
+        served.stop()
+    assert refused.value.code == "bad_request"
+
+
 def test_stopping_removes_the_file_and_waits_for_no_idle_client(path: Path) -> None:
     served = ControlServer(path, {"double": double}, within_s=60)
     served.start()

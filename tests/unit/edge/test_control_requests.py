@@ -3,8 +3,11 @@
 import queue
 import re
 import threading
+import time
 from collections.abc import Callable
-from datetime import time
+from concurrent.futures import Future
+from datetime import time as local_time
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import cv2
@@ -14,9 +17,10 @@ import pytest
 from controller.config import DEFAULT_STAYS
 from controller.pass_picture import draw
 from edge.config import StaySection
-from edge.control import DecidingThread, find_unit
+from edge.control import DecidingThread, find_unit, handlers
 from edge.inputs import Asked
 from edge.reader import Reader
+from edge.walkin import WalkIns
 from edge.walkin_cli import encode
 from passes.stay import StayRule
 from passes.vocabulary import Category
@@ -76,6 +80,41 @@ def test_work_is_done_there_and_its_answer_comes_back() -> None:
         end()
 
 
+class Late(Future[Any]):
+    """Its result comes between a wait that has run out and the look whether it is there."""
+
+    def result(self, timeout: float | None = None) -> Any:
+        if not self.done():
+            self.set_result(7)
+            raise TimeoutError
+        return super().result(timeout)
+
+
+def test_an_answer_that_comes_as_the_wait_runs_out_is_the_answer() -> None:
+    def put(asked: Asked) -> None:
+        object.__setattr__(asked, "answer", Late())
+
+    assert DecidingThread(put).do(lambda: 7) == 7
+
+
+def test_closing_gives_up_at_once_what_waits() -> None:
+    waiting: list[Asked] = []
+    way = DecidingThread(waiting.append)
+    way.close()
+    began_s = time.monotonic()
+    with pytest.raises(RequestError, match="nothing was done"):
+        way.do(lambda: None)
+    assert time.monotonic() - began_s < 2.5  # somebody who only did not get to it is given five seconds
+
+
+def test_the_name_of_a_field_that_nobody_knows_is_cut_and_the_others_are_told() -> None:
+    do = handlers(cast("WalkIns", None), DecidingThread(lambda _: None), UNITS)["walkin_issue"]
+    with pytest.raises(RequestError) as refused:
+        do({"do": "walkin_issue", "x" * 60_000: 1} | {f"{number}y": 1 for number in range(1000)})
+    assert len(refused.value.problem) < 1000
+    assert "category: " in refused.value.problem
+
+
 def test_what_nobody_got_to_is_taken_back_and_never_done() -> None:
     waiting: list[Asked] = []
     done: list[int] = []
@@ -93,7 +132,7 @@ def test_the_stays_of_a_gate_are_those_of_the_centre_until_somebody_writes_other
     assert stays == {name: limit for name, limit in DEFAULT_STAYS.items() if name != "invited"}
     assert {category.code for category in CATEGORIES} == set(stays)
     assert StaySection().rule(Category.FOOD) == StayRule(minutes=30)
-    assert StaySection(food="09:10").rule(Category.FOOD) == StayRule(leave_by=time(9, 10))
+    assert StaySection(food="09:10").rule(Category.FOOD) == StayRule(leave_by=local_time(9, 10))
 
 
 @pytest.mark.parametrize("limit", [0, 1441, "20:05", "24:00", "8:00", -1, "x"])
