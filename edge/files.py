@@ -4,8 +4,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from passes.claims import UNIT_MAX
 from passes.keys import KeyEntry, KeySetError, KeySetFile, key_id
 from passes.trust import CONFIG_USE, ROOT_USE, STATUS_USE, keys_for, open_key_set
 from shell.settings import SettingsError
@@ -21,7 +22,7 @@ class UnitsFile(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     v: Literal[1]
-    units: dict[int, Label]
+    units: dict[Annotated[int, Field(ge=0, le=UNIT_MAX)], Label]
 
 
 def load_key_set(path: Path, site: int, *, root: str | None = None) -> KeySetFile:

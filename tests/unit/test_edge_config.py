@@ -136,6 +136,9 @@ def test_a_unit_directory_is_read_and_a_broken_one_named(tmp_path: Path) -> None
     path = tmp_path / "units.json"
     path.write_text('{"v":1,"units":{"12":"3-1202"}}')
     assert load_units(path) == {12: "3-1202"}
-    path.write_text('{"v":1,"units":{"twelve":"3-1202"}}')
-    with pytest.raises(SettingsError, match="units"):
-        load_units(path)
+    for key in ("twelve", "65536", "-1"):
+        path.write_text(f'{{"v":1,"units":{{"{key}":"3-1202"}}}}')
+        with pytest.raises(SettingsError, match=f"units.{key}"):
+            load_units(path)
+    path.write_text('{"v":1,"units":{"65535":"3-1202"}}')
+    assert load_units(path) == {65_535: "3-1202"}
