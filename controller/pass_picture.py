@@ -5,14 +5,20 @@ from datetime import tzinfo
 
 import segno
 
-from shell.pass_picture import PassPicture, Surface, in_half_blocks, picture_of, with_quiet_zone
+from shell.pass_picture import Names, PassPicture, Surface, in_half_blocks, picture_of, with_quiet_zone
 
-__all__ = ["PassPicture", "Surface", "draw", "link_in_terminal"]
+__all__ = ["Names", "PassPicture", "Surface", "draw", "link_in_terminal"]
 
 
-def draw(text: str, *, zone: tzinfo, surface: Surface = Surface.PAPER) -> PassPicture:
+def draw(
+    text: str,
+    *,
+    zone: tzinfo,
+    surface: Surface = Surface.PAPER,
+    names: Names = Names(),
+) -> PassPicture:
     """The picture of a static pass; arguments and errors are those of ``picture_of``."""
-    return picture_of(text, encode=_encode, zone=zone, surface=surface)
+    return picture_of(text, encode=_encode, zone=zone, surface=surface, names=names)
 
 
 def link_in_terminal(url: str) -> str:

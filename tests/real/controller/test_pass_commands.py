@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from controller import pass_cli
+from controller import pass_cli, schema
 from controller.cli import app
 from controller.figures import figures
 from controller.hours import read_hours
@@ -91,6 +91,36 @@ def test_a_file_that_is_there_is_left_alone_without_force(served: Served, tmp_pa
     assert out.read_bytes() != first
 
 
+@pytest.mark.parametrize("force", [(), ("--force",)])
+def test_a_pass_whose_file_cannot_be_written_is_printed_and_not_lost(
+    served: Served, tmp_path: Path, force: tuple[str, ...]
+) -> None:
+    out = tmp_path / "pass.txt"
+    out.symlink_to(tmp_path / "nowhere" / "pass.txt")  # looks free, and cannot be opened
+    for more in ((), ("--json",)):
+        done = served.run("pass", "issue", *ORDER, "--static", "--out", str(out), *force, *more)
+        assert done.exit_code == 1
+        assert "was issued" in done.stderr
+        if more:
+            text = json.loads(done.stdout)["text"]
+        else:
+            facts = dict(line.split(None, 1) for line in done.stdout.splitlines())
+            text = facts["text"].strip()
+            assert facts["pass"] == claims_of(served, text).pass_id
+        assert claims_of(served, text).unit == 12
+
+
+def test_what_was_kept_with_control_characters_does_not_reach_the_terminal(served: Served) -> None:
+    pass_id = issued(served)["pass_id"]
+    assert served.run("pass", "revoke", pass_id, "--by", "Li", "--reason", "lost", "--yes").exit_code == 0
+    with served.demo.centre.store.transaction() as connection:
+        connection.execute(schema.revocation.update().values(reason="\x1b]0;owned\x07lost\nstate  valid"))
+    done = served.run("pass", "show", pass_id)
+    assert done.exit_code == 0, done.stderr
+    assert not set("\x1b\x07") & set(done.stdout)
+    assert [line for line in done.stdout.splitlines() if line.startswith("state")] == ["state        revoked"]
+
+
 def test_a_phones_pass_comes_as_bytes(served: Served) -> None:
     answer = issued(served, "--holder-key", HOLDER.hex())
     assert bytes.fromhex(answer["pass_hex"])[0] == 0x84
@@ -165,7 +195,7 @@ def facts_of(printed: str) -> dict[str, str]:
 def read_terminal(printed: str) -> list[str]:
     """What a reader makes of the half blocks in a terminal."""
     halves = {" ": (0, 0), "▀": (1, 0), "▄": (0, 1), "█": (1, 1)}
-    lines = [re.sub("\x1b[^m]*m", "", line) for line in printed.splitlines() if line.startswith("\x1b")]
+    lines = [re.sub("\x1b[^m]*m", "", line) for line in printed.splitlines() if line.startswith("\x1b[38;")]
     rows = [[halves[half][part] for half in line] for line in lines for part in (0, 1)]
     image = 255 - np.kron(np.array(rows, np.uint8), np.full((8, 8), 255, np.uint8))
     return [code.text for code in Reader().read(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR).astype(np.uint8))]
@@ -203,6 +233,7 @@ def test_verify_names_the_hours_and_judges_by_them(served: Served) -> None:
         (("--holder-key", HOLDER.hex(), "--out", "pass.svg"), 2),
         (("--static", "--out", "pass.gif"), 2),
         (("--static", "--minutes", "721"), 2),
+        (("--static", "--minutes", "0"), 2),
         (("--static", "--gate", "8"), 2),
         (("--static", "--site", "8"), 2),
     ],
