@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from shell.settings import EXIT_USAGE
+from shell.text import one_line
 
 
 class Exit(IntEnum):
@@ -56,7 +57,7 @@ def put_facts(facts: list[tuple[str, str]]) -> None:
     """Names and values on stdout, in two columns."""
     wide = max(len(name) for name, _ in facts)
     for name, value in facts:
-        typer.echo(f"{name:<{wide}}  {value}")
+        typer.echo(one_line(f"{name:<{wide}}  {value}"))
 
 
 def ask_for(value: str | None, *, option: str, question: str) -> str:

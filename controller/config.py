@@ -13,6 +13,7 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 from passes.stay import StayRule
 from passes.vocabulary import Category
 from shell.settings import SettingsError, SettingsModel, ZoneName, load_settings
+from shell.text import without_control
 from sync.link import parse_broker_url
 from sync.messages import GateId
 
@@ -36,17 +37,10 @@ _TIME: Final = re.compile(
     r"([01]\d|2[0-3]):[0-5]0"
 )  # 00:00 is the midnight that ends the day, as in passes.stay
 _HOST: Final = re.compile(r"(\[[0-9a-fA-F:]+\]|[0-9a-zA-Z.-]+)(:[0-9]+)?")
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 Port = Annotated[int, Field(ge=1, le=65_535)]
 Phone = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$")]
 GateName = Annotated[str, StringConstraints(min_length=1, max_length=GATE_NAME_MAX)]
-
-
-def _one_line(text: str) -> str:
-    if _CONTROL.search(text):
-        raise ValueError("must be one line without control characters")
-    return text
 
 
 class _CentreTable(SettingsModel):
@@ -57,7 +51,7 @@ class _CentreTable(SettingsModel):
     keys_dir: str = "keys"
     api_token_file: str | None = None
 
-    _clean = field_validator("name")(_one_line)
+    _clean = field_validator("name")(without_control)
 
     @field_validator("database")
     @classmethod
@@ -105,7 +99,7 @@ class _SmsTable(SettingsModel):
     sign: Annotated[str, StringConstraints(min_length=2, max_length=SMS_SIGN_MAX)]
     supervisors: Annotated[list[Phone], Field(max_length=20, default_factory=list)]
 
-    _clean = field_validator("sign")(_one_line)
+    _clean = field_validator("sign")(without_control)
 
     @field_validator("sign")
     @classmethod
@@ -156,12 +150,12 @@ class _SiteTable(SettingsModel):
     static_needs_guard: bool = True
     gates: Annotated[dict[GateId, GateName], Field(default_factory=dict)]
 
-    _clean = field_validator("name")(_one_line)
+    _clean = field_validator("name")(without_control)
 
     @field_validator("gates")
     @classmethod
     def _clean_names(cls, gates: dict[str, str]) -> dict[str, str]:
-        return {gate: _one_line(name) for gate, name in gates.items()}
+        return {gate: without_control(name) for gate, name in gates.items()}
 
 
 class _CentreFile(SettingsModel):

@@ -27,6 +27,7 @@ from passes.keys import key_id
 from passes.vocabulary import GATES_MAX, Category
 from passes.walkin import CATEGORIES
 from shell.settings import SettingsError
+from shell.text import one_line
 
 CODES: Final = tuple(category.code for category in Category if category in CATEGORIES)
 ALL: Final = ",".join(CODES)
@@ -145,7 +146,8 @@ def withdraw(
 def _state(row: dict[str, Any]) -> str:
     match row["state"]:
         case "withdrawn":
-            return f"withdrawn {row['withdrawn_at']} by {row['withdrawn_by']}: {row['withdrawn_reason']}"
+            said = f"{row['withdrawn_by']}: {row['withdrawn_reason']}"
+            return f"withdrawn {row['withdrawn_at']} by {one_line(said)}"
         case "certified":
             return f"certified until {row['certified_until']}"
         case _:

@@ -22,6 +22,7 @@ from passes.vocabulary import GATES_MAX, Category
 from passes.walkin import CATEGORIES
 from shell.control import Handler, RequestError
 from shell.phone_number import canonical_phone
+from shell.text import OneLine
 from sync.messages import utc_text
 
 SOCKET: Final = "control.sock"
@@ -34,11 +35,7 @@ _FIELD_CHARACTERS_MAX: Final = 40  # a field that we do not know is named as it 
 _CODES: Final = tuple(sorted(category.code for category in CATEGORIES))
 
 T = TypeVar("T")
-# One line: no control characters, and none that break or turn a line round.
-_ONE_LINE: Final = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+$"
-Text = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=_ONE_LINE)
-]
+Text = Annotated[OneLine, StringConstraints(max_length=200)]
 
 
 class WalkInRequest(BaseModel):

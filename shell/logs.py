@@ -8,13 +8,14 @@ from typing import Any, Final
 
 import structlog
 
+from shell.text import CONTROL
+
 _PHONE: Final = re.compile(r"(?<!\d)(\+?\d{1,3}[- ]?)?(1\d{2})\d{4}(\d{4})(?!\d)")
 _E164: Final = re.compile(r"\+([1-9]\d)\d{3,11}(\d{2})(?!\d)")  # what _PHONE leaves: 7 to 15 digits
 _TYPED: Final = re.compile(
     r"(?<!\d)\+?(?:\d[- ()]{0,2}){7,}(\d{4})(?!\d)"
 )  # 11 digits or more, as people space them
 _PASS_TEXT: Final = re.compile(r"GP1:[0-9A-Z $%*+\-./:]{12,}")
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 def mask(text: str) -> str:
@@ -22,7 +23,7 @@ def mask(text: str) -> str:
     text = _PASS_TEXT.sub("GP1:…", text)
     text = _PHONE.sub(r"\2****\3", text)
     text = _E164.sub(r"+\1****\2", text)
-    return _CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", text)
+    return CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", text)
 
 
 def mask_typed(text: str) -> str:
