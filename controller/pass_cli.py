@@ -1,7 +1,6 @@
 """``postern-controller pass``: issue, look up, withdraw and verify passes from the shell."""
 
-import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -37,7 +36,8 @@ from passes.gp1 import TEXT_CHARACTERS_MAX
 from passes.vocabulary import PURPOSE_ITEM_PASS, Category
 from shell.clock import SystemClock
 from shell.pages.masking import mask_name, mask_phone
-from shell.pass_picture import PassPicture, Surface
+from shell.pass_file import PassFile, PassFileError, WouldReplaceError
+from shell.pass_picture import Surface
 from shell.settings import SettingsError
 
 DEFAULT_MINUTES: Final = 120
@@ -57,41 +57,6 @@ app = typer.Typer(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Out:
-    """Where a picture goes; its kind is told by the ending."""
-
-    path: Path
-    force: bool
-
-    def check(self) -> None:
-        if self.path.suffix not in {".svg", ".png", ".txt"}:
-            raise failure(f"--out {self.path}: end it in .svg, .png or .txt", Exit.USAGE)
-        if not self.path.parent.is_dir():
-            raise failure(f"--out {self.path}: there is no folder {self.path.parent}", Exit.USAGE)
-        if self.path.exists() and not self.force:
-            raise failure(
-                f"{self.path} exists already and was left as it is; replace it with --force", Exit.UNSAFE
-            )
-
-    def write(self, text: str, picture: PassPicture) -> None:
-        match self.path.suffix:
-            case ".svg":
-                data = picture.svg().encode()
-            case ".png":
-                data = picture.png()
-            case _:
-                data = f"{text}\n".encode()
-        try:
-            with open(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:  # noqa: PTH123
-                file.write(data)
-        except OSError as error:
-            raise failure(
-                f"{self.path} cannot be written ({error.strerror}). The pass was issued: withdraw it if it is lost",
-                Exit.FAILED,
-            ) from error
-
-
 @app.command()
 def issue(
     *,
@@ -104,7 +69,9 @@ def issue(
     ] = None,
     minutes: Annotated[
         int | None,
-        typer.Option(help=f"How long the pass is valid. Default {DEFAULT_MINUTES}; with --hours a week."),
+        typer.Option(
+            min=1, help=f"How long the pass is valid. Default {DEFAULT_MINUTES}; with --hours a week."
+        ),
     ] = None,
     hours: Annotated[
         list[str] | None,
@@ -146,9 +113,14 @@ def issue(
         raise failure("--out: only the phone can show a pass that is bound to it", Exit.USAGE)
     if item_pass and purpose not in {0, PURPOSE_ITEM_PASS}:
         raise failure(f"--item-pass is purpose {PURPOSE_ITEM_PASS}: leave --purpose out", Exit.USAGE)
-    target = _Out(out, force) if out else None
-    if target is not None:
-        target.check()
+    target = PassFile(out, force) if out else None
+    try:
+        if target is not None:
+            target.check()
+    except WouldReplaceError as error:
+        raise failure(error, Exit.UNSAFE) from None
+    except PassFileError as error:
+        raise failure(error, Exit.USAGE) from None
     settings = _load(config)
     order: dict[str, Any] = {
         "name": name,
@@ -156,7 +128,7 @@ def issue(
         "category": category,
         "unit": unit,
         "purpose": PURPOSE_ITEM_PASS if item_pass else purpose,
-        "valid_minutes": minutes or (WEEK_MINUTES if hours and not static else DEFAULT_MINUTES),
+        "valid_minutes": _usual_minutes(hours, static=static) if minutes is None else minutes,
         "gates": gate or [0],
         "static": static,
     }
@@ -178,11 +150,15 @@ def issue(
         _put_pass(settings, order, masked, target, as_json=as_json)
 
 
+def _usual_minutes(hours: list[str] | None, *, static: bool) -> int:
+    return WEEK_MINUTES if hours and not static else DEFAULT_MINUTES
+
+
 def _put_pass(
     settings: CentreConfig,
     order: dict[str, Any],
     masked: dict[str, Any],
-    target: _Out | None,
+    target: PassFile | None,
     *,
     as_json: bool,
 ) -> None:
@@ -190,24 +166,33 @@ def _put_pass(
     text = answer.get("text")
     surface = Surface.PAPER if target else Surface.SCREEN
     picture = draw(text, zone=settings.zone, surface=surface) if text else None
+    unwritten: OSError | None = None
     if target is not None:
         assert text is not None and picture is not None
-        target.write(text, picture)
-        say(f"Written: {target.path}")
+        try:
+            target.write(text, picture)
+            say(f"Written: {target.path}")
+        except OSError as error:
+            unwritten = error  # the pass is issued all the same, and must not be lost with the file
     if as_json:
         put_json({**answer, "name": masked["name"], "phone": masked["phone"]})
-        return
-    if picture is not None and target is None:
-        typer.echo(picture.terminal(), nl=False, color=True)
-    put_facts(
-        [
-            ("pass", answer["pass_id"]),
-            ("colour", answer["colour"]),
-            *order_facts(masked),
-            ("valid until", local_time(answer["expires_at"], settings.zone)),
-            ("text", text) if text else ("pass_hex", answer["pass_hex"]),
-        ]
-    )
+    else:
+        if picture is not None and target is None:
+            typer.echo(picture.terminal(), nl=False, color=True)
+        put_facts(
+            [
+                ("pass", answer["pass_id"]),
+                ("colour", answer["colour"]),
+                *order_facts(masked),
+                ("valid until", local_time(answer["expires_at"], settings.zone)),
+                ("text", text) if text else ("pass_hex", answer["pass_hex"]),
+            ]
+        )
+    if unwritten is not None:
+        raise failure(
+            f"The --out file cannot be written ({unwritten.strerror}). The pass was issued: its text is above",
+            Exit.FAILED,
+        )
 
 
 def _put_link(

@@ -1,8 +1,6 @@
 """``postern-edge walkin``: the guard's way to a walk-in pass. The running gate issues it; this asks and draws."""
 
-import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -28,7 +26,8 @@ from edge.control import ASK_WITHIN_S, SOCKET
 from passes.walkin import CATEGORIES
 from passes.words import for_category
 from shell.control import ControlError, NoAnswerError, NotAllowedError, NotRunningError, RefusedError, ask
-from shell.pass_picture import PassPicture, Surface, picture_of
+from shell.pass_file import PassFile, PassFileError, WouldReplaceError
+from shell.pass_picture import Names, PassPicture, Surface, picture_of
 from shell.settings import SettingsError
 
 _WORDS: Final = ", ".join(sorted(category.code for category in CATEGORIES))
@@ -51,36 +50,6 @@ walkin_app = typer.Typer(
 @walkin_app.callback()
 def _walkin() -> None:
     """Make each command a word of its own."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Out:
-    """Where the slip goes; its kind is told by the ending."""
-
-    path: Path
-    force: bool
-
-    def check(self) -> None:
-        if self.path.suffix not in {".svg", ".png", ".txt"}:
-            raise failure(f"--out {self.path}: end it in .svg, .png or .txt", Exit.USAGE)
-        if not self.path.parent.is_dir():
-            raise failure(f"--out {self.path}: there is no folder {self.path.parent}", Exit.USAGE)
-        if self.path.exists() and not self.force:
-            raise failure(
-                f"{self.path} exists already and was left as it is; replace it with --force", Exit.UNSAFE
-            )
-
-    def write(self, text: str, picture: PassPicture) -> None:
-        match self.path.suffix:
-            case ".svg":
-                data = picture.svg().encode()
-            case ".png":
-                data = picture.png()
-            case _:
-                data = f"{text}\n".encode()
-        flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if self.force else os.O_EXCL)
-        with open(os.open(self.path, flags, 0o600), "wb") as file:  # noqa: PTH123
-            file.write(data)
 
 
 @walkin_app.command()
@@ -107,12 +76,14 @@ def issue(
 
     Example: postern-edge walkin issue --category food --unit 3-1202 --by 王强 --reason 已致电业主 --out slip.svg
     """
-    target = _Out(out, force) if out else None
-    if target is not None:
-        target.check()
+    target = PassFile(out, force) if out else None
     try:
+        if target is not None:
+            target.check()
         gate = load_config(config).gate
-    except SettingsError as error:
+    except WouldReplaceError as error:
+        raise failure(error, Exit.UNSAFE) from None
+    except (PassFileError, SettingsError) as error:
         raise failure(error, Exit.USAGE) from None
     request: dict[str, Any] = {
         "do": "walkin_issue",
@@ -129,7 +100,10 @@ def issue(
     if dry_run:
         say("The gate would issue this pass. Nothing was done.")
     else:
-        _hand_out(answer["text"], target, zone, on_screen=target is None and not as_json)
+        surface = Surface.PAPER if target else Surface.SCREEN
+        names = Names(site=gate.site_name, gate=gate.name)
+        picture = picture_of(answer["text"], encode=encode, zone=zone, surface=surface, names=names)
+        _hand_out(answer["text"], picture, target, on_screen=target is None and not as_json)
     if as_json:
         put_json(answer)
         return
@@ -158,9 +132,7 @@ def _ask(path: Path, request: dict[str, Any], *, as_json: bool) -> dict[str, Any
         raise failure(error, Exit.FAILED) from None
 
 
-def _hand_out(text: str, target: _Out | None, zone: ZoneInfo, *, on_screen: bool) -> None:
-    surface = Surface.PAPER if target else Surface.SCREEN
-    picture = picture_of(text, encode=encode, zone=zone, surface=surface)
+def _hand_out(text: str, picture: PassPicture, target: PassFile | None, *, on_screen: bool) -> None:
     if target is not None:
         try:
             target.write(text, picture)
