@@ -28,7 +28,7 @@ from drivers.tool.console import (
 )
 from drivers.tool.detect import demand_fit, usb_of
 from drivers.tool.families import FAMILIES, Family
-from drivers.tool.modbus_asking import READS, answer, question
+from drivers.tool.modbus_asking import READS, answer, any_question, question
 from drivers.tool.opening import check_port
 from drivers.tool.switching import harmless, switched
 from drivers.tool.target import (
@@ -42,6 +42,7 @@ from drivers.tool.target import (
     UnitOption,
     driver_of,
     find_target,
+    options_of,
 )
 from drivers.tool.trace import TraceOption
 from drivers.tool.wire import collect, hexed, raw_port
@@ -87,7 +88,7 @@ def identify(
     )
     check_port(target)
     if target.protocol in _MODBUS:
-        found, heard = _ask_modbus(target, dry_run=dry_run, trace=trace)
+        found, heard = _ask_modbus(target, confirm, dry_run=dry_run, trace=trace)
     else:
         found, heard = _ask(target, _family(target), confirm, dry_run=dry_run, trace=trace)
     if not dry_run:
@@ -144,29 +145,33 @@ def _ask(
     return ([] if found is None else [found]), heard
 
 
-def _ask_modbus(target: Target, *, dry_run: bool, trace: Path | None) -> tuple[list[Candidate], bytes]:
+def _ask_modbus(
+    target: Target, confirm: str | None, *, dry_run: bool, trace: Path | None
+) -> tuple[list[Candidate], bytes]:
     """Harmless questions until one is answered; a good answer proves a Modbus line, then the profiles' own follow."""
-    line, unit = driver_of(target).info.line, target.unit or 1
-    before, heard = b"", b""
-    questions = []
+    line, unit = driver_of(target).info.line, _unit_of(target)
+    questions: list[bytes] = []
     for function in READS:
-        frame = question(unit, function, before=before)
-        if frame is not None:
-            questions.append(frame)
-            before += frame
+        frame = question(unit, function, before=b"".join(questions))
+        questions += [] if frame is None else [frame]
+    harmful = not questions
+    if harmful:
+        questions = [any_question(unit, function) for function in READS]
     if dry_run:
         for frame in questions:
             put_line(hexed(frame))
         return [], b""
-    if not questions:
-        fail(
-            Exit.UNSAFE,
+    if harmful:
+        confirmed_isolated(
+            confirm,
             Pair(
-                "单元 {unit} 的任何读命令都会让别家的板动作；请给设备换一个地址",
-                "Every question to unit {unit} switches somebody else's board. Give the device another address",
+                "问单元 {unit} 的任何字节都会让 {boards} 动作，如果它在另一端。",
+                "Every question to unit {unit} switches {boards}, if that is at the other end.",
             ),
             unit=unit,
+            boards=", ".join(switched(b"".join(questions))),
         )
+    heard = b""
     with raw_port(target.port, line, trace=trace, protocol=target.protocol) as port:
         for frame in questions:
             said = _exchange(port, frame)
@@ -174,6 +179,14 @@ def _ask_modbus(target: Target, *, dry_run: bool, trace: Path | None) -> tuple[l
             if answer(said, frame) is not None:
                 return _fitting(port, unit, line), heard
     return [], heard
+
+
+def _unit_of(target: Target) -> int:
+    """The unit that was named, or the one that the board is delivered with."""
+    profile = options_of(target).get("profile")
+    if target.unit is not None or profile is None:
+        return target.unit or 1
+    return load_profile(profile).unit
 
 
 def _fitting(port: Port, unit: int, line: LineSettings) -> list[Candidate]:

@@ -18,6 +18,7 @@ READ_INPUTS: Final = 2
 READ_REGISTERS: Final = 3
 READS: Final = (READ_REGISTERS, READ_COILS, READ_INPUTS)  # in the order in which units are asked
 UNITS: Final = range(1, 248)  # 0 is everybody at once: never
+UNIT_MAX: Final = 255  # the standard ends at 247, some makers do not
 _TRIES: Final = 24
 _CODES: Final = range(1, 12)  # of an exception
 
@@ -33,7 +34,7 @@ class Answered:
 
 def question(unit: int, function: int, *, before: bytes = b"") -> bytes | None:
     """A reading question whose bytes switch nothing after those ``before``; None when this unit has none."""
-    assert unit in UNITS, f"unit {unit}: {UNITS[0]} to {UNITS[-1]}, and never 0"
+    assert 1 <= unit <= UNIT_MAX, f"unit {unit}: 1 to {UNIT_MAX}, and never 0"
     assert function in READS, f"function {function} does not read"
     return next((frame for frame in _questions(unit, function) if harmless(before[-8:] + frame)), None)
 

@@ -159,6 +159,17 @@ def test_identify_lists_the_profiles_that_fit(plug: Plug, profile: str, unit: in
     assert twin.moved() == []
 
 
+def test_a_unit_whose_number_is_an_order_is_identified_when_isolated(plug: Plug) -> None:
+    twin = plug(make_board("modbus-relay", profile="lctech-2ch"))
+    asked = ("identify", "--port", twin.link, "--protocol", "modbus-relay", "--profile", "lctech-2ch")
+    code, _, err = run(*asked)
+    assert (code, "nothing was sent" in err) == (4, True)
+    code, out, err = run(*asked, "--confirm", "isolated", "--json")
+    assert code == 0, err
+    assert "lctech-2ch" in [each["options"].get("profile") for each in json.loads(out)["found"]]
+    assert twin.moved() == []
+
+
 def test_identify_tells_silence_from_a_stranger(plug: Plug) -> None:
     twin = plug(make_board("kmtronic"))
     code, _, err = run("identify", "--port", twin.link, "--protocol", "lcus")
