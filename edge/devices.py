@@ -209,7 +209,7 @@ class Devices:
                 del self._doors_s[label]
                 assert section.lane is not None
                 self._note(Kind.HELD_OPEN, LaneData(lane=section.lane))
-                self._alarms.begin("held", section.label)
+                self._alarms.begin("held", section.spot)
 
     def _role(self, changed: RoleChanged) -> None:
         section, active = changed.section, changed.active
@@ -222,16 +222,16 @@ class Devices:
             case "tamper":
                 self._device(section.label, ok=not active, detail="opened or cut" if active else "")
                 if active:
-                    self._alarms.begin("tamper", section.label)
+                    self._alarms.begin("tamper", section.spot)
                 else:
-                    self._alarms.end("tamper", section.label)
+                    self._alarms.end("tamper", section.spot)
             case "door":
                 self._door(section, active=active)
 
     def _door(self, section: InputSection, *, active: bool) -> None:
         if not active:
             self._doors_s.pop(section.label, None)
-            self._alarms.end("held", section.label)
+            self._alarms.end("held", section.spot)
             return
         now_s, state = self._clock.monotonic_s(), self._lane_of(section)
         lane = state.lane
@@ -239,7 +239,7 @@ class Devices:
         expected = lane.state in _EXPECTED or lane.free or now_s <= lane.followed_until_s
         if not expected:
             self._note(Kind.FORCED, AgainstData(lane=state.section.name, detail="door"))
-            self._alarms.flash("forced", section.label)
+            self._alarms.flash("forced", section.spot)
 
     def _lane_of(self, section: InputSection) -> LaneState:
         assert section.lane is not None, "the configuration demands a lane"

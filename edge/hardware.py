@@ -206,6 +206,12 @@ class InputSection(SettingsModel):
         return self.board, self.channel
 
     @property
+    def spot(self) -> str:
+        """Where it is, in words."""
+        terminal = f"{self.board}/{self.channel}"
+        return f"{self.lane} {terminal}" if self.lane else terminal
+
+    @property
     def label(self) -> str:
         """How it is called in records."""
-        return f"{self.role} {self.lane or self.board} {self.board}/{self.channel}"
+        return f"{self.role} {self.spot}"

@@ -86,6 +86,9 @@ def shots() -> list[Shot]:
         Shot(name="kiosk-blue-large", app=kiosk(busy, staged.blue()), size=LARGE),
         Shot(name="kiosk-phone", app=kiosk(busy, staged.blue()), size=PHONE, whole=True),
         Shot(name="kiosk-quiet", app=kiosk(staged.quiet_gate())),
+        Shot(name="kiosk-emergency", app=kiosk(staged.emergency_gate(), staged.refused("emergency"))),
+        Shot(name="kiosk-emergency-small", app=kiosk(staged.emergency_gate("clear")), size=SMALL),
+        Shot(name="kiosk-emergency-phone", app=kiosk(staged.emergency_gate()), size=PHONE, whole=True),
         Shot(
             name="kiosk-trouble",
             app=kiosk(staged.troubled_gate(), staged.refused("clock_untrusted"), ClockTrust.UNTRUSTED),

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from controller.web.view import GateLane, GateRow, InsideRow, Now, OverstayRow, SmsRow
-from edge.kiosk.view import Inside, LaneView, Listener, Snapshot, Uplink, Verdict
+from edge.kiosk.view import AlarmView, Inside, LaneView, Listener, Snapshot, Uplink, Verdict
 from passes.decide import Note
 from passes.vocabulary import ClockTrust, Colour, Direction
 from sync.messages import Outcome
@@ -291,6 +291,20 @@ def troubled_gate() -> Snapshot:
             ),
         ),
         uplink=Uplink(connected=False, depth=37, last_ack_at=_ago(12.4)),
+    )
+
+
+def emergency_gate(phase: str = "active") -> Snapshot:
+    """A gate whose fire input is active, or was and waits for its reset, with alarms beside it."""
+    alarms = (("tailgate", "entry", 0.4), ("tamper", "inputs/4", 6))
+    return replace(
+        busy_gate(),
+        lanes=tuple(
+            LaneView(name=way.value, direction=way, state="emergency", camera_ok=True, board_ok=True)
+            for way in Direction
+        ),
+        emergency=phase,
+        alarms=tuple(AlarmView(what=what, place=place, at=_ago(ago)) for what, place, ago in alarms),
     )
 
 

@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment
 from pydantic import BaseModel
 
+from edge.kiosk.alarm_words import for_alarm
 from edge.kiosk.card import STAYS_S, card_of, inside_rows
 from edge.kiosk.view import KioskSource, Snapshot, Verdict
 from passes.vocabulary import ClockTrust, Direction
@@ -45,6 +46,15 @@ class LaneStatus(BaseModel):
     detail: str
 
 
+class AlarmStatus(BaseModel):
+    """One alarm, for scripts."""
+
+    what: str
+    place: str
+    at: datetime
+    detail: str
+
+
 class UplinkStatus(BaseModel):
     """The way to the centre, for scripts."""
 
@@ -67,6 +77,8 @@ class KioskStatus(BaseModel):
     pages: int
     seq: int
     counts: dict[str, int]
+    emergency: str
+    alarms: list[AlarmStatus]
 
 
 class _Screen:
@@ -148,6 +160,11 @@ class _Screen:
             pages=pages,
             seq=shot.seq,
             counts=dict(shot.counts),
+            emergency=shot.emergency,
+            alarms=[
+                AlarmStatus(what=alarm.what, place=alarm.place, at=alarm.at, detail=alarm.detail)
+                for alarm in shot.alarms
+            ],
         )
 
     @cached_property
@@ -252,6 +269,7 @@ def _environment() -> Environment:
         zh=chinese,
         en=english,
         pair=pair,
+        for_alarm=for_alarm,
         category=category,
         category_zh=lambda code: for_category(code).zh,
         category_en=lambda code: for_category(code).en,

@@ -12,6 +12,8 @@ LANE_STATES: Final = {
     "open": mark("Open"),
     "held": mark("Held open"),
     "forced": mark("Forced open"),
+    "kept_open": mark("Kept open"),
+    "emergency": mark("Emergency"),
     "fault": mark("Fault"),
 }
 """States of a lane; a state that is not here is shown as it came."""

@@ -1,0 +1,20 @@
+"""The words for each alarm on the guard's screen, Chinese and English, and what the guard does."""
+
+from typing import Final
+
+from passes.words import Pair
+
+ALARMS: Final[dict[str, Pair]] = {
+    "forced": Pair("强行通过", "Passage without a grant"),
+    "tailgate": Pair("尾随", "Tailgating"),
+    "wrong_direction": Pair("逆行", "Against the direction"),
+    "held": Pair("通道受阻或未关", "Blocked, or held open"),
+    "tamper": Pair("设备被拆动", "Device opened, or its wire cut"),
+    "controller": Pair("闸机控制器报警", "The turnstile reports an alarm"),
+    "fire_unread": Pair("火警输入无法读取", "The fire input cannot be read"),
+}
+
+
+def for_alarm(what: str) -> Pair:
+    """The words for an alarm; one that this version does not know is shown as it is."""
+    return ALARMS.get(what, Pair(what, what))
