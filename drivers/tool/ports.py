@@ -17,6 +17,11 @@ from drivers.tool.usb_ids import usb_hint
 from passes.words import Pair
 
 CH340: Final = "1a86:7523"
+_SAID: Final = {
+    "not there": Pair("不存在", "not there"),
+    "virtual": Pair("虚拟端口", "virtual"),
+    "named with --also": Pair("由 --also 指明", "named with --also"),
+}
 
 
 def ports(
@@ -68,7 +73,9 @@ def claims(row: PortRow, host: Host) -> list[str]:
 
 
 def _show(row: PortRow, host: Host) -> None:
-    show(f"[bold]{escape(row.path)}[/]  {escape(' '.join(each for each in (row.usb, row.driver) if each))}")
+    show(
+        f"[bold]{escape(row.path)}[/]  {escape(' '.join(each for each in (row.usb, _said(row.driver)) if each))}"
+    )
     made = Table.grid(padding=(0, 2))
     made.add_column(style="dim", no_wrap=True)
     made.add_column(overflow="fold")
@@ -97,7 +104,11 @@ def _facts(row: PortRow, host: Host) -> Sequence[tuple[Pair, str, str]]:
             found.append((Pair("可能是", "may be"), text(hint.what), ""))
     yours = Pair("你可以", "you may") if row.usable else Pair("你不可以", "not you")
     found.append(
-        (Pair("谁可打开", "who may open it"), f"{row.access} ({text(yours)})", "" if row.usable else "red")
+        (
+            Pair("谁可打开", "who may open it"),
+            f"{_said(row.access)} ({text(yours)})",
+            "" if row.usable else "red",
+        )
     )
     nobody = text(Pair("无人", "nobody"))
     found.append((Pair("占用", "held by"), row.holder or nobody, "yellow" if row.holder else ""))
@@ -110,6 +121,11 @@ def _facts(row: PortRow, host: Host) -> Sequence[tuple[Pair, str, str]]:
         for program in claims(row, host)
     ]
     return found
+
+
+def _said(words: str) -> str:
+    """What ``drivers.ports`` says about a port, in the language in use; a system's own words stay as they are."""
+    return text(_SAID[words]) if words in _SAID else words
 
 
 def _is_clone(row: PortRow) -> bool:
