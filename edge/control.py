@@ -2,6 +2,33 @@
 
 A request is checked here, in its connection's thread; what it asks for is done by the deciding thread, as one input
 among others. What that does not get to in time is taken back, so that nothing is done for somebody who has gone.
+
+Requests (``do``), what they hold, and what the answer holds besides ``ok``; ``?`` may be left out. ``by`` and ``reason``
+are texts of one line, 1 to 200 characters, and are recorded (row ``override``) before anything moves::
+
+    walkin_issue  category unit by reason [phone? stay_minutes? dry_run?]       the pass (docs/gate.md)
+    pulse         lane by reason [ms?: 100..2000]                               lane + OUTCOME
+    hold          lane by reason seconds: 1..900                                lane seconds + OUTCOME ("held")
+    release       lane by reason                                                lane + OUTCOME
+    off           by reason [board?]                  boards: {name: whether its bus took it}
+    fire_reset    by reason                           emergency: "none"
+    devices       -                                   SNAPSHOT; boards are asked for their names first (2 s at most)
+    watch         [since?: int] [wait_s?: 0..10]      seq, events: those behind ``since`` (none without it), now: SNAPSHOT
+
+    OUTCOME   outcome: done (grade: confirmed | accepted | sent) | held | refused (why) | timed_out (maybe_executed)
+    SNAPSHOT  emergency: none | active | clear
+              boards: [{name protocol port line: up | down | unknown, why fault identity? garbage_bytes outputs inputs
+                        sides host_timed}]            identity: {maker model firmware serial certainty}
+              lanes: [{name direction board channel? side? state works held_s? release on_power_loss tested_by?
+                       tested_on?}]
+              inputs: [{role board channel lane? active?}]
+    events    {seq board event: done | timed_out | refused | input_edge | fault | line | identity | outputs | counted |
+               alarm, and the fields of that event}; {seq event: override, lane act}; {seq event: emergency, phase};
+              at most 256 are kept: a gap in ``seq`` is what was missed
+
+A refusal holds ``error``, ``problem``, ``next`` and perhaps ``why``: ``bad_request``, ``unknown_lane``, ``unknown_board``,
+``unsupported``, ``busy`` (just opened, or held already), ``board_fault``, ``not_recorded``, ``not_clear``, ``no_answer``, and ``unsafe``
+with ``why`` = ``no_wiring_facts`` (hold) or ``emergency`` (release, off).
 """
 
 import threading

@@ -157,8 +157,12 @@ class Hands:
         token = self._record(state, "release", order, demand_row=False)
         return self._send(state.section.board, Release(channel=state.section.channel, id=token), token)
 
-    def off(self, order: Order) -> dict[str, Any]:
-        """Open every output of every board; raises ``HandsError``."""
+    def off(self, order: Order, board: str | None = None) -> dict[str, Any]:
+        """Open every output, of every board or of one; raises ``HandsError``."""
+        boards = [name for name, info in self._infos.items() if info.outputs or info.sides]
+        if board is not None and board not in boards:
+            problem = f"This gate has no board {board!r} with outputs"
+            raise HandsError("unknown_board", problem, f"There are: {', '.join(boards)}")
         self._demand_no_emergency("Nothing is locked again")
         self._owed.write(
             partial(
@@ -168,8 +172,8 @@ class Hands:
                 at=self._clock.now(),
             )
         )
-        boards = [name for name, info in self._infos.items() if info.outputs or info.sides]
-        return {"boards": {name: self._submit(name, AllOff()) for name in boards}}
+        chosen = boards if board is None else [board]
+        return {"boards": {name: self._submit(name, AllOff()) for name in chosen}}
 
     def fire_reset(self, order: Order) -> dict[str, Any]:
         """End an emergency whose input is clear; raises ``HandsError``."""

@@ -65,6 +65,7 @@ class OffRequest(_Ordered):
     """Open every output."""
 
     do: Literal["off"]
+    board: Annotated[str, StringConstraints(max_length=40)] | None = None
 
 
 class FireResetRequest(_Ordered):
@@ -83,7 +84,7 @@ class WatchRequest(_Request):
     """What happens."""
 
     do: Literal["watch"]
-    after: Annotated[int, Field(ge=0)] | None = None
+    since: Annotated[int, Field(ge=0)] | None = None
     wait_s: Annotated[float, Field(ge=0, le=WAIT_S_MAX)] = 0.0
 
 
@@ -113,7 +114,8 @@ def tool_handlers(hands: Hands, feed: Feed, thread: DecidingThread) -> dict[str,
         return {"lane": request.lane, **_outcome(asked, OUTCOME_WITHIN_S)}
 
     def off(content: Mapping[str, Any]) -> Mapping[str, Any]:
-        return decided(partial(hands.off, _checked(OffRequest, content).order))
+        request = _checked(OffRequest, content)
+        return decided(partial(hands.off, request.order, request.board))
 
     def fire_reset(content: Mapping[str, Any]) -> Mapping[str, Any]:
         return decided(partial(hands.fire_reset, _checked(FireResetRequest, content).order))
@@ -129,11 +131,11 @@ def tool_handlers(hands: Hands, feed: Feed, thread: DecidingThread) -> dict[str,
 
     def watch(content: Mapping[str, Any]) -> Mapping[str, Any]:
         request = _checked(WatchRequest, content)
-        if request.after is None:
+        if request.since is None:
             seq, _ = feed.after(0, 0.0)
             events: list[dict[str, Any]] = []
         else:
-            seq, events = feed.after(request.after, request.wait_s)
+            seq, events = feed.after(request.since, request.wait_s)
         return {"seq": seq, "events": events, "now": decided(hands.snapshot)}
 
     return {
