@@ -1,6 +1,7 @@
 """``postern-edge bundle``: look at the site bundle, and bring a newer one on a stick to a gate without a network."""
 
 import json
+import os
 import sys
 import threading
 from dataclasses import dataclass
@@ -10,14 +11,16 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Console
 
-from edge.bundles import INBOX, SUFFIX, Holding, installed, judge, load, read_bounded, write_whole
+from edge.bundles import INBOX, SUFFIX, Holding, installed, judge, load, read_bounded
 from edge.command import DEFAULT_CONFIG, ConfigOption, Exit, failure, say
 from edge.config import GateConfig, load_config
 from edge.files import load_key_set
-from passes.bundle import Refused
-from passes.keys import KeySetFile
+from passes.bundle import Problem, Refused
+from passes.keys import KeySetFile, key_id
 from passes.vocabulary import PassStatus
+from passes.walkin import Certificate
 from shell.clock import SystemClock
+from shell.files import write_whole
 from shell.settings import SettingsError
 from sync.messages import utc_text
 
@@ -53,8 +56,8 @@ def import_file(
 ) -> None:
     """Check a bundle file and hand it to the gate, which checks it again.
 
-    Ends with 0 when the gate holds it, 3 when no gate runs (it is taken at the next start), 4 when it is no newer
-    bundle of this site.
+    Ends with 0 when the gate has it on its disk, 3 when no gate runs (it is taken at the next start), 4 when it is
+    no newer bundle of this site.
 
     Example: postern-edge bundle import /media/stick/site-7.bundle --config gate.toml
     """
@@ -70,19 +73,21 @@ def import_file(
     inbox = gate.folder / INBOX
     waiting = inbox / f"{judged.bundle.seq}{SUFFIX}"
     try:
-        inbox.mkdir(parents=True, exist_ok=True)
+        _make_inbox(inbox)
         write_whole(waiting, data)
     except OSError as error:
         raise failure(f"{waiting} cannot be written ({error.strerror})", Exit.FAILED) from None
-    if not _gone(waiting):
+    held = _held(waiting, data, config)
+    if held is not None:
+        say(f"The gate holds it now: {_number(held)}.")
+        return
+    if waiting.exists():
         raise failure(
-            f"No gate took it within {TAKEN_WITHIN_S:g} s. It lies in {inbox} and is taken when the gate starts",
+            f"No gate took it within {TAKEN_WITHIN_S:g} s. It lies in {inbox} and is taken when the gate starts;"
+            " if one runs, its log says why it could not",
             Exit.UNREACHABLE,
         )
-    now_held = _gate(config).holding
-    if now_held.bundle is None or now_held.bundle.seq < judged.bundle.seq:
-        raise failure("The gate did not take it; its log and its record say why", Exit.FAILED)
-    say(f"The gate holds it now: {_number(now_held)}.")
+    raise failure("The gate did not take it; its log and its record say why", Exit.FAILED)
 
 
 @bundle_app.command("show")
@@ -113,7 +118,8 @@ def show(
         return
     out = Console(soft_wrap=True)
     for name, value in facts.items():
-        out.print(f"{name:12}{value}", markup=False, highlight=False)
+        shown = "; ".join(map(_in_words, value)) or "none" if isinstance(value, list) else value
+        out.print(f"{name:16}{shown}", markup=False, highlight=False)
 
 
 def _facts(holding: Holding) -> dict[str, Any]:
@@ -133,6 +139,26 @@ def _facts(holding: Holding) -> dict[str, Any]:
         "red": len(bundle.red),
         "before": len(bundle.before),
         "extensions": len(bundle.extensions),
+        "walkin": [_certificate(one) for one in holding.certificates.good],
+        "walkin_left_out": list(holding.certificates.problems),
+    }
+
+
+def _in_words(one: dict[str, Any] | str) -> str:
+    """A certificate, or why one is left out, as a person reads it."""
+    if isinstance(one, str):
+        return one
+    return f"gate {one['gate']} (key {one['kid']}) until {one['not_after']}: {', '.join(one['categories'])}"
+
+
+def _certificate(one: Certificate) -> dict[str, Any]:
+    granted = one.delegation
+    return {
+        "gate": granted.gate,
+        "kid": key_id(one.public).hex(),
+        "categories": sorted(category.code for category in granted.categories),
+        "not_before": utc_text(granted.not_before),
+        "not_after": utc_text(granted.not_after),
     }
 
 
@@ -162,13 +188,27 @@ def _read(file: Path, gate: _Gate, *, anew: bool = False) -> tuple[bytes, Holdin
     return data, judged
 
 
-def _gone(waiting: Path) -> bool:
+def _make_inbox(inbox: Path) -> None:
+    """The folder for bundle files; it belongs to whom the gate's folder belongs to, also where root makes it."""
+    inbox.mkdir(parents=True, exist_ok=True)
+    owner, found = inbox.parent.stat(), inbox.stat()
+    if os.geteuid() == 0 and found.st_uid != owner.st_uid:
+        os.chown(inbox, owner.st_uid, owner.st_gid)
+
+
+def _held(waiting: Path, data: bytes, config: Path) -> Holding | None:
+    """What the gate has on its disk once that is this bundle, or a newer one; None when it took neither in time."""
     pause = threading.Event()
     for _ in range(int(TAKEN_WITHIN_S / LOOK_EVERY_S)):
-        if not waiting.exists():
-            return True
+        gone = not waiting.exists()  # asked first: the gate stores, and then removes
+        gate, clock = _gate(config), SystemClock()
+        judged = judge(gate.holding, data, anchor=gate.anchor, now=clock.now(), trust=clock.trust())
+        if judged is None or (isinstance(judged, Refused) and judged.problem is Problem.ROLLED_BACK):
+            return gate.holding
+        if gone:
+            return None
         pause.wait(LOOK_EVERY_S)
-    return False
+    return None
 
 
 def _number(holding: Holding) -> str:

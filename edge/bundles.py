@@ -6,7 +6,6 @@ network knows what it knew. Keys that the operator's root has signed come with i
 certificates of gates that issue walk-in passes, for as long as the newest bundle names them.
 """
 
-import os
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -30,6 +29,7 @@ from passes.keys import KeySetError, KeySetFile, KeyTable
 from passes.trust import ROOT_USE, STATUS_USE, Certificates, keys_for, open_certificates, open_key_set
 from passes.vocabulary import ClockTrust
 from shell.clock import Clock
+from shell.files import write_whole
 from shell.logs import get_logger
 from sync.messages import DeviceData
 
@@ -40,6 +40,7 @@ INBOX: Final = "inbox"
 SUFFIX: Final = ".bundle"
 LOOK_EVERY_S: Final = 0.5
 DEVICE: Final = "bundle"
+_Version = tuple[int, int]
 _NO_CERTIFICATES: Final = Certificates((), ())
 
 
@@ -125,21 +126,6 @@ def read_bounded(path: Path) -> bytes:
         return file.read(BUNDLE_BYTES_MAX + 1)
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Replace a file so that after a power cut there is the old one or the new one; raises ``OSError``."""
-    part = path.with_name(f"{path.name}.part")
-    with part.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
 class BundleKeeper:
     """Keeps the newest bundle of one gate. A thread of its own verifies and writes; readers never wait.
 
@@ -170,7 +156,8 @@ class BundleKeeper:
         self._came: deque[bytes] = deque(
             maxlen=1
         )  # by the broker, not judged yet: the newest takes the place
-        self._unreadable: set[Path] = set()
+        self._unstored = b""  # what is in force and not on the disk yet
+        self._left: dict[Path, _Version] = {}  # files in the inbox that cannot be taken, as they are
         self._stop, self._wake = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="bundles", daemon=True)
         self._load()
@@ -213,15 +200,23 @@ class BundleKeeper:
         parts = split_bundle(data)
         assert not isinstance(parts, Refused)
         self._hold(judged)
+        self._unstored = join_bundle(judged.signed_key_set, parts.state)
+        self._store()
+        return None
+
+    def _store(self) -> None:
+        """Put what is in force onto the disk, when it is not there yet."""
+        if not self._unstored:
+            return
         try:
-            write_whole(self._folder / FILE, join_bundle(judged.signed_key_set, parts.state))
+            write_whole(self._folder / FILE, self._unstored)
         except OSError as error:
             self._fault(f"in force, but lost with the next start: {FILE} is not written ({error.strerror})")
-            return None
+            return
+        self._unstored = b""
         if self._faulty:
             self._faulty = False
             self._report(DeviceData(device=DEVICE, state="recovered"))
-        return None
 
     def _load(self) -> None:
         found = load(self._folder, self._anchor, self._clock.now())
@@ -261,6 +256,7 @@ class BundleKeeper:
             self._wake.wait(LOOK_EVERY_S)
             self._wake.clear()
             try:
+                self._store()
                 if self._came:
                     self.offer(self._came.popleft())
                 self._look_into_inbox()
@@ -268,14 +264,27 @@ class BundleKeeper:
                 log.exception("bundles could not be looked after")
 
     def _look_into_inbox(self) -> None:
-        for path in sorted((self._folder / INBOX).glob(f"*{SUFFIX}")):
-            if path in self._unreadable:
-                continue
+        """Take each file, and remove it once what it brought is on the disk. One that cannot be taken holds up none."""
+        waiting = sorted((self._folder / INBOX).glob(f"*{SUFFIX}"))
+        self._left = {path: version for path, version in self._left.items() if path in waiting}
+        for path in waiting:
             try:
+                version = _version(path)
+                if self._left.get(path) == version:
+                    continue
+                self._left[path] = version
                 refused = self.offer(read_bounded(path))
+                if self._unstored:
+                    del self._left[path]  # it stays, and is looked at again
+                    continue
                 path.unlink()
-            except OSError as error:
-                self._unreadable.add(path)
-                log.error("a file in the inbox cannot be taken", file=path.name, error=str(error))
+            except Exception:
+                log.exception("a file in the inbox cannot be taken", file=path.name)
                 continue
             log.info("bundle file from the inbox", file=path.name, refused=refused and refused.detail)
+
+
+def _version(path: Path) -> _Version:
+    """What changes when somebody puts another file into the place of this one."""
+    found = path.stat()
+    return found.st_ino, found.st_mtime_ns

@@ -1,5 +1,6 @@
 """Centre, broker and gates as they are: who is withdrawn or RED at one place is refused at the other."""
 
+import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from controller.config import load_centre
 from controller.daemon import CentreDaemon
 from controller.init import DemoPlan, create_demo
 from drivers.model import Line, Pulse
+from edge.bundle_cli import _held
 from edge.bundles import FILE, INBOX, BundleKeeper
 from edge.cli import app
 from edge.files import load_key_set
@@ -341,6 +343,37 @@ def test_a_stick_without_a_running_gate_waits_for_its_start(
         until(lambda: box.seq, within_s=WITHIN_S, what="the bundle from the stick")
     finally:
         box.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files for another user")
+def test_what_root_brings_belongs_to_the_gates_user(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge.bundle_cli.TAKEN_WITHIN_S", 0.1)
+    stick, toml, inbox = tmp_path / "site-7.bundle", config_for(site, tmp_path), tmp_path / "south" / INBOX
+    stick.write_bytes(site.bundle_file())
+    inbox.mkdir(parents=True)  # as root made it in an earlier version
+    os.chown(inbox.parent, 65_534, 65_534)
+    assert CliRunner().invoke(app, ["bundle", "import", str(stick), "--config", str(toml)]).exit_code == 3
+    found = [inbox, *inbox.iterdir()]
+    assert [(one.stat().st_uid, one.stat().st_gid) for one in found] == [(65_534, 65_534)] * 2
+
+
+def test_what_the_gate_has_on_its_disk_counts_though_the_file_is_still_in_the_inbox(
+    site: Site, tmp_path: Path
+) -> None:
+    """A gate that may not remove the file has taken it all the same."""
+    toml, data = config_for(site, tmp_path), site.bundle_file()
+    waiting = tmp_path / "south" / INBOX / "1.bundle"
+    waiting.parent.mkdir(parents=True)
+    waiting.write_bytes(data)
+    (tmp_path / "south" / FILE).write_bytes(data)
+    held = _held(waiting, data, toml)
+    assert held is not None
+    assert held.bundle is not None
+    (tmp_path / "south" / FILE).unlink()
+    waiting.unlink()
+    assert _held(waiting, data, toml) is None
 
 
 @pytest.mark.parametrize("command", ["import", "show"])

@@ -1,5 +1,6 @@
 """A gate's bundle on a real disk: what it takes, keeps, refuses and tells; and what the gate answers by it."""
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -9,10 +10,11 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from edge.bundles import FILE, INBOX, BundleKeeper
+from edge.bundle_cli import _facts, _in_words
+from edge.bundles import FILE, INBOX, BundleKeeper, Holding, installed, judge
 from passes.bundle import Before, Bundle, Extension, Problem, Red, RedCause, device_key, pack_statuses
 from passes.keys import ed25519_public, key_id, p256_public
-from passes.vocabulary import Category, PassStatus
+from passes.vocabulary import Category, ClockTrust, PassStatus
 from sync.messages import DeviceData
 from tests.bundling import Office
 from tests.gate_world import World
@@ -216,11 +218,12 @@ def test_k13_a_broken_file_is_set_aside_and_told_and_the_gate_goes_on(box: Box, 
 
 
 def test_a_bundle_that_cannot_be_written_counts_all_the_same_and_is_told(box: Box) -> None:
-    (box.folder / f"{FILE}.part").mkdir()
+    part = box.folder / f"{FILE}.{os.getpid()}.part"
+    part.mkdir()
     box.hold(5, statuses=pack_statuses({101: PassStatus.INVALID}))
     assert box.answer(box.fresh()) == "revoked"
     assert "lost with the next start" in box.news[0].detail
-    (box.folder / f"{FILE}.part").rmdir()
+    part.rmdir()
     box.hold(6)
     assert box.states() == ["fault", "recovered"]
 
@@ -314,6 +317,111 @@ def test_files_in_the_inbox_are_taken_in_order_and_removed(box: Box) -> None:
     assert box.keeper.bundle == OFFICE.bundle(4)
     assert [path.name for path in inbox.iterdir()] == ["half.bundle.part"]
     assert box.news == []
+
+
+def test_a_file_from_the_inbox_stays_until_its_bundle_is_on_the_disk(box: Box) -> None:
+    inbox, part = box.folder / INBOX, box.folder / f"{FILE}.{os.getpid()}.part"
+    inbox.mkdir()
+    part.mkdir()  # the disk takes no new file
+    for seq in (3, 4):
+        (inbox / f"{seq}.bundle").write_bytes(OFFICE.sealed(OFFICE.bundle(seq)))
+
+    def work() -> None:
+        until(lambda: box.keeper.bundle == OFFICE.bundle(4), what="the newest in force")
+        looks = Looks(box)
+        until(lambda: looks.count > 2, what="more looks")
+        assert sorted(path.name for path in inbox.iterdir()) == ["3.bundle", "4.bundle"]
+        assert box.states() == ["fault"]
+        part.rmdir()
+        until(lambda: not list(inbox.iterdir()), what="the inbox")
+
+    running(box, work)
+    restarted(box)
+    assert box.keeper.bundle == OFFICE.bundle(4)
+
+
+class Looks:
+    """Counts how often the keeper asks what time it is: once for each file that it judges."""
+
+    def __init__(self, box: Box) -> None:
+        self.count, self._now = 0, box.clock.now
+        setattr(box.clock, "now", self.now)  # noqa: B010  # a method, for this one clock
+
+    def now(self) -> datetime:
+        self.count += 1
+        return self._now()
+
+
+def test_what_came_by_the_broker_is_written_as_soon_as_the_disk_takes_it(box: Box) -> None:
+    part = box.folder / f"{FILE}.{os.getpid()}.part"
+    part.mkdir()
+
+    def work() -> None:
+        box.keeper.receive(OFFICE.sealed(OFFICE.bundle(3)))
+        until(lambda: box.states() == ["fault"], what="the fault")
+        part.rmdir()
+        until(lambda: box.states() == ["fault", "recovered"], what="the recovery")
+
+    running(box, work)
+    restarted(box)
+    assert box.keeper.bundle == OFFICE.bundle(3)
+
+
+def test_a_file_at_which_the_keeper_fails_is_tried_once_and_holds_up_no_other(box: Box) -> None:
+    inbox, tries = box.folder / INBOX, []
+    inbox.mkdir()
+
+    def floor(moment: datetime) -> None:
+        if moment == NOW - timedelta(seconds=90):
+            tries.append(moment)
+            raise ValueError("a mistake of ours")
+
+    box.keeper._raise_floor = floor
+    bad = OFFICE.sealed(OFFICE.bundle(3, issued_at=NOW_UNIX - 30))
+    (inbox / "3.bundle").write_bytes(bad)
+    (inbox / "4.bundle").write_bytes(OFFICE.sealed(OFFICE.bundle(4)))
+
+    def work() -> None:
+        until(lambda: not (inbox / "4.bundle").exists(), what="the file behind it")
+        (inbox / "5.bundle").write_bytes(OFFICE.sealed(OFFICE.bundle(5)))
+        until(lambda: not (inbox / "5.bundle").exists(), what="the next look")
+        assert (len(tries), (inbox / "3.bundle").exists()) == (1, True)
+        (inbox / "new").write_bytes(OFFICE.sealed(OFFICE.bundle(6)))
+        (inbox / "new").replace(inbox / "3.bundle")
+        until(lambda: not (inbox / "3.bundle").exists(), what="the file that took its place")
+
+    running(box, work)
+    assert box.keeper.bundle == OFFICE.bundle(6)
+
+
+def test_the_certificates_of_a_bundle_are_shown_and_why_others_are_left_out() -> None:
+    gate = Mint(secret=b"\x44" * 32)
+    data = OFFICE.sealed(OFFICE.bundle(1, walkin=(OFFICE.certificate(gate.public), b"junk")))
+    keys = OFFICE.key_set()
+    judged = judge(installed(keys), data, anchor=keys, now=NOW, trust=ClockTrust.TRUSTED)
+    assert isinstance(judged, Holding)
+    facts = _facts(judged)
+    (one,), (why,) = facts["walkin"], facts["walkin_left_out"]
+    assert (one["gate"], one["kid"], one["not_after"]) == (
+        0,
+        key_id(gate.public).hex(),
+        "2026-11-23T08:30:00.000Z",
+    )
+    assert _in_words(one).startswith(
+        f"gate 0 (key {one['kid']}) until 2026-11-23T08:30:00.000Z: courier, food"
+    )
+    assert _in_words(why) == why
+
+
+def test_without_a_root_in_the_installed_keys_a_key_set_in_front_counts_for_nothing() -> None:
+    keys = OFFICE.key_set()
+    rootless = keys.model_copy(update={"keys": [one for one in keys.keys if one.use != "root"]})
+    _, key_set = new_keys(2)
+    for said, bundle in ((key_set, OFFICE.bundle(1)), (b"junk", OFFICE.bundle(1, keyset_seq=2))):
+        data = OFFICE.sealed(bundle, key_set=said)
+        judged = judge(installed(rootless), data, anchor=rootless, now=NOW, trust=ClockTrust.TRUSTED)
+        assert isinstance(judged, Holding)
+        assert (judged.key_set, judged.signed_key_set, judged.bundle) == (rootless, b"", bundle)
 
 
 def test_k13_lists_without_their_key_set_are_refused_and_the_whole_file_is_taken(box: Box) -> None:
