@@ -8,7 +8,6 @@ from functools import partial
 from random import Random
 from typing import Final
 
-from fastapi import APIRouter
 from sqlalchemy import func, select
 
 from controller import registrations, schema
@@ -19,7 +18,7 @@ from controller.bundles_api import bundles_router
 from controller.config import CentreConfig, read_api_token
 from controller.console import Console
 from controller.gate_api import gate_router
-from controller.gate_keys import GateKeys
+from controller.gate_keys import CENTRE, GateKeys
 from controller.init import PEPPER_FILE
 from controller.intake_store import CentreIntake
 from controller.issuer_keys import IssuerKeyError, load_key_set, load_keys
@@ -27,6 +26,7 @@ from controller.issuing import Issuer
 from controller.keys_api import KeysInForce, keys_router
 from controller.overstay import OverstayMonitor
 from controller.people import read_pepper
+from controller.person_secrets import PersonSecrets
 from controller.phone.enrolment import Enrolment
 from controller.phone.routers import phone_routers
 from controller.sms import HttpSms
@@ -47,6 +47,7 @@ SENDER_STOP_WITHIN_S: Final = (
 )
 RETRY_MAX_S: Final = 10.0
 IN_FLIGHT_MAX: Final = 1000
+TIDY_EVERY_S: Final = 600.0
 log = get_logger("centre")
 
 
@@ -70,7 +71,10 @@ class CentreDaemon:
             undo.callback(self._store.close)
             self._raise_clock_floor()
             self._console = Console(store=self._store, clock=self._clock, config=config, units=units)
-            issuers = self._issuers()
+            person_secrets = PersonSecrets(
+                config.keys_dir, config.sites, self._store, self._clock, secrets.token_bytes
+            )
+            issuers = self._issuers(person_secrets)
             self._sms = HttpSms(config.sms.url) if config.sms else None
             if self._sms:
                 undo.callback(self._sms.close)
@@ -101,9 +105,19 @@ class CentreDaemon:
                 rng=Random(),  # noqa: S311  # jitter, not a secret
             )
             self._bundles = BundlePublisher(self._store, self._clock, self._signers(), self._intake.hold)
-            routers = self._phone_routers(issuers, token)
+            withdrawals = Withdrawals(self._store, self._clock, self._bundles.wake.set)
+            self._enrolment = Enrolment(
+                store=self._store,
+                issuers=issuers,
+                clock=self._clock,
+                random_bytes=secrets.token_bytes,
+                changed=self._console.changed,
+                take_back=partial(withdrawals.revoke, by=CENTRE, reason="issued, but it reached no phone"),
+            )
+            routers = phone_routers(
+                self._enrolment, clock=self._clock, config=config, token=token, short_codes=True
+            )
             if token is not None:
-                withdrawals = Withdrawals(self._store, self._clock, self._bundles.wake.set)
                 routers.append(
                     bundles_router(
                         token=token,
@@ -126,7 +140,7 @@ class CentreDaemon:
                     lambda: {site: issuer.published for site, issuer in issuers.items()},
                     self._bundles.wake.set,
                 )
-                routers.append(gate_router(token=token, gates=gates))
+                routers.append(gate_router(token=token, gates=gates, secrets=person_secrets))
                 routers.append(
                     api_router(
                         token=token,
@@ -146,6 +160,7 @@ class CentreDaemon:
         self._threads = [
             threading.Thread(target=self._watch, name="overstay"),
             threading.Thread(target=self._publish, name="bundles"),
+            threading.Thread(target=self._tidy, name="housekeeping"),
         ]
         self._sending = threading.Thread(target=self._send, name="sms", daemon=True)
 
@@ -196,7 +211,7 @@ class CentreDaemon:
         self._store.close()
         log.info("centre stopped")
 
-    def _issuers(self) -> dict[int, Issuer]:
+    def _issuers(self, person_secrets: PersonSecrets) -> dict[int, Issuer]:
         path = self._config.keys_dir / PEPPER_FILE
         try:
             pepper = read_pepper(path)
@@ -211,6 +226,7 @@ class CentreDaemon:
                 store=self._store,
                 clock=self._clock,
                 random_bytes=secrets.token_bytes,
+                person_secret=partial(person_secrets.of, site.id),
             )
             for site in self._config.sites.values()
         }
@@ -220,16 +236,6 @@ class CentreDaemon:
             load_signer(self._config.keys_dir, site.keyset, load_key_set(site.keyset, site.id))
             for site in self._config.sites.values()
         ]
-
-    def _phone_routers(self, issuers: dict[int, Issuer], token: str | None) -> list[APIRouter]:
-        enrolment = Enrolment(
-            store=self._store,
-            issuers=issuers,
-            clock=self._clock,
-            random_bytes=secrets.token_bytes,
-            changed=self._console.changed,
-        )
-        return phone_routers(enrolment, clock=self._clock, config=self._config, token=token, short_codes=True)
 
     def _make_alerts(self) -> AlertOutbox | None:
         if self._sms is None:
@@ -265,6 +271,16 @@ class CentreDaemon:
 
     def _publish(self) -> None:
         self._keep(self._bundles.run)
+
+    def _tidy(self) -> None:
+        """Forget what is not to be kept, for as long as the centre runs."""
+        while True:
+            try:
+                self._enrolment.forget()
+            except Exception:  # it is tried again soon, and nobody waits for it
+                log.exception("dead links could not be forgotten")
+            if self._stop.wait(TIDY_EVERY_S):
+                return
 
     def _send(self) -> None:
         assert self._alerts is not None

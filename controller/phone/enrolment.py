@@ -2,7 +2,8 @@
 
 Of a link only the SHA-256 of its secret is kept, and of the order behind it nothing once the pass is out or the link
 is dead. Claiming a link, issuing its pass and recording that are three transactions: a centre that dies in between
-has claimed the link for one key, and that key alone may ask again and gets the pass.
+has claimed the link for one key, and that key alone may ask again and gets the pass; one that was issued and never
+recorded is withdrawn then.
 """
 
 import base64
@@ -14,7 +15,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import Row, and_, select
+from sqlalchemy import Row, and_, or_, select
 
 from controller import schema
 from controller.api import PassRequest
@@ -38,6 +39,7 @@ from shell.logs import get_logger
 SECRET_BYTES: Final = 16
 CHALLENGE_BYTES: Final = 32
 KEPT_AFTER_END: Final = timedelta(days=30)  # so long a second phone is told "already enrolled"
+CLAIM_KEPT: Final = timedelta(hours=1)  # after the link's end, for a claim that has no pass yet
 _PROOF_DOMAIN: Final = b"GP1/enrol\x00"
 _DEVICE_MAX: Final = 40
 log = get_logger("enrolment")
@@ -128,6 +130,7 @@ class Enrolment:
         clock: Wall time.
         random_bytes: Unpredictable bytes, such as ``secrets.token_bytes``.
         changed: Called when a phone has enrolled.
+        take_back: Takes a pass back that was issued and reached nobody.
     """
 
     def __init__(
@@ -138,8 +141,10 @@ class Enrolment:
         clock: Clock,
         random_bytes: Callable[[int], bytes],
         changed: Callable[[], None] = lambda: None,
+        take_back: Callable[[PassId], object] = lambda _pass_id: None,
     ) -> None:
         self._store, self._issuers, self._clock = store, issuers, clock
+        self._take_back = take_back
         self._random_bytes, self._changed = random_bytes, changed
         self._one_at_a_time = threading.Lock()
 
@@ -166,9 +171,6 @@ class Enrolment:
         link = Link(id=self._random_bytes(8).hex(), secret=secret, expires_at=now + life)
         table = schema.enrolment
         with self._store.transaction() as connection:
-            connection.execute(table.delete().where(table.c.expires_at < now - KEPT_AFTER_END))
-            dead = and_(table.c.expires_at <= now, table.c.ordered.is_not(None))
-            connection.execute(table.update().where(dead).values(ordered=None))
             connection.execute(
                 table.insert().values(
                     id=link.id,
@@ -182,6 +184,21 @@ class Enrolment:
                 )
             )
         return link
+
+    def forget(self) -> int:
+        """Drop the orders of dead links, with names and numbers, and links that are long over; returns how many.
+
+        Call it now and then. A phone whose claim was cut short may still ask for its pass for a while.
+        """
+        table, now = schema.enrolment, self._clock.now()
+        never_claimed = and_(table.c.used_at.is_(None), table.c.expires_at <= now)
+        dead = or_(never_claimed, table.c.expires_at <= now - CLAIM_KEPT)
+        with self._store.transaction() as connection:
+            gone = connection.execute(table.delete().where(table.c.expires_at < now - KEPT_AFTER_END))
+            emptied = connection.execute(
+                table.update().where(dead, table.c.ordered.is_not(None)).values(ordered=None)
+            )
+        return gone.rowcount + emptied.rowcount
 
     def state(self, link_id: str) -> LinkState | None:
         """What became of a link, for its issuer."""
@@ -228,6 +245,9 @@ class Enrolment:
                 return Refusal.NOT_PROVEN
             if row.sealed is not None:
                 return _enrolled(row)
+            if row.used_at is not None:
+                for lost in self._never_recorded(row):
+                    self._take_back(lost)
             self._claim(row.id, proof)
             issued = self._issue(row, proof)
             if isinstance(issued, Refusal):
@@ -251,6 +271,19 @@ class Enrolment:
         if row.used_at is None and row.expires_at <= self._clock.now():
             return None
         return row
+
+    def _never_recorded(self, row: Row[tuple[object, ...]]) -> list[PassId]:
+        """Passes for the key that claimed this link which no link knows: the centre died between two transactions."""
+        issued, links = schema.pass_issued.c, schema.enrolment.c
+        known = select(links.pass_id).where(links.pass_id.is_not(None))
+        lost = select(issued.pass_id).where(
+            issued.site == row.site,
+            issued.holder_key == row.holder_key,
+            issued.issued_at >= row.used_at,
+            issued.pass_id.not_in(known),
+        )
+        with self._store.transaction() as connection:
+            return [PassId(found) for found in connection.execute(lost).scalars()]
 
     def _claim(self, link_id: str, proof: Proof) -> None:
         self._update(

@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import os
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -13,14 +15,15 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from sqlalchemy import select
 
 from controller import schema
+from controller.api import PassRequest
 from controller.hours import read_hours
-from controller.phone.enrolment import Enrolled, Proof, Refusal, proof_message
+from controller.phone.enrolment import Enrolled, Enrolment, Proof, Refusal, proof_message
 from passes.claims import Claims, KeyLevel, decode_claims
 from passes.gp1 import SignedPass, open_body
 from passes.keys import p256_public, p256_signer
 from passes.vocabulary import ClockTrust
 from tests.minting import phone_key
-from tests.real.controller.centre import NOON, Journal
+from tests.real.controller.centre import NOON, SITE, Journal
 from tests.real.phone.conftest import TOKEN, Site
 
 pytestmark = pytest.mark.real
@@ -111,6 +114,7 @@ def test_an_issuer_makes_a_link_and_learns_which_device_took_it(
     assert issuer.get(f"/api/v1/enrolments/{answer['id']}").json() == {
         "id": answer["id"],
         "site": 7,
+        "open": False,
         "expires_at": "2026-11-22T04:30:00.000Z",
         "used_at": "2026-11-22T04:00:00.000Z",
         "device": "Android · WeChat",
@@ -152,12 +156,80 @@ def test_of_many_devices_at_once_one_gets_the_pass(site: Site) -> None:
 
 def test_a_centre_that_died_after_the_claim_gives_the_pass_to_that_key_alone(site: Site) -> None:
     secret, challenge = new_link(site)
-    link = site.demo.centre.rows(schema.enrolment, "id")[0][0]
-    claimed = schema.enrolment.update().values(used_at=NOON, holder_key=p256_public(phone_key()).hex())
-    with site.demo.centre.store.transaction() as connection:
-        connection.execute(claimed.where(schema.enrolment.c.id == link))
+    claim(site)
     assert site.enrolment.enrol(secret, proof(challenge, 2)) is Refusal.USED
     assert isinstance(site.enrolment.enrol(secret, proof(challenge)), Enrolled)
+
+
+def claim(site: Site) -> None:
+    """What a centre leaves that dies after the claim of the first phone."""
+    claimed = schema.enrolment.update().values(used_at=NOON, holder_key=p256_public(phone_key()).hex())
+    with site.demo.centre.store.transaction() as connection:
+        connection.execute(claimed)
+
+
+def test_a_phone_that_claimed_in_time_gets_its_pass_after_the_links_end_too(site: Site) -> None:
+    secret, challenge = new_link(site, life=timedelta(minutes=1))
+    claim(site)
+    site.clock.pass_by(120)
+    site.enrolment.forget()
+    assert site.enrolment.enrol(secret, proof(challenge, 2)) is Refusal.USED
+    assert isinstance(site.enrolment.enrol(secret, proof(challenge)), Enrolled)
+
+
+def test_a_pass_that_was_issued_and_never_recorded_is_withdrawn_when_the_phone_asks_again(site: Site) -> None:
+    secret, challenge = new_link(site)
+    first = site.enrolment.enrol(secret, proof(challenge))
+    assert isinstance(first, Enrolled)
+    withdrawn: list[str] = []
+    enrolment = Enrolment(
+        store=site.demo.centre.store,
+        issuers={SITE: site.demo.issuer},
+        clock=site.clock,
+        random_bytes=os.urandom,
+        take_back=withdrawn.append,
+    )
+    assert enrolment.enrol(secret, proof(challenge)) == first
+    order = PassRequest(**ORDER).model_dump_json()
+    died = schema.enrolment.update().values(ordered=order, sealed=None, pass_id=None, pass_expires_at=None)
+    with site.demo.centre.store.transaction() as connection:
+        connection.execute(died)
+    again = enrolment.enrol(secret, proof(challenge))
+    assert isinstance(again, Enrolled)
+    assert (withdrawn, again.pass_id != first.pass_id) == ([first.pass_id], True)
+
+
+def test_while_one_phone_gets_its_pass_another_waits_and_is_told_that_it_is_gone(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret, challenge = new_link(site)
+    issuing, go_on = threading.Event(), threading.Event()
+    issue, looked = site.enrolment._issue, threading.Event()
+    find = site.enrolment._find
+
+    def slowly(*arguments: Any) -> Any:
+        issuing.set()
+        assert go_on.wait(10)
+        return issue(*arguments)
+
+    def watched(asked: str) -> Any:
+        found = find(asked)
+        if issuing.is_set() and not go_on.is_set():
+            looked.set()  # the second phone got past the door while the first was inside
+        return found
+
+    monkeypatch.setattr(site.enrolment, "_issue", slowly)
+    monkeypatch.setattr(site.enrolment, "_find", watched)
+    with ThreadPoolExecutor(2) as phones:
+        first = phones.submit(site.enrolment.enrol, secret, proof(challenge))
+        assert issuing.wait(10)
+        second = phones.submit(site.enrolment.enrol, secret, proof(challenge))
+        overtaken = looked.wait(0.3)
+        go_on.set()
+        answers = first.result(10), second.result(10)
+    assert not overtaken
+    assert answers[0] == answers[1]
+    assert len(site.demo.centre.rows(schema.pass_issued)) == 1
 
 
 def test_neither_secret_nor_in_the_end_name_and_number_are_kept(site: Site, phone: httpx2.Client) -> None:
@@ -165,14 +237,27 @@ def test_neither_secret_nor_in_the_end_name_and_number_are_kept(site: Site, phon
     used = phone.post("/p/enrol", json=body(secret, challenge))
     assert used.status_code == 200
     site.link(life=timedelta(minutes=1))
-    site.clock.pass_by(120)
+    site.clock.pass_by(59)
+    assert site.enrolment.forget() == 0
+    site.clock.pass_by(1)
     site.link()
+    assert site.enrolment.forget() == 1
     orders = [ordered for (ordered,) in site.demo.centre.rows(schema.enrolment, "ordered")]
     assert sorted(ordered is None for ordered in orders) == [False, True, True]
     assert secret not in json.dumps([str(row) for row in site.demo.centre.rows(schema.enrolment)])
     site.clock.pass_by(40 * 24 * 3600)
-    site.link()
-    assert len(site.demo.centre.rows(schema.enrolment)) == 1
+    site.enrolment.forget()
+    assert site.demo.centre.rows(schema.enrolment) == []
+
+
+def test_of_a_claim_that_was_cut_short_nothing_is_kept_for_long_either(site: Site) -> None:
+    new_link(site, life=timedelta(minutes=1))
+    claim(site)
+    site.clock.pass_by(60 + 3599)
+    assert site.enrolment.forget() == 0
+    site.clock.pass_by(1)
+    assert site.enrolment.forget() == 1
+    assert site.demo.centre.rows(schema.enrolment, "ordered") == [(None,)]
 
 
 def test_a_soft_key_gets_a_pass_of_half_a_day_and_one_entry_that_says_so(
