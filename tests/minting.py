@@ -20,6 +20,7 @@ from passes.vocabulary import Category, PassId, PersonId
 NOW: Final = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)  # 17:30 in Shanghai
 NOW_UNIX: Final = int(NOW.timestamp())
 SITE: Final = 7
+COLLIDING: Final = (34_433, 170_398)  # as 32 bytes, secrets of two Ed25519 keys whose key ids are equal
 
 
 def phone_key(number: int = 1) -> EllipticCurvePrivateKey:

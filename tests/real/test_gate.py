@@ -187,6 +187,20 @@ def test_a_short_code_opens_where_the_full_one_was_read_before_and_is_as_strict(
     assert reason(world.show(text)) == "replayed"
 
 
+def test_what_is_kept_of_a_pass_outlives_its_end_while_its_holder_is_inside(world: World) -> None:
+    world.show(world.fresh())
+    world.walk()
+    pass_id = claims().pass_id
+    world.clock.advance(40 * 86_400)
+    assert world.standings.forget_old(world.clock.now()) == 0
+    assert world.standings.sealed(pass_id) is not None
+    world.show(world.fresh(), lane="exit")
+    world.walk("exit")
+    world.wait(31 * 86_400)
+    world.standings.forget_old(world.clock.now())
+    assert world.standings.sealed(pass_id) is None
+
+
 def test_residents_may_have_left_by_the_button(world: World) -> None:
     resident = {"category": Category.RESIDENT, "stay": 0}
     world.show(world.fresh(**resident))

@@ -32,7 +32,7 @@ from passes.walkin import (
     seal_walk_in,
 )
 from tests.bundling import Office, entry
-from tests.minting import NOW, NOW_UNIX, SITE, Mint, claims, phone_key
+from tests.minting import COLLIDING, NOW, NOW_UNIX, SITE, Mint, claims, phone_key
 
 GATE_KEY = Mint(secret=b"\x44" * 32)  # the key of gate 2
 OFFICE = Office()
@@ -179,7 +179,6 @@ CONTENT: dict[str, Any] = {
     "nbf": int(SINCE.timestamp()),
     "exp": int(UNTIL.timestamp()),
 }
-COLLIDING = (34_433, 170_398)  # as 32 bytes, secrets of two Ed25519 keys whose key ids are equal
 LONG = int((SINCE + CERTIFICATE_LIFE_MAX).timestamp()) + 1
 
 
