@@ -10,24 +10,21 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from edge.bundles import BundleKeeper
 from edge.gate_key import FILE, load_gate_key, make_gate_key
 from edge.inputs import Asked
-from edge.standing import Registration
 from edge.walkin import Issued, Order, WalkInRefusedError, WalkIns
 from passes.bundle import Bundle, Red, RedCause
 from passes.check import Verified, check
-from passes.claims import ClaimsError
 from passes.gp1 import STATIC_BYTES_MAX, Algorithm, from_text, seal, to_text
-from passes.keys import ed25519_public, p256_public
+from passes.keys import ed25519_public
 from passes.vocabulary import Category, Colour, PassId
 from passes.walkin import CATEGORIES
 from sync.messages import RegistrationData
 from tests.bundling import Office
 from tests.gate_world import World, granted, reason
-from tests.minting import COLLIDING, NOW, NOW_UNIX, SITE, Mint, claims, phone_key
+from tests.minting import NOW, NOW_UNIX, SITE, Mint
 from tests.ticking import HandClock
 
 pytestmark = pytest.mark.real
@@ -216,50 +213,11 @@ def test_a_pass_ends_with_the_stay(post: Post, category: Category, ends: timedel
     assert post.issue(category=category).claims.expires_at == (NOW + ends).timestamp()
 
 
-def test_a_sites_stay_of_a_day_is_twelve_hours_for_a_walk_in(bare: Post) -> None:
-    key = make_gate_key(bare.folder)
-    bare.take(OFFICE.certificate(key.public))
-    day = bare.settings.stay.model_copy(update={"service": 1440})
-    bare.walk_ins._config = bare.settings.model_copy(update={"stay": day})
-    assert bare.issue(category=Category.SERVICE).claims.stay == 720
-    assert bare.refusal(category=Category.SERVICE, stay_minutes=721).code == "stay_too_long"
-    assert granted(bare.show(bare.issue(category=Category.SERVICE, stay_minutes=719).text))
-
-
-def test_what_no_pass_can_say_leaves_no_row(post: Post) -> None:
-    with pytest.raises(ClaimsError, match="unit 70000"):
-        post.issue(unit=70_000)
-    assert post.events("registration") == []
-    assert post.issue(unit=65_535).claims.unit == 65_535
-
-
 def test_a_pass_ends_with_the_certificate(bare: Post) -> None:
     key = make_gate_key(bare.folder)
     bare.take(OFFICE.certificate(key.public, not_after=NOW + timedelta(minutes=100)))
     claims = bare.issue(category=Category.OTHER).claims
     assert (claims.expires_at, claims.stay) == (NOW_UNIX + 100 * 60, 240)
-
-
-@pytest.mark.parametrize(("left_s", "code"), [(60, "certificate_expired"), (61, None)])
-def test_a_certificate_in_its_last_minute_gives_no_pass(bare: Post, left_s: int, code: str | None) -> None:
-    key = make_gate_key(bare.folder)
-    bare.take(OFFICE.certificate(key.public, not_after=NOW + timedelta(seconds=left_s)))
-    if code is None:
-        assert bare.issue().claims.expires_at == NOW_UNIX + left_s
-    else:
-        assert bare.refusal().code == code
-
-
-def test_k13_a_certificate_for_another_key_with_the_same_id_does_not_help(bare: Post) -> None:
-    ours, other = (number.to_bytes(32, "big") for number in COLLIDING)
-    private = Ed25519PrivateKey.from_private_bytes(ours)
-    pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    (bare.folder / FILE).write_bytes(pem)
-    (bare.folder / FILE).chmod(0o600)
-    bare.take(OFFICE.certificate(Mint(secret=other).public))
-    assert bare.refusal().code == "no_certificate"
-    bare.take(OFFICE.certificate(Mint(secret=ours).public))
-    assert granted(bare.show(bare.issue().text))
 
 
 def test_a_guard_shortens_a_stay_and_never_lengthens_it(post: Post) -> None:
@@ -303,14 +261,6 @@ def test_with_the_centre_away_a_registered_visitor_needs_no_second_look(post: Po
 
 def test_a_printed_pass_that_nobody_registered_here_goes_to_the_guard(post: Post) -> None:
     assert reason(post.show(Mint().paper())) == "guard_confirm"
-
-
-def test_a_registration_confirms_a_printed_pass_and_not_one_on_a_phone(post: Post) -> None:
-    row = Registration(by="王强", reason="已致电业主", phone_last4=None)
-    for number, phone in ((1, None), (2, p256_public(phone_key(2)))):
-        content = claims(number, entries=1, holder_key=phone)
-        post.standings.record_registration(content, row)
-        assert post.standings.of(content, NOW).confirmed is (phone is None)
 
 
 def test_no_row_no_way_in_by_itself_a_pass_of_the_gates_key_without_one_goes_to_the_guard(post: Post) -> None:
