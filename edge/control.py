@@ -3,8 +3,8 @@
 A request is checked here, in its connection's thread; what it asks for is done by the deciding thread, as one input
 among others. What that does not get to in time is taken back, so that nothing is done for somebody who has gone.
 
-Requests (``do``), what they hold, and what the answer holds besides ``ok``; ``?`` may be left out. ``by`` and ``reason``
-are texts of one line, 1 to 200 characters, and are recorded (row ``override``) before anything moves::
+Requests (``do``), what they hold, and what the answer holds besides ``ok``; ``?`` may be left out. ``by`` and
+``reason`` are texts of one line, 1 to 200 characters, and are recorded (row ``override``) before anything moves::
 
     walkin_issue  category unit by reason [phone? stay_minutes? dry_run?]       the pass (docs/gate.md)
     pulse         lane by reason [ms?: 100..2000]                               lane + OUTCOME
@@ -13,7 +13,7 @@ are texts of one line, 1 to 200 characters, and are recorded (row ``override``) 
     off           by reason [board?]                  boards: {name: whether its bus took it}
     fire_reset    by reason                           emergency: "none"
     devices       -                                   SNAPSHOT; boards are asked for their names first (2 s at most)
-    watch         [since?: int] [wait_s?: 0..10]      seq, events: those behind ``since`` (none without it), now: SNAPSHOT
+    watch         [since?: int] [wait_s?: 0..10]      seq; events: those behind ``since``, else none; now: SNAPSHOT
 
     OUTCOME   outcome: done (grade: confirmed | accepted | sent) | held | refused (why) | timed_out (maybe_executed)
     SNAPSHOT  emergency: none | active | clear
@@ -26,9 +26,9 @@ are texts of one line, 1 to 200 characters, and are recorded (row ``override``) 
                alarm, and the fields of that event}; {seq event: override, lane act}; {seq event: emergency, phase};
               at most 256 are kept: a gap in ``seq`` is what was missed
 
-A refusal holds ``error``, ``problem``, ``next`` and perhaps ``why``: ``bad_request``, ``unknown_lane``, ``unknown_board``,
-``unsupported``, ``busy`` (just opened, or held already), ``board_fault``, ``not_recorded``, ``not_clear``, ``no_answer``, and ``unsafe``
-with ``why`` = ``no_wiring_facts`` (hold) or ``emergency`` (release, off).
+A refusal holds ``error``, ``problem``, ``next`` and perhaps ``why``: ``bad_request``, ``unknown_lane``,
+``unknown_board``, ``unsupported``, ``busy`` (just opened, or held already), ``board_fault``, ``not_recorded``,
+``not_clear``, ``no_answer``, and ``unsafe`` with ``why`` = ``no_wiring_facts`` (hold) or ``emergency`` (release, off).
 """
 
 import threading

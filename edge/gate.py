@@ -26,7 +26,7 @@ from edge.inputs import Asked, BoardReported, CameraChanged, Input, ScanSeen
 from edge.journal import Journal, JournalError
 from edge.lane import Event, State
 from edge.lane_state import LaneState, Let
-from edge.lanes import Lanes
+from edge.lanes import GRANT_GAP_S, Lanes
 from edge.owed import Owed
 from edge.screen import Screen
 from edge.standing import AlreadyGrantedError, Shown, Standings
@@ -242,7 +242,8 @@ class Gate:
         claims = checked.claims if isinstance(checked, Verified) else None
         if isinstance(checked, Verified) and self._still_here(state, checked, now_s):
             return
-        if entry and state.lane.state in _WALKING and not isinstance(checked, Foreign):
+        busy = state.lane.state in _WALKING or now_s - state.last_grant_s < GRANT_GAP_S
+        if entry and busy and not isinstance(checked, Foreign):
             state.turned_aside = True  # one at a time: the code is asked for again when the lane is free
             return
         if entry and isinstance(checked, Rejected) and checked.reason is Reason.UNKNOWN_PASS:

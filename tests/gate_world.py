@@ -1,6 +1,7 @@
 """The deciding core on a real journal, with boards and people played by hand."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,13 @@ FOREIGN = "https://example.org/"
 
 
 def config(
-    folder: Path, passage: str = "contact", *, number: int = 0, static_needs_guard: bool = False
+    folder: Path,
+    passage: str = "contact",
+    *,
+    number: int = 0,
+    static_needs_guard: bool = False,
+    inputs: Sequence[Mapping[str, Any]] = (),
+    tested: bool = False,
 ) -> GateConfig:
     lanes = [
         {
@@ -36,6 +43,8 @@ def config(
             "on_power_loss": "open",
         }
         | ({"contact": {"board": "inputs", "channel": channel}} if passage == "contact" else {})
+        | ({"tested_by": "李工", "tested_on": "2026-11-20"} if tested else {})
+        | ({"channel": None, "side": "left" if channel == 1 else "right"} if passage == "counter" else {})
         for channel, name in ((1, "entry"), (2, "exit"))
     ]
     return GateConfig.model_validate(
@@ -53,10 +62,15 @@ def config(
             "broker": {"url": "mqtt://127.0.0.1:1"},
             "policy": {"static_needs_guard": static_needs_guard},
             "board": [
-                {"name": "relays", "protocol": "lcus", "port": "a"},
+                {
+                    "name": "relays",
+                    "protocol": "turnstile-7e" if passage == "counter" else "lcus",
+                    "port": "a",
+                },
                 {"name": "inputs", "protocol": "modbus-inputs", "port": "b"},
             ],
             "lane": lanes,
+            "input": list(inputs),
         }
     )
 
@@ -71,6 +85,8 @@ class World:
     bundle_required: bool = False
     number: int = 0
     static_needs_guard: bool = False
+    inputs: Sequence[Mapping[str, Any]] = ()
+    tested: bool = False
 
     def bundle(self) -> Bundle | None:
         """What this gate holds; worlds with bundles have their own."""
@@ -78,7 +94,12 @@ class World:
 
     def start(self) -> None:
         settings = self.settings = config(
-            self.folder, self.passage, number=self.number, static_needs_guard=self.static_needs_guard
+            self.folder,
+            self.passage,
+            number=self.number,
+            static_needs_guard=self.static_needs_guard,
+            inputs=self.inputs,
+            tested=self.tested,
         )
         self.journal = Journal(self.folder, self.clock)
         standings = self.standings = Standings(
@@ -134,6 +155,11 @@ class World:
             self.clock.advance(0.5)
             edge = InputEdge(channel=channel, active=active, at_s=self.clock.monotonic_s())
             self.gate.handle(BoardReported(board="inputs", event=edge))
+
+    def input(self, channel: int, *, active: bool) -> None:
+        """An input of the input board changed its level."""
+        edge = InputEdge(channel=channel, active=active, at_s=self.clock.monotonic_s())
+        self.gate.handle(BoardReported(board="inputs", event=edge))
 
     def wait(self, seconds: float) -> None:
         self.clock.advance(seconds)
