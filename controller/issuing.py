@@ -1,7 +1,8 @@
 """Issuing passes: what is asked for is checked against the site's rules, signed, and remembered.
 
 IssueError            what was asked cannot be issued; names the field and what to write instead
-└── StandingError     the person has to settle an earlier visit first
+├── StandingError     the person has to settle an earlier visit first
+└── OutdatedError     the person was refused after this was ordered
 """
 
 from collections.abc import Callable, Sequence
@@ -58,12 +59,19 @@ class StandingError(IssueError):
     """The person is RED at the centre."""
 
 
+class OutdatedError(IssueError):
+    """The person's passes were refused before a moment after this order was made."""
+
+    def __init__(self) -> None:
+        super().__init__("phone", "this person was refused after the pass was ordered: order it again")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """A pass that somebody asks for.
 
     ``holder_key`` is None exactly for a static pass (paper, feature phone), whose ``key_level`` counts for nothing.
-    ``schedule`` is for repeat visitors: when they may enter.
+    ``schedule`` is for repeat visitors: when they may enter. ``ordered_at`` is for an order that waited in a link.
     """
 
     name: str
@@ -78,6 +86,7 @@ class Order:
     static: bool = False
     key_level: KeyLevel = KeyLevel.KEPT
     schedule: Schedule | None = None
+    ordered_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +143,19 @@ class Issuer:
         _check(order)
         self._stay(order)
 
+    def is_outdated(self, order: Order) -> bool:
+        """Whether the person's passes were refused since this was ordered."""
+        person, now = people.pseudonym(self._pepper, people.canonical_phone(order.phone)), self._clock.now()
+        with self._store.transaction() as connection:
+            return _is_outdated(connection, self._site.id, person, order, now)
+
     def issue(self, order: Order) -> IssuedPass:
         """Sign one pass and remember it.
 
         Raises:
             IssueError: Something asked for is outside the rules.
             StandingError: The person has an overdue or unsettled visit; only visitors' passes are refused for it.
+            OutdatedError: The person was refused since this was ordered.
         """
         now = self._clock.now()
         if self._clock.trust() is ClockTrust.UNTRUSTED:
@@ -179,6 +195,8 @@ class Issuer:
                 raise StandingError(
                     "phone", "this person is RED: an earlier visit is overdue. Settle it, then issue again"
                 )
+            if _is_outdated(connection, self._site.id, person, order, now):
+                raise OutdatedError
             rule = refused_before(connection, self._site.id, (person, key.kid.hex()), now)
             issued = _sealed(
                 replace(
@@ -307,6 +325,13 @@ def is_person_red(connection: Connection, site: int, person: PersonId, now: date
         is_red(StayFacts(due_at=due_at, exited_at=left_at, settled=state == "settled"), now)
         for due_at, left_at, state in rows
     )
+
+
+def _is_outdated(connection: Connection, site: int, person: PersonId, order: Order, now: datetime) -> bool:
+    if order.ordered_at is None:
+        return False
+    rule = refused_before(connection, site, (person,), now)
+    return rule is not None and order.ordered_at.timestamp() < rule
 
 
 def _level(order: Order) -> KeyLevel:

@@ -17,7 +17,7 @@ from typing import Final
 
 from sqlalchemy import Row, and_, or_, select
 
-from controller import schema
+from controller import audit, schema
 from controller.api import PassRequest
 from controller.issuing import (
     SOFT_LIFE_MAX,
@@ -25,6 +25,7 @@ from controller.issuing import (
     IssueError,
     Issuer,
     Order,
+    OutdatedError,
     StandingError,
 )
 from controller.store import Store
@@ -53,6 +54,16 @@ class Refusal(StrEnum):
     NOT_PROVEN = "not_proven"
     RED = "red"
     LATER = "later"
+
+
+class TakenError(Exception):
+    """A phone took this link: ``pass_id`` is to be withdrawn instead."""
+
+    def __init__(self, pass_id: PassId) -> None:
+        super().__init__(
+            f"a phone took this link; withdraw its pass: postern-controller pass revoke {pass_id}"
+        )
+        self.pass_id = pass_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,10 +102,11 @@ class Enrolled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkState:
-    """What the issuer of a link may know about it."""
+    """What the issuer of a link may know about it; ``open`` while a phone may still take it."""
 
     id: str
     site: int
+    open: bool
     expires_at: datetime
     used_at: datetime | None
     device: str | None
@@ -210,12 +222,47 @@ class Enrolment:
         return LinkState(
             id=row.id,
             site=row.site,
+            open=row.used_at is None and row.site in self._issuers and not self._is_over(row),
             expires_at=row.expires_at,
             used_at=row.used_at,
             device=row.device,
             key_level=None if row.key_level is None else KeyLevel(row.key_level),
             pass_id=None if row.pass_id is None else PassId(row.pass_id),
         )
+
+    def withdraw(self, link_id: str, *, by: str, reason: str) -> LinkState | None:
+        """End a link that no phone has a pass from, for good; None when there is none. Its order is forgotten.
+
+        Raises:
+            TakenError: A phone has its pass already.
+        """
+        table, now = schema.enrolment, self._clock.now()
+        gone = {"ordered": None, "used_at": None, "holder_key": None, "key_level": None, "device": None}
+        with self._one_at_a_time:
+            with self._store.transaction() as connection:
+                row = connection.execute(select(table).where(table.c.id == link_id)).one_or_none()
+                if row is None:
+                    return None
+                if row.sealed is not None:
+                    raise TakenError(PassId(row.pass_id))
+                if row.ordered is not None:
+                    ends = min(row.expires_at, now)
+                    connection.execute(
+                        table.update().where(table.c.id == link_id).values(expires_at=ends, **gone)
+                    )
+                    audit.note(
+                        connection,
+                        at=now,
+                        site=row.site,
+                        actor=by,
+                        action="link_revoked",
+                        subject=link_id,
+                        detail=reason,
+                    )
+            lost = self._never_recorded(row) if row.used_at is not None else []
+            for pass_id in lost:
+                self._take_back(pass_id)
+        return self.state(link_id)
 
     def look(self, secret: str) -> Offered | Refusal:
         """What the link offers; nothing is used up by looking."""
@@ -268,9 +315,13 @@ class Enrolment:
             ).one_or_none()
         if row is None or row.site not in self._issuers:
             return None
+        return None if row.sealed is None and self._is_over(row) else row
+
+    def _is_over(self, row: Row[tuple[object, ...]]) -> bool:
+        """Whether no phone gets a pass from this link any more, unless one has its word already."""
         if row.used_at is None and row.expires_at <= self._clock.now():
-            return None
-        return row
+            return True
+        return row.ordered is not None and self._issuers[row.site].is_outdated(_ordered(row))
 
     def _never_recorded(self, row: Row[tuple[object, ...]]) -> list[PassId]:
         """Passes for the key that claimed this link which no link knows: the centre died between two transactions."""
@@ -322,13 +373,15 @@ class Enrolment:
             return self._issuers[row.site].issue(bound)
         except StandingError:
             return Refusal.RED
+        except OutdatedError:
+            return Refusal.UNKNOWN
         except IssueError as error:
             log.error("a link's pass cannot be issued", link=row.id, field=error.field, problem=error.problem)
             return Refusal.LATER
 
 
 def _ordered(row: Row[tuple[object, ...]]) -> Order:
-    return PassRequest.model_validate_json(row.ordered).to_domain()
+    return replace(PassRequest.model_validate_json(row.ordered).to_domain(), ordered_at=row.created_at)
 
 
 def _enrolled(row: Row[tuple[object, ...]]) -> Enrolled:

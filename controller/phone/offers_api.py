@@ -7,9 +7,10 @@ from fastapi import APIRouter, HTTPException, Request
 from pydantic import BaseModel, Field, model_validator
 
 from controller.api import BODY_BYTES_MAX, PassRequest
+from controller.bundles_api import RevokeRequest
 from controller.issuing import IssueError
 from controller.people import PersonError, canonical_phone, masked_name
-from controller.phone.enrolment import Enrolment
+from controller.phone.enrolment import Enrolment, LinkState, TakenError
 from controller.phone.guarding import bearer, bounded, guarded
 from passes.claims import UNIT_MAX
 from passes.vocabulary import GATES_MAX
@@ -57,10 +58,11 @@ class LinkAnswer(BaseModel):
 
 
 class LinkStateAnswer(BaseModel):
-    """What became of a link: ``used_at`` and the words for the device, for the host's notice."""
+    """What became of a link: whether it is open, ``used_at`` and the words for the device, for the host's notice."""
 
     id: str
     site: int
+    open: bool
     expires_at: str
     used_at: str | None
     device: str | None
@@ -108,17 +110,29 @@ def offers_router(
     @router.get("/enrolments/{link_id}")
     def link_state(link_id: str) -> LinkStateAnswer:
         """What became of one link."""
-        state = enrolment.state(link_id)
-        if state is None:
-            raise HTTPException(404, "no such link; a link is forgotten 30 days after its end")
-        return LinkStateAnswer(
-            id=state.id,
-            site=state.site,
-            expires_at=utc_text(state.expires_at),
-            used_at=None if state.used_at is None else utc_text(state.used_at),
-            device=state.device,
-            key_level=state.key_level,
-            pass_id=state.pass_id,
-        )
+        return _answer(enrolment.state(link_id))
+
+    @router.post("/enrolments/{link_id}/revoke")
+    def revoke_link(link_id: str, wanted: RevokeRequest) -> LinkStateAnswer:
+        """End one link that no phone has taken."""
+        try:
+            return _answer(enrolment.withdraw(link_id, by=wanted.by, reason=wanted.reason))
+        except TakenError as error:
+            raise HTTPException(409, str(error)) from error
 
     return router
+
+
+def _answer(state: LinkState | None) -> LinkStateAnswer:
+    if state is None:
+        raise HTTPException(404, "no such link; a link is forgotten 30 days after its end")
+    return LinkStateAnswer(
+        id=state.id,
+        site=state.site,
+        open=state.open,
+        expires_at=utc_text(state.expires_at),
+        used_at=None if state.used_at is None else utc_text(state.used_at),
+        device=state.device,
+        key_level=state.key_level,
+        pass_id=state.pass_id,
+    )
