@@ -191,6 +191,17 @@ def _replace_config(held: KeySetFile, *, now: datetime, generate: Generate) -> C
     )
 
 
+def ending(held: KeySetFile, now: datetime) -> list[KeyEntry]:
+    """Keys that will soon sign no pass of a full life, while no key of the same name comes after them."""
+    found = []
+    for name, colour in COLOUR_OF_FILE.items():
+        same = [entry for entry in held.keys if name_of(entry) == name]
+        last = max(same, key=lambda entry: entry.not_after, default=None)
+        if last is not None and last.not_after < now + LEAD + LIFE_MAX[colour]:
+            found.append(last)
+    return found
+
+
 def _dies(lost: KeyEntry, name: str, live: int | None) -> str:
     if lost.use == CONFIG_USE:
         return f"Certificates signed by {lost.kid} are refused; those of the enrolled gates are signed anew."

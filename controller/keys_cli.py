@@ -32,6 +32,7 @@ from controller.key_changes import (
     KeyChangeError,
     KeyFiles,
     UnsafeError,
+    ending,
     name_of,
     names_a_root,
     rotate,
@@ -118,6 +119,11 @@ def list_keys(
         typer.echo(
             f"{row['kid']}  {row['name']:<8}  {row['state']:<7}  until {str(row['not_after'])[:10]}  "
             f"private key {kept}{counted}"
+        )
+    for entry in ending(at.held, now):
+        say(
+            f"Key {entry.kid} ({name_of(entry)}) ends at {utc_text(entry.not_after)} and none follows: it signs no "
+            f"pass that lasts longer. Make the next one: postern-controller site keys rotate {name_of(entry)}"
         )
     if at.files.root.parent == at.config.keys_dir and at.files.root.exists():
         say(f"{at.files.root} signs key sets and nothing that runs needs it: move it to a medium in a safe")

@@ -28,10 +28,19 @@ from controller.command import (
 from controller.config import CentreConfig, load_centre
 from controller.hours import EXAMPLE
 from controller.issuer_keys import IssuerKeyError, load_key_set
-from controller.pass_facts import link_facts, local_time, order_facts, record_facts, verdict_facts
-from controller.pass_picture import draw, link_in_terminal
+from controller.pass_facts import (
+    WALK_IN,
+    link_facts,
+    local_time,
+    order_facts,
+    record_facts,
+    slip_names,
+    verdict_facts,
+)
+from controller.pass_picture import Names, draw, link_in_terminal
 from controller.phone.offers_api import LINK_MINUTES
-from controller.verifying import verify
+from controller.verifying import BundleError, keys_with_walk_ins, verify
+from passes.bundle import BUNDLE_BYTES_MAX
 from passes.gp1 import TEXT_CHARACTERS_MAX
 from passes.vocabulary import PURPOSE_ITEM_PASS, Category
 from shell.clock import SystemClock
@@ -47,7 +56,7 @@ CATEGORIES: Final = ", ".join(category.code for category in Category)
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
-    help="Passes: issue, link, show, revoke, verify. All but `verify` ask the running centre.\n\n"
+    help="Passes: issue, link, show, revoke, revoke-link, verify. All but `verify` ask the running centre.\n\n"
     "Examples:\n\n"
     "    postern-controller pass issue --config demo/centre.toml --category courier --name 李雷 "
     "--phone 13800138001 --unit 12 --static --out pass.svg\n\n"
@@ -162,10 +171,11 @@ def _put_pass(
     *,
     as_json: bool,
 ) -> None:
+    names = _names(settings, order) if order["static"] else Names()
     answer = _ask(settings, "/passes", order)
     text = answer.get("text")
     surface = Surface.PAPER if target else Surface.SCREEN
-    picture = draw(text, zone=settings.zone, surface=surface) if text else None
+    picture = draw(text, zone=settings.zone, surface=surface, names=names) if text else None
     unwritten: OSError | None = None
     if target is not None:
         assert text is not None and picture is not None
@@ -193,6 +203,15 @@ def _put_pass(
             f"The --out file cannot be written ({unwritten.strerror}). The pass was issued: its text is above",
             Exit.FAILED,
         )
+
+
+def _names(settings: CentreConfig, order: dict[str, Any]) -> Names:
+    """What the slip calls its site and gate; asked before the pass is made, so that no error can come after it."""
+    number = order.get("site", next(iter(settings.sites)))
+    if number not in settings.sites:
+        return Names()
+    known = _ask(settings, f"/sites/{number}/gate-keys")["gates"]
+    return slip_names(settings.sites[number], order["gates"][0], known)
 
 
 def _put_link(
@@ -240,6 +259,38 @@ def link(
 
 
 @app.command()
+def revoke_link(
+    link_id: Annotated[str, typer.Argument(metavar="ID", help="The link's id; not the link itself.")],
+    *,
+    by: ByOption = None,
+    reason: ReasonOption = None,
+    yes: YesOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,
+    dry_run: DryRunOption = False,
+) -> None:
+    """End a link that no phone has taken, for good. One that was taken gave a pass: withdraw that.
+
+    Example: postern-controller pass revoke-link --config demo/centre.toml --by 王芳 --reason "host cancelled"
+    0123456789abcdef
+    """
+    settings = _load(config)
+    path = f"/enrolments/{quote(link_id, safe='')}"
+    by = ask_for(by, option="--by", question="Who withdraws it")
+    reason = ask_for(reason, option="--reason", question="Why")
+    state = _ask(settings, path)
+    if dry_run:
+        say(f"Nothing was done. {by} would withdraw: {reason}")
+    else:
+        confirm(f"Withdraw link {link_id} for good?", yes=yes)
+        state = _ask(settings, f"{path}/revoke", {"by": by, "reason": reason})
+    if as_json:
+        put_json(state)
+    else:
+        put_facts(link_facts(state, settings.zone))
+
+
+@app.command()
 def show(
     pass_id: Annotated[str, typer.Argument(metavar="ID", help="Sixteen hex digits.")],
     *,
@@ -279,6 +330,12 @@ def revoke(
     by = ask_for(by, option="--by", question="Who withdraws it")
     reason = ask_for(reason, option="--reason", question="Why")
     record = _ask(settings, path)
+    if record["kind"] == WALK_IN:
+        raise failure(
+            f"Pass {pass_id} was issued by gate {record['gate']} and is on no list of this centre. Refuse its holder:"
+            f" postern-controller site refuse-before --pass {pass_id}; or the gate: postern-controller gate withdraw",
+            Exit.FAILED,
+        )
     if dry_run:
         say(f"Nothing was done. {by} would withdraw: {reason}")
         if as_json:
@@ -303,12 +360,17 @@ def verify_command(
     *,
     site: Annotated[int | None, typer.Option(help="The site, where the centre has several.")] = None,
     at: Annotated[datetime | None, typer.Option(help="Judge as of this moment (UTC); default now.")] = None,
+    bundle: Annotated[
+        Path | None,
+        typer.Option(help="A bundle file of the site: it knows the gates that issue walk-in passes."),
+    ] = None,
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
 ) -> None:
     """Verify a pass against the key set, without network or centre: 0 valid, 1 not.
 
-    Whether it was withdrawn, used up, or its holder is RED, gates and centre know: ask `pass show`.
+    Whether it was withdrawn, used up, or its holder is RED, gates and centre know: ask `pass show`. A walk-in pass is
+    signed by a gate, whose key stands in the site's bundle alone: without --bundle it is unknown_key.
 
     Example: postern-controller pass verify --config demo/centre.toml pass.txt
     """
@@ -316,16 +378,22 @@ def verify_command(
     number = site if site is not None else next(iter(settings.sites)) if len(settings.sites) == 1 else None
     if number not in settings.sites:
         raise failure(f"--site: name one of {', '.join(map(str, settings.sites))}", Exit.USAGE)
+    now = at.replace(tzinfo=UTC) if at else SystemClock().now()
     try:
-        keys = load_key_set(settings.sites[number].keyset, number).to_domain()
+        published = load_key_set(settings.sites[number].keyset, number)
+        keys = published.to_domain()
+        if bundle is not None:
+            keys = keys_with_walk_ins(published, _bundle_in(bundle), now)
     except IssuerKeyError as error:
         raise failure(error, Exit.USAGE) from None
+    except BundleError as error:
+        raise failure(f"--bundle {bundle}: {error}", Exit.USAGE) from None
     text = _text_of(pass_text)
     verdict = verify(
         text,
         keys,
         site=number,
-        now=at.replace(tzinfo=UTC) if at else SystemClock().now(),
+        now=now,
         zone=settings.zone,
     )
     if as_json:
@@ -334,6 +402,15 @@ def verify_command(
         put_facts(verdict_facts(verdict, settings.zone))
     if verdict.verdict != "valid":
         raise typer.Exit(Exit.FAILED)
+
+
+def _bundle_in(path: Path) -> bytes:
+    """A file's bytes, one more than a bundle may have at most."""
+    try:
+        with path.open("rb") as file:
+            return file.read(BUNDLE_BYTES_MAX + 1)
+    except OSError as error:
+        raise BundleError(f"cannot be read ({error.strerror})") from error
 
 
 def _text_of(given: str) -> str:

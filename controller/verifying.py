@@ -5,16 +5,22 @@ The gates' own ``passes.check`` and ``passes.decide`` judge; nothing is known of
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, assert_never
+from typing import Any, Final, assert_never
 from zoneinfo import ZoneInfo
 
 from controller.hours import write_hours
+from passes.bundle import Refused, open_state, split_bundle
 from passes.check import Foreign, Rejected, Verified, check
 from passes.decide import objection
-from passes.keys import KeyTable
-from passes.vocabulary import GATES_MAX, Reason
+from passes.keys import KeySetFile, KeyTable
+from passes.trust import STATUS_USE, keys_for, open_certificates
+from passes.vocabulary import GATES_MAX, ClockTrust, Reason
 from passes.words import REASONS
 from sync.messages import utc_text
+
+WALK_IN_HINT: Final = (
+    "; perhaps a walk-in pass, which only gates can verify: postern-edge scan --config gate.toml PICTURE"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,13 +43,33 @@ def verify(text: str, keys: KeyTable, *, site: int, now: datetime, zone: ZoneInf
         case Foreign():
             return Verdict(verdict="foreign", detail="not a GP1 text")
         case Rejected(reason, detail):
-            return _refused(reason, detail=detail)
+            return _refused(reason, detail=detail + (WALK_IN_HINT if reason is Reason.UNKNOWN_KEY else ""))
         case Verified():
             facts: dict[str, Any] = {"kid": checked.kid.hex(), "claims": _facts(checked)}
             reason_now = objection(checked.claims, site=site, zone=zone, now=now)
             return Verdict(verdict="valid", **facts) if reason_now is None else _refused(reason_now, **facts)
         case _:
             assert_never(checked)
+
+
+class BundleError(ValueError):
+    """A bundle file cannot be believed; the message says why."""
+
+
+def keys_with_walk_ins(published: KeySetFile, data: bytes, now: datetime) -> KeyTable:
+    """The keys of a site with those of its gates that a bundle file certifies; raises ``BundleError``.
+
+    How old the bundle is counts for nothing here: each certificate says itself how long it holds.
+    """
+    parts = split_bundle(data)
+    if isinstance(parts, Refused):
+        raise BundleError(parts.detail)
+    bundle = open_state(parts.state, keys_for(STATUS_USE, published), now=now, trust=ClockTrust.UNTRUSTED)
+    if isinstance(bundle, Refused):
+        raise BundleError(bundle.detail)
+    if bundle.site != published.site:
+        raise BundleError(f"the bundle is of site {bundle.site}, not of site {published.site}")
+    return published.to_domain(open_certificates(bundle.walkin, published).good)
 
 
 def _refused(reason: Reason, **facts: Any) -> Verdict:

@@ -4,7 +4,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +17,19 @@ from typer.testing import CliRunner
 from controller import pass_cli, schema
 from controller.cli import app
 from controller.figures import figures
+from controller.gate_keys import Enrolment
 from controller.hours import read_hours
+from controller.issuer_keys import load_keys
 from controller.phone.enrolment import proof_message
 from edge.reader import Reader
 from passes.check import Verified, check
 from passes.claims import Claims, decode_claims
-from passes.gp1 import SignedPass, open_body
+from passes.gp1 import SignedPass, open_body, to_text
 from passes.keys import p256_public, p256_signer
 from passes.vocabulary import PURPOSE_ITEM_PASS, Category
 from tests.brokers import free_port
-from tests.minting import Mint
-from tests.real.controller.centre import NOON, Journal
+from tests.minting import Mint, claims
+from tests.real.controller.centre import NOON, SITE, Journal
 from tests.real.controller.demo import HOLDER, PHONE_KEY
 from tests.real.controller.serving import Served, served_at
 
@@ -89,6 +91,45 @@ def test_a_file_that_is_there_is_left_alone_without_force(served: Served, tmp_pa
     assert (again.exit_code, out.read_bytes()) == (4, first)
     issued(served, "--static", "--out", str(out), "--force")
     assert out.read_bytes() != first
+
+
+def judged(served: Served, text: str, *, at: datetime = NOON, more: tuple[str, ...] = ()) -> Any:
+    done = served.run("pass", "verify", text, "--at", at.strftime("%Y-%m-%dT%H:%M:%S"), "--json", *more)
+    assert done.exit_code in {0, 1}, done.stderr
+    found = json.loads(done.stdout)
+    return found["reason"] or found["verdict"]
+
+
+def test_verify_says_what_every_entry_says_of_leaving_times_and_of_paper(served: Served) -> None:
+    builder = issued(served, "--static", "--category", "renovation", "--minutes", "720")["text"]
+    evening = NOON + timedelta(hours=8, minutes=30)  # renovation leaves by 20:00
+    assert [judged(served, builder, at=at) for at in (NOON, evening)] == ["valid", "outside_hours"]
+    _, visitor = load_keys(served.demo.config.keys_dir, SITE)
+    mint = Mint(secret=visitor.private.private_bytes_raw())
+    when = {"not_before": int(NOON.timestamp()), "expires_at": int(NOON.timestamp()) + 3600}
+    papers = [to_text(mint.sealed(claims(**when, entries=entries))) for entries in (1, 0)]
+    assert [judged(served, paper) for paper in papers] == ["valid", "malformed"]
+
+
+def test_verify_knows_the_walk_in_passes_of_a_gate_by_a_bundle_file(served: Served, tmp_path: Path) -> None:
+    gate = Mint(secret=b"\x07" * 32)
+    asked = Enrolment(number=0, name="south", public=gate.public, categories=frozenset({Category.FOOD}))
+    served.gates.enrol(SITE, asked, by="Wang")
+    served.publisher.look()
+    file = tmp_path / "site.bundle"
+    file.write_bytes(served.sent[-1])
+    when = {"not_before": int(NOON.timestamp()), "expires_at": int(NOON.timestamp()) + 3600}
+    walk_in = to_text(
+        gate.sealed(claims(category=Category.FOOD, entries=1, gates=1, stay=30, status=0, **when))
+    )
+    bundle = ("--bundle", str(file))
+    assert judged(served, walk_in) == "unknown_key"
+    assert judged(served, walk_in, more=bundle) == "valid"
+    assert judged(served, issued(served)["text"], more=bundle) == "valid"
+    file.write_bytes(served.sent[-1][:-1] + b"x")
+    broken = served.run("pass", "verify", walk_in, *bundle)
+    assert broken.exit_code == 2
+    assert "--bundle" in broken.stderr
 
 
 @pytest.mark.parametrize("force", [(), ("--force",)])
@@ -431,11 +472,11 @@ def test_every_example_in_help_and_manual_works_when_it_is_pasted(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     pasted = examples()
-    assert {example[1] for example in pasted} == {"issue", "link", "show", "revoke", "verify"}
+    assert {example[1] for example in pasted} == {"issue", "link", "show", "revoke", "revoke-link", "verify"}
     text = issued(served, "--static", "--out", "pass.txt")
     link = json.loads(served.run("pass", "issue", *CLEANER, "--phone-link", "--json").stdout)["id"]
     for example in pasted:
-        own = link if example[1] == "link" else text["pass_id"]
+        own = link if example[1] in {"link", "revoke-link"} else text["pass_id"]
         words = [own if word == NOBODY else word for word in example]
         if words[1] == "verify":
             words += ["--at", AT]

@@ -6,7 +6,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from controller.issuer_keys import CLOCKS_APART, IssuerKey, key_set, signing_key
 from controller.issuing import LIFE_MAX
-from controller.key_changes import KEYS_LIVE, rotate
+from controller.key_changes import KEYS_LIVE, LEAD, ending, rotate
 from passes.keys import KeyEntry, KeySetFile
 from passes.vocabulary import Category, Colour
 
@@ -82,3 +82,12 @@ def test_a_rotation_drops_keys_that_are_over() -> None:
     ]
     assert len(kids) == 2
     assert kids[0] == OLD.kid.hex()
+
+
+def test_a_key_that_will_soon_sign_no_full_life_is_named_until_another_follows() -> None:
+    keys = published(entry(OLD, **EARLY))
+    soon = EARLY["not_after"] - LEAD - LIFE
+    assert ending(keys, soon) == []
+    assert ending(keys, soon + SECOND) == keys.keys
+    change = rotate(keys, "visitor", now=soon + SECOND, lead=HOUR)
+    assert ending(change.key_set, soon + SECOND) == []
