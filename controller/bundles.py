@@ -14,6 +14,7 @@ from typing import Any, Final
 from sqlalchemy import CompoundSelect, Connection, Row, Select, null, select, text
 
 from controller import schema
+from controller.aliases import names_of
 from controller.gate_keys import certificates
 from controller.site_keys import (
     ConfigKey,
@@ -78,7 +79,7 @@ def content_of(connection: Connection, site: int, now: datetime, *, timed: bool 
     statuses |= dict.fromkeys(connection.execute(gone).scalars(), PassStatus.INVALID)
     return Content(
         statuses=pack_statuses(statuses),
-        red=_red_keys(stays, passes),
+        red=_red_keys(stays, passes, names_of(connection, site, {row.person for row in stays if row.person})),
         before=_before_rules(connection, site, now),
     )
 
@@ -141,15 +142,17 @@ def _passes(connection: Connection, site: int, ids: Sequence[str]) -> dict[str, 
     return found
 
 
-def _red_keys(stays: Sequence[Row[Any]], passes: Mapping[str, Row[Any]]) -> tuple[Red, ...]:
-    """Persons and their phones, each once, RED since the earliest of their stays."""
+def _red_keys(
+    stays: Sequence[Row[Any]], passes: Mapping[str, Row[Any]], names: Mapping[str, frozenset[str]]
+) -> tuple[Red, ...]:
+    """Persons under all their names and their phones, each once, RED since the earliest of their stays."""
     keys: dict[bytes, Red] = {}
     for row in sorted(stays, key=lambda row: row.due_at, reverse=True):
         cause = RedCause.OVERSTAY if row.left_at is None else RedCause.LEFT_LATE
         issued = passes.get(row.pass_id)
         phone = device_key(bytes.fromhex(issued.holder_key)) if issued and issued.holder_key else None
-        person = bytes.fromhex(row.person) if row.person else None
-        for key in filter(None, (person, phone)):
+        persons = map(bytes.fromhex, names[row.person]) if row.person else ()
+        for key in filter(None, (*persons, phone)):
             keys[key] = Red(key, _in_range(_unix(row.due_at)), cause)
     if len(keys) > RED_MAX:
         log.error("more are RED than a bundle holds; the newest are in it", red=len(keys), most=RED_MAX)

@@ -8,8 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from controller.api import BODY_BYTES_MAX, Moment
 from controller.bundles_api import Name, RevokeRequest
 from controller.gate_keys import Enrolment, GateKey, GateKeyError, GateKeys
+from controller.issuer_keys import IssuerKeyError
+from controller.person_secrets import PersonSecrets
 from controller.phone.guarding import bearer, bounded, guarded
 from passes.vocabulary import Category
+from shell.person_secret import PersonSecret
 from sync.messages import GateId
 
 Kid = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}$")]
@@ -35,6 +38,22 @@ class EnrolRequest(BaseModel):
         return Enrolment(
             number=self.number, name=self.name, public=bytes.fromhex(self.public), categories=categories
         )
+
+
+class SecretRequest(BaseModel):
+    """Body of ``POST /api/v1/sites/{site}/person-secret``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    by: Name
+
+
+class SecretAnswer(BaseModel):
+    """Which secret a site has; never the secret itself, which is handed on in a file."""
+
+    site: int
+    fingerprint: str
+    made: bool
 
 
 class GateKeyAnswer(BaseModel):
@@ -63,12 +82,13 @@ class GateKeysAnswer(BaseModel):
     gates: list[GateKeyAnswer]
 
 
-def gate_router(*, token: str, gates: GateKeys) -> APIRouter:
+def gate_router(*, token: str, gates: GateKeys, secrets: PersonSecrets) -> APIRouter:
     """The routes.
 
     Args:
         token: What callers must send as ``Authorization: Bearer …``.
         gates: What they ask for and change.
+        secrets: The sites' person secrets; the first gate that is enrolled brings one.
     """
 
     def look(request: Request) -> None:
@@ -88,9 +108,18 @@ def gate_router(*, token: str, gates: GateKeys) -> APIRouter:
         """Let a gate issue walk-in passes."""
         _known(gates, site)
         try:
-            return _answer(gates.enrol(site, wanted.to_domain(), by=wanted.by))
+            done = gates.enrol(site, wanted.to_domain(), by=wanted.by)
         except GateKeyError as error:
             raise HTTPException(409, {"field": error.field, "problem": error.problem}) from error
+        _demanded(secrets, site, by=wanted.by)
+        return _answer(done)
+
+    @router.post("/sites/{site}/person-secret")
+    def person_secret(site: int, wanted: SecretRequest) -> SecretAnswer:
+        """Make the site's person secret where there is none."""
+        _known(gates, site)
+        secret, made = _demanded(secrets, site, by=wanted.by)
+        return SecretAnswer(site=site, fingerprint=secret.fingerprint, made=made)
 
     @router.post("/sites/{site}/gate-keys/{kid}/withdraw")
     def withdraw(site: int, kid: Kid, wanted: RevokeRequest) -> GateKeyAnswer:
@@ -107,6 +136,16 @@ def gate_router(*, token: str, gates: GateKeys) -> APIRouter:
 def _known(gates: GateKeys, site: int) -> None:
     if not gates.has(site):
         raise HTTPException(404, "no such site at this centre")
+
+
+def _demanded(secrets: PersonSecrets, site: int, *, by: str) -> tuple[PersonSecret, bool]:
+    try:
+        return secrets.demand(site, by=by)
+    except (IssuerKeyError, OSError) as error:
+        problem = (
+            f"the site's person secret cannot be used or made ({error}); then: postern-controller gate secret"
+        )
+        raise HTTPException(500, problem) from error
 
 
 def _answer(found: GateKey) -> GateKeyAnswer:

@@ -21,11 +21,13 @@ from controller.command import (
     put_json,
     say,
 )
-from controller.config import load_centre
+from controller.config import CentreConfig, load_centre
 from controller.keys_cli import SiteOption, number_of
+from controller.person_secrets import secret_path
 from passes.keys import key_id
 from passes.vocabulary import GATES_MAX, Category
 from passes.walkin import CATEGORIES
+from shell.person_secret import PersonSecret, PersonSecretError, hand_out, read_person_secret
 from shell.settings import SettingsError
 from shell.text import one_line
 
@@ -35,7 +37,7 @@ ALL: Final = ",".join(CODES)
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
-    help="Gates that may issue walk-in passes: enroll, list, withdraw.\n\n"
+    help="Gates that may issue walk-in passes: enroll, list, secret, withdraw.\n\n"
     "Examples:\n\n"
     "    postern-controller gate list --config demo/centre.toml\n\n"
     "    postern-controller gate withdraw 1a2b3c4d --by 王芳 --reason stolen --config demo/centre.toml",
@@ -51,6 +53,10 @@ def enroll(
     categories: Annotated[
         str, typer.Option(help="What it may issue; all that a gate may, if left out.")
     ] = ALL,
+    secret_out: Annotated[
+        Path | None,
+        typer.Option(help="Also write the site's person secret into this file, to carry to the gate."),
+    ] = None,
     by: ByOption = None,
     yes: YesOption = False,
     site: SiteOption = None,
@@ -77,13 +83,65 @@ def enroll(
         if as_json:
             put_json({"kid": kid, "number": number, "name": name, "categories": wanted, "enrolled": False})
         return
+    settings, number_of_site = _opened(config, site)
+    if secret_out is not None:
+        _demand_room(settings, number_of_site, secret_out)
     confirm(f"Does the gate itself show the fingerprint {kid}?", yes=yes)
     body = {"number": number, "name": name, "public": public.hex(), "categories": wanted, "by": by}
     done = _ask(config, site, "", body)
-    if as_json:
-        put_json({**done, "enrolled": True})
-    else:
+    if not as_json:
         typer.echo(f"{done['kid']}  gate {done['number']} {done['name']} is enrolled")
+    held = _hand_out(settings, number_of_site, secret_out) if secret_out is not None else None
+    if held is None:
+        say(
+            "Until the site's person secret is installed there, this gate knows RED of its own walk-ins alone: "
+            "postern-controller gate secret --out FILE"
+        )
+    if as_json:
+        put_json({**done, "enrolled": True, "person_secret": held.fingerprint if held else None})
+
+
+@app.command()
+def secret(
+    *,
+    out: Annotated[Path, typer.Option(help="The file to write, for its owner alone.")],
+    by: ByOption = None,
+    site: SiteOption = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,
+    dry_run: DryRunOption = False,
+) -> None:
+    """Write the site's person secret into a file to carry to a gate, so that RED is known there of everybody.
+
+    It is made where there is none. The fingerprint is the same at the centre and at every gate that has it.
+
+    Example: postern-controller gate secret --out walkin.secret --by 王芳 --config demo/centre.toml
+    """
+    settings, number = _opened(config, site)
+    _demand_room(settings, number, out)
+    if dry_run:
+        say(f"The person secret of site {number} would be written into {out}. Nothing was done")
+        if as_json:
+            put_json({"site": number, "person_secret": None, "made": False, "out": None})
+        return
+    by = ask_for(by, option="--by", question="Who takes it")
+    try:
+        with RunningCentre(settings) as centre:
+            answer = centre.post(f"/sites/{number}/person-secret", {"by": by})
+    except SettingsError as error:
+        raise failure(error, Exit.USAGE) from None
+    except AskError as error:
+        raise failure(error, error.exit_code) from None
+    held = _hand_out(settings, number, out)
+    if held.fingerprint != answer["fingerprint"]:
+        raise failure(
+            f"{secret_path(settings.keys_dir, number)} was replaced since the centre started: restart it",
+            Exit.FAILED,
+        )
+    if as_json:
+        put_json({"site": number, "person_secret": held.fingerprint, "made": answer["made"], "out": str(out)})
+    else:
+        typer.echo(f"{held.fingerprint}  person secret of site {number}")
 
 
 @app.command(name="list")
@@ -162,6 +220,52 @@ def _public(text: str) -> bytes:
     if len(public) != 32:
         raise failure("--key: 64 hex digits, as `postern-edge enroll` prints them", Exit.USAGE)
     return public
+
+
+def _opened(config: Path, site: int | None) -> tuple[CentreConfig, int]:
+    try:
+        settings = load_centre(config)
+    except SettingsError as error:
+        raise failure(error, Exit.USAGE) from None
+    return settings, number_of(settings, site)
+
+
+def _demand_room(settings: CentreConfig, site: int, out: Path) -> None:
+    """Refuse before anything is done when something else is where the secret is to go."""
+    try:
+        same = read_person_secret(out, site=site, private=False) == _held(settings, site)
+    except PersonSecretError:
+        same = False
+    if out.exists() and not same:
+        raise _would_replace(out)
+
+
+def _hand_out(settings: CentreConfig, site: int, out: Path) -> PersonSecret:
+    try:
+        held = _held(settings, site)
+        hand_out(out, held)
+    except FileExistsError:
+        raise _would_replace(out) from None
+    except PersonSecretError as error:
+        raise failure(error, Exit.FAILED) from None
+    except OSError as error:
+        raise failure(
+            f"{out} cannot be written ({error.strerror}). Once it can: postern-controller gate secret --out FILE",
+            Exit.FAILED,
+        ) from None
+    say(
+        f"Person secret {held.fingerprint} is in {out}. Carry it to the gate, install it with postern-edge enroll "
+        f"--person-secret {out.name}, compare the fingerprint, and delete the file"
+    )
+    return held
+
+
+def _held(settings: CentreConfig, site: int) -> PersonSecret:
+    return read_person_secret(secret_path(settings.keys_dir, site), site=site)
+
+
+def _would_replace(out: Path) -> typer.Exit:
+    return failure(f"{out} exists already and was left as it is. Choose another name", Exit.UNSAFE)
 
 
 def _ask(config: Path, site: int | None, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Final
 
 from controller.issuer_keys import create_keys, key_set
 from controller.people import PEPPER_BYTES
+from controller.person_secrets import create_person_secret
 from controller.site_keys import SIGNED_SUFFIX, create_site_keys, sign_key_set
 from shell.files import write_secret
 
@@ -62,6 +63,7 @@ def create_demo(plan: DemoPlan, *, now: datetime, force: bool = False) -> None:
     keys = create_keys(keys_dir, DEMO_SITE)
     write_secret(keys_dir / PEPPER_FILE, secrets.token_hex(PEPPER_BYTES).encode())
     write_secret(keys_dir / TOKEN_FILE, secrets.token_urlsafe(32).encode())
+    create_person_secret(keys_dir, DEMO_SITE, secrets.token_bytes)
     *others, root = create_site_keys(keys_dir, DEMO_SITE)
     live = {"not_before": now - KEYS_EARLY, "not_after": now + KEYS_LIVE}
     published = key_set(keys.values(), site=DEMO_SITE, seq=1, **live)

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurv
 from sqlalchemy import Connection, select
 
 from controller import people, schema
+from controller.aliases import names_of
 from controller.config import SiteConfig
 from controller.hours import opens_within
 from controller.issuer_keys import IssuerKey, signing_key
@@ -36,6 +37,7 @@ from passes.schedule import Schedule
 from passes.stay import MINUTES_WITH_LEAVE_BY_MAX, StayFacts, claim_of_rule, is_red
 from passes.vocabulary import GATES_MAX, Category, ClockTrust, Colour, PassId, PersonId
 from shell.clock import Clock
+from shell.person_secret import PersonSecret
 
 STATIC_LIFE_MAX: Final = timedelta(hours=12)
 SOFT_LIFE_MAX: Final = timedelta(hours=12)  # a key that can be copied is trusted as long as paper is
@@ -112,6 +114,7 @@ class Issuer:
         store: Where issued passes and people are kept.
         clock: Wall time; nothing is issued while it is untrusted.
         random_bytes: Unpredictable bytes, such as ``secrets.token_bytes``.
+        person_secret: The site's person secret, asked for at each pass; None while there is none.
     """
 
     def __init__(
@@ -124,8 +127,9 @@ class Issuer:
         store: Store,
         clock: Clock,
         random_bytes: Callable[[int], bytes],
+        person_secret: Callable[[], PersonSecret | None] = lambda: None,
     ) -> None:
-        self._site, self._pepper = site, pepper
+        self._site, self._pepper, self._person_secret = site, pepper, person_secret
         self._in_force = (tuple(keys), published)  # replaced as a whole: whoever issues needs no lock
         self._store, self._clock, self._random_bytes = store, clock, random_bytes
 
@@ -191,6 +195,15 @@ class Issuer:
         )
         self._demand_an_opening(claims, now, now + order.valid)
         with self._store.transaction() as connection:
+            people.remember(  # before RED is asked for: it may be RED of a walk-in with this number
+                connection,
+                site=self._site.id,
+                person=person,
+                shown_name=shown_name,
+                phone=phone,
+                now=now,
+                secret=self._person_secret(),
+            )
             if order.category.colour is Colour.BLUE and is_person_red(connection, self._site.id, person, now):
                 raise StandingError(
                     "phone", "this person is RED: an earlier visit is overdue. Settle it, then issue again"
@@ -206,9 +219,6 @@ class Issuer:
                 ),
                 key,
                 says_when=rule is not None,
-            )
-            people.remember(
-                connection, site=self._site.id, person=person, shown_name=shown_name, phone=phone, now=now
             )
             self._remember(connection, issued.claims, key, now, now + order.valid)
         return issued
@@ -314,12 +324,13 @@ class Issuer:
 
 
 def is_person_red(connection: Connection, site: int, person: PersonId, now: datetime) -> bool:
-    """Whether an earlier visit keeps this person out, by the one rule in ``passes.stay``."""
+    """Whether an earlier visit keeps this person out, under any name, by the one rule in ``passes.stay``."""
     visit, incident = schema.visit.c, schema.incident.c
+    names = names_of(connection, site, {person})[person]
     rows = connection.execute(
         select(visit.due_at, visit.left_at, incident.state)
         .select_from(schema.visit.outerjoin(schema.incident, visit.incident_id == incident.id))
-        .where(visit.site == site, visit.person == person, visit.due_at.is_not(None))
+        .where(visit.site == site, visit.person.in_(names), visit.due_at.is_not(None))
     )
     return any(
         is_red(StayFacts(due_at=due_at, exited_at=left_at, settled=state == "settled"), now)

@@ -9,9 +9,10 @@ from typing import Final
 
 from sqlalchemy import Connection, select
 
-from controller import schema
+from controller import aliases, schema
 from passes.vocabulary import PersonId
 from shell import phone_number
+from shell.person_secret import PersonSecret
 
 NAME_MAX: Final = 40
 PEPPER_BYTES: Final = 32
@@ -67,9 +68,19 @@ def read_pepper(path: Path) -> bytes:
 
 
 def remember(
-    connection: Connection, *, site: int, person: PersonId, shown_name: str, phone: str, now: datetime
+    connection: Connection,
+    *,
+    site: int,
+    person: PersonId,
+    shown_name: str,
+    phone: str,
+    now: datetime,
+    secret: PersonSecret | None = None,
 ) -> None:
-    """Keep a person's masked name, and the number apart from it; the newest name stands."""
+    """Keep a person's masked name, and the number apart from it; the newest name stands.
+
+    With the site's person secret also who the number is as a walk-in.
+    """
     key = (schema.person.c.site == site) & (schema.person.c.person == person)
     if connection.execute(select(schema.person.c.person).where(key)).first():
         connection.execute(schema.person.update().where(key).values(shown_name=shown_name))
@@ -78,3 +89,5 @@ def remember(
         schema.person.insert().values(site=site, person=person, shown_name=shown_name, since=now)
     )
     connection.execute(schema.phone.insert().values(site=site, person=person, phone=phone))
+    if secret is not None:
+        aliases.remember(connection, site=site, person=person, phone=phone, secret=secret)

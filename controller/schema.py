@@ -356,6 +356,16 @@ registration = Table(  # whom a guard registered at a gate; names no number, onl
     Column("pass_end", Moment, nullable=False),
 )
 
+alias = Table(  # who somebody with a known number is as a walk-in, under each person secret that the site had
+    "alias",
+    metadata,
+    Column("site", Integer, primary_key=True),
+    Column("person", String(16), primary_key=True),
+    Column("secret", String(8), primary_key=True),  # its fingerprint
+    Column("alias", String(16), nullable=False),
+    Index("ix_alias_alias", "site", "alias"),
+)
+
 audit = Table(  # who did what: added in the transaction of the deed, never changed
     "audit",
     metadata,

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ec import (
@@ -19,6 +20,7 @@ from controller.init import PEPPER_FILE, DemoPlan, create_demo
 from controller.issuer_keys import load_key_set, load_keys
 from controller.issuing import Issuer, Order
 from controller.people import read_pepper
+from controller.person_secrets import PersonSecrets
 from passes.claims import KeyLevel
 from passes.keys import KeyTable, p256_public
 from passes.vocabulary import Category
@@ -34,6 +36,7 @@ class Demo:
     centre: Centre
     issuer: Issuer
     keys: KeyTable
+    person_secrets: PersonSecrets
 
 
 @contextmanager
@@ -49,6 +52,8 @@ def demo_at(
     site = replace(config.sites[SITE], static_needs_guard=static_needs_guard)
     with centre_at(config.database_path) as centre:
         published = load_key_set(site.keyset, SITE)
+        randbytes = random.Random(8).randbytes
+        person_secrets = PersonSecrets(config.keys_dir, config.sites, centre.store, centre.clock, randbytes)
         issuer = Issuer(
             site=site,
             keys=load_keys(config.keys_dir, SITE),
@@ -57,8 +62,16 @@ def demo_at(
             store=centre.store,
             clock=centre.clock,
             random_bytes=random.Random(7).randbytes,
+            person_secret=partial(person_secrets.of, SITE),
         )
-        yield Demo(config, centre, issuer, published.to_domain())
+        yield Demo(config, centre, issuer, published.to_domain(), person_secrets)
+
+
+def walk_in_key(demo: Demo, phone: str) -> bytes:
+    """Who this number is as a walk-in, as bundles name him."""
+    secret = demo.person_secrets.of(SITE)
+    assert secret is not None
+    return bytes.fromhex(secret.person(phone))
 
 
 def order(

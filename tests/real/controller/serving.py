@@ -89,7 +89,7 @@ def served_at(folder: Path, *, public_url: str | None = None) -> Iterator[Served
                     clock=clock,
                 ),
             ),
-            gate_router(token=token, gates=gates),
+            gate_router(token=token, gates=gates, secrets=demo.person_secrets),
         ]
         enrolment = Enrolment(
             store=store, issuers={SITE: demo.issuer}, clock=clock, random_bytes=secrets.token_bytes

@@ -41,7 +41,7 @@ from passes.walkin import CERTIFICATE_BYTES_MAX
 from shell.pages.server import PageServer
 from sync.topics import site_bundle
 from tests.real.controller.centre import NOON, SITE, Journal
-from tests.real.controller.demo import HOLDER, Demo, demo_at, order
+from tests.real.controller.demo import HOLDER, Demo, demo_at, order, walk_in_key
 
 pytestmark = pytest.mark.real
 TOKEN = "t" * 43
@@ -152,12 +152,13 @@ def test_who_stays_past_the_limit_is_red_by_person_phone_and_pass(office: Office
     assert office.bundle().red == ()
     office.demo.centre.clock.pass_by(60)
     bundle = office.bundle()
-    keys = sorted((bytes.fromhex(claims.person), device_key(HOLDER)))
+    walk_in = walk_in_key(office.demo, "+8613800138001")
+    keys = sorted((bytes.fromhex(claims.person), device_key(HOLDER), walk_in))
     assert bundle.red == tuple(Red(key, NOON_UNIX + 60, RedCause.OVERSTAY) for key in keys)
     assert bundle.status_of(claims.status) is PassStatus.SUSPENDED
 
 
-@pytest.mark.parametrize(("late_s", "causes"), [(599, []), (601, [RedCause.LEFT_LATE] * 2)])
+@pytest.mark.parametrize(("late_s", "causes"), [(599, []), (601, [RedCause.LEFT_LATE] * 3)])
 def test_who_left_late_stays_red_beyond_the_grace_and_until_settled(
     office: Office, late_s: int, causes: list[RedCause]
 ) -> None:

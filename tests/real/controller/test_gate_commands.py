@@ -337,10 +337,18 @@ def examples() -> list[list[str]]:
     return [shlex.split(" ".join(found.split())) for page in pages for found in typed.findall(page)]
 
 
-def test_every_example_in_help_and_manual_works_when_it_is_pasted(served: Served) -> None:
+def test_every_example_in_help_and_manual_works_when_it_is_pasted(
+    served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     served.publisher.look()
     pasted = examples()
-    assert {example[1] for example in pasted if example[0] == "gate"} == {"enroll", "list", "withdraw"}
+    assert {example[1] for example in pasted if example[0] == "gate"} == {
+        "enroll",
+        "list",
+        "secret",
+        "withdraw",
+    }
     assert any(example[0] == "site" for example in pasted)
     passes = served.demo.issuer.issue(order(static=True)).claims.pass_id
     own = {"HEX": BOX.public.hex(), "KEYID": kid(BOX), "1a2b3c4d": kid(BOX), "0123456789abcdef": passes}
