@@ -20,7 +20,7 @@ from pydantic import (
 from controller.figures import figures
 from controller.hours import TEXT_MAX, HoursError, read_hours
 from controller.issuing import IssueError, Issuer, Order, StandingError
-from controller.pass_records import find_pass
+from controller.pass_records import find_pass, find_walk_in
 from controller.phone.guarding import bearer, bounded, guarded
 from controller.store import Store
 from passes.claims import KeyLevel
@@ -149,6 +149,28 @@ class PassRecordAnswer(BaseModel):
     visits: list[VisitAnswer]
 
 
+class WalkInAnswer(BaseModel):
+    """Answer of ``GET /api/v1/passes/{pass_id}`` for a pass that a gate issued; the centre never had the number."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    pass_id: str
+    site: int
+    state: Literal["valid", "expired", "used_up"]
+    kind: Literal["walk_in"] = "walk_in"
+    colour: Literal["blue"] = "blue"
+    category: str | None = None
+    person: str | None = None
+    phone_last4: str | None = None
+    unit: int | None = None
+    gate: str
+    registered_at: Moment
+    by: str
+    reason: str
+    expires_at: Moment
+    visits: list[VisitAnswer]
+
+
 def api_router(
     *,
     token: str,
@@ -196,12 +218,15 @@ def api_router(
         )
 
     @router.get("/passes/{pass_id}", response_model_exclude_none=True)
-    def show_pass(pass_id: Hex16) -> PassRecordAnswer:
-        """One pass: what was issued, and what became of it."""
+    def show_pass(pass_id: Hex16) -> PassRecordAnswer | WalkInAnswer:
+        """One pass: what was issued here or registered at a gate, and what became of it."""
         found = find_pass(store, clock, pass_id)
-        if found is None:
-            raise HTTPException(404, "this centre issued no such pass")
-        return PassRecordAnswer.model_validate(found)
+        if found is not None:
+            return PassRecordAnswer.model_validate(found)
+        walk_in = find_walk_in(store, clock, pass_id)
+        if walk_in is not None:
+            return WalkInAnswer.model_validate(walk_in)
+        raise HTTPException(404, "this centre issued no such pass, and no gate has told of one")
 
     @router.get("/status")
     def status() -> dict[str, Any]:

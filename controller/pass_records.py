@@ -1,4 +1,4 @@
-"""What the centre knows of one issued pass: for ``pass show`` and scripts."""
+"""What the centre knows of one pass, issued here or registered at a gate: for ``pass show`` and scripts."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -51,6 +51,51 @@ class PassRecord:
     revoked_by: str | None
     revoked_reason: str | None
     visits: tuple[PassVisit, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalkInRecord:
+    """A pass that a gate issued: whom a guard registered, and what became of it."""
+
+    pass_id: str
+    site: int
+    gate: str
+    person: str | None
+    category: str | None
+    phone_last4: str | None
+    state: str
+    unit: int | None
+    registered_at: datetime
+    by: str
+    reason: str
+    expires_at: datetime
+    visits: tuple[PassVisit, ...]
+
+
+def find_walk_in(store: Store, clock: Clock, pass_id: str) -> WalkInRecord | None:
+    """The pass with this id, if a gate's registration of it has come."""
+    table = schema.registration
+    with store.transaction() as connection:
+        row = connection.execute(select(table).where(table.c.pass_id == pass_id)).first()
+        if row is None:
+            return None
+        visits = _visits(connection, row)
+    over = row.pass_end <= clock.now()
+    return WalkInRecord(
+        pass_id=row.pass_id,
+        site=row.site,
+        gate=row.gate,
+        person=row.person,
+        category=row.category,
+        phone_last4=row.phone_last4,
+        state="expired" if over else "used_up" if visits else "valid",
+        unit=row.unit,
+        registered_at=row.at,
+        by=row.by,
+        reason=row.reason,
+        expires_at=row.pass_end,
+        visits=visits,
+    )
 
 
 def find_pass(store: Store, clock: Clock, pass_id: str) -> PassRecord | None:

@@ -19,7 +19,7 @@ from passes.words import REASONS
 from sync.messages import utc_text
 
 WALK_IN_HINT: Final = (
-    "; perhaps a walk-in pass, which only gates can verify: postern-edge scan --config gate.toml PICTURE"
+    "; perhaps a walk-in pass: give a newer --bundle, or ask a gate with postern-edge scan --config gate.toml PICTURE"
 )
 
 
