@@ -144,12 +144,48 @@ def test_many_codes_held_up_at_an_exit_make_nobody_leave() -> None:
     assert ends == [Effect.RECORD_NO_SHOW] * (MAX_TOKENS + 3)
 
 
+def test_who_comes_close_behind_somebody_is_a_tailgate_and_who_comes_later_is_forced() -> None:
+    walk = ((0.0, Event.GRANTED, "a"), (1.0, Event.CONTACT_ACTIVE), (5.2, Event.CONTACT_CLEAR))
+    for at_s, alarm in ((5.4, Effect.RAISE_TAILGATE), (5.5, Effect.RAISE_FORCED)):
+        _, effects = run(*walk, (at_s, Event.CONTACT_ACTIVE))
+        assert effects[-1] == (alarm, "")
+
+
+def test_two_people_within_the_wait_of_one_grant_are_a_tailgate() -> None:
+    counted = ((0.0, Event.GRANTED, "a"), (1.0, Event.PASSED), (3.0, Event.PASSED))
+    lane, effects = run(*counted)
+    assert lane == Lane()
+    assert effects == ((Effect.PULSE, "a"), (Effect.RECORD_PASSAGE, "a"), (Effect.RAISE_TAILGATE, ""))
+
+
+def test_the_exit_button_lets_one_person_out_within_the_wait_and_pulses_nothing() -> None:
+    lane, effects = run((0.0, Event.LET_OUT), (4.9, Event.PASSED), (20.0, Event.PASSED))
+    assert lane == Lane()
+    assert effects == ((Effect.RECORD_LET_OUT, ""), (Effect.RAISE_FORCED, ""))
+    _, effects = run((0.0, Event.LET_OUT), (5.1, Event.PASSED))
+    assert effects == ((Effect.RAISE_FORCED, ""),)
+
+
+def test_who_has_a_grant_takes_it_before_the_button_of_another() -> None:
+    _, effects = run(
+        (0.0, Event.GRANTED, "a"), (0.5, Event.LET_OUT), (1.0, Event.PASSED), (2.0, Event.PASSED)
+    )
+    assert effects[1:] == ((Effect.RECORD_PASSAGE, "a"), (Effect.RECORD_LET_OUT, ""))
+
+
+def test_through_a_free_lane_people_walk_until_it_is_guarded_again() -> None:
+    lane, effects = run((0.0, Event.FREED), (1.0, Event.PASSED), (2.0, Event.GUARDED), (3.0, Event.PASSED))
+    assert lane == Lane()
+    assert effects == ((Effect.RECORD_FREE, ""), (Effect.RAISE_FORCED, ""))
+
+
 class LaneMachine(RuleBasedStateMachine):
     """Any order of events: a relay moves only on a grant, and each grant ends at most once."""
 
     def __init__(self) -> None:
         super().__init__()
         self.lane, self.now_s, self.grants = Lane(), 0.0, 0
+        self.alarmed = self.was_free = False
         self.ends: Counter[str] = Counter()
         self.pulses: Counter[str] = Counter()
 
@@ -169,7 +205,9 @@ class LaneMachine(RuleBasedStateMachine):
 
     def _step(self, event: Event, gap_s: float, token: str, timing: Timing) -> None:
         self.now_s += gap_s
+        self.was_free = self.lane.free
         self.lane, effects = step(self.lane, event, self.now_s, timing, token)
+        self.alarmed = any(effect in {Effect.RAISE_FORCED, Effect.RAISE_TAILGATE} for effect, _ in effects)
         for effect, about in effects:
             if effect is Effect.PULSE:
                 self.pulses[about] += 1
@@ -185,6 +223,11 @@ class LaneMachine(RuleBasedStateMachine):
         assert all(times == 1 for times in self.ends.values())
         assert len(self.ends) + len(self.lane.tokens) == self.grants
         assert len(self.lane.tokens) <= MAX_TOKENS
+
+    @invariant()
+    def an_alarm_is_only_raised_where_nobody_may_walk(self) -> None:
+        if self.alarmed:
+            assert not self.was_free
 
     @invariant()
     def a_lane_with_somebody_to_wait_for_has_a_deadline(self) -> None:

@@ -1,0 +1,241 @@
+"""What the gate's own tools may do to lanes: recorded first, refused where nobody vouches, and ended by itself."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drivers.model import (
+    AllOff,
+    Done,
+    Fault,
+    Grade,
+    Hold,
+    Line,
+    Outputs,
+    Pulse,
+    Refusal,
+    Refused,
+    Release,
+    TimedOut,
+)
+from edge.hands import HandsError, Order
+from edge.inputs import BoardReported
+from tests.gate_world import World, granted
+from tests.ticking import HandClock
+
+pytestmark = pytest.mark.real
+GUARD = Order(by="王强", reason="业主忘带手机")
+Make = Callable[..., World]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Make]:
+    made: list[World] = []
+
+    def start(**settings: Any) -> World:
+        world = World(tmp_path, HandClock(), **settings)
+        world.start()
+        made.append(world)
+        return world
+
+    yield start
+    for world in made:
+        world.journal.close()
+
+
+@pytest.fixture
+def world(make: Make) -> World:
+    return make(tested=True)
+
+
+def tell(world: World, event: object) -> None:
+    world.gate.handle(BoardReported(board="relays", event=event))  # type: ignore[arg-type]  # any event
+
+
+def sent(world: World, kind: type[Any]) -> list[Any]:
+    return [command for _, command in world.commands if isinstance(command, kind)]
+
+
+# -- pulse
+
+
+def test_a_pulse_by_hand_is_recorded_before_the_relay_and_its_passage_is_nobodys(world: World) -> None:
+    outcome = world.gate.hands.pulse("entry", GUARD, ms=500)
+    ((board, pulse),) = world.pulses
+    assert (board, pulse.channel, pulse.ms) == ("relays", 1, 500)
+    (row,) = world.events("override")
+    assert (row["lane"], row["direction"], row["act"]) == ("entry", "entry", "pulse")
+    assert (row["by"], row["reason"]) == (GUARD.by, GUARD.reason)
+    assert world.rows_when_pulsed == [world.journal.last_seq()]
+    tell(world, Done(id=pulse.id, grade=Grade.CONFIRMED))
+    assert outcome.result(0) == {"outcome": "done", "grade": "confirmed"}
+    world.walk()
+    (passage,) = world.events("passage")
+    assert (passage["direction"], passage.get("pass_id")) == ("entry", None)
+    assert world.screen.snapshot().inside == ()
+    assert world.events("forced") == []
+
+
+def test_i1_without_a_durable_row_no_hand_opens_an_entry_and_the_exit_opens(world: World) -> None:
+    world.journal.read("pragma query_only = on")
+    with pytest.raises(HandsError) as refused:
+        world.gate.hands.pulse("entry", GUARD)
+    assert refused.value.code == "not_recorded"
+    world.gate.hands.pulse("exit", GUARD)
+    assert [pulse.channel for _, pulse in world.pulses] == [2]
+    world.journal.read("pragma query_only = off")
+    world.wait(0.1)
+    assert [row["lane"] for row in world.events("override")] == ["exit"]
+
+
+@pytest.mark.parametrize(
+    ("event", "answer"),
+    [
+        (lambda id_: Refused(id=id_, why=Refusal.BAD_LENGTH), {"outcome": "refused", "why": "bad_length"}),
+        (
+            lambda id_: TimedOut(id=id_, maybe_executed=True),
+            {"outcome": "timed_out", "maybe_executed": True},
+        ),
+    ],
+)
+def test_i3_what_did_not_go_well_is_said_and_never_repeated(
+    world: World, event: Callable[[str], object], answer: dict[str, Any]
+) -> None:
+    outcome = world.gate.hands.pulse("entry", GUARD)
+    tell(world, event(world.pulses[0][1].id))
+    assert outcome.result(0) == answer
+    world.wait(60)
+    assert len(world.pulses) == 1
+
+
+def test_s14_hands_are_not_quicker_than_a_lane(world: World) -> None:
+    world.gate.hands.pulse("entry", GUARD)
+    with pytest.raises(HandsError, match="a moment ago"):
+        world.gate.hands.pulse("entry", GUARD)
+    world.clock.advance(0.31)
+    world.gate.hands.pulse("entry", GUARD)
+    assert len(world.pulses) == 2
+
+
+def test_a_lane_that_is_not_there_and_a_board_that_does_not_work_are_named(world: World) -> None:
+    with pytest.raises(HandsError) as refused:
+        world.gate.hands.pulse("side", GUARD)
+    assert (refused.value.code, refused.value.next_step) == ("unknown_lane", "There are: entry, exit")
+    tell(world, Line(up=False, why="unplugged"))
+    with pytest.raises(HandsError, match="unplugged") as refused:
+        world.gate.hands.pulse("exit", GUARD)
+    assert refused.value.code == "board_fault"
+    assert world.events("override") == []
+
+
+# -- hold
+
+
+def test_a_hold_is_recorded_shown_and_lets_people_walk_until_it_ends_by_itself(world: World) -> None:
+    outcome = world.gate.hands.hold("entry", GUARD, 120)
+    (hold,) = sent(world, Hold)
+    assert (hold.channel, hold.seconds) == (1, 120)
+    (row,) = world.events("override")
+    assert (row["act"], row["seconds"]) == ("hold", 120)
+    tell(world, Outputs(id=hold.id, bits=1, read=False))
+    assert outcome.result(0) == {"outcome": "held"}
+    assert world.screen.lane("entry").state == "kept_open"
+    world.walk()
+    assert world.events("forced") == []
+    assert [passage["direction"] for passage in world.events("passage")] == ["entry"]
+    world.wait(120)
+    tell(world, Done(id=hold.id, grade=Grade.ACCEPTED))
+    assert world.screen.lane("entry").state == "ready"
+    world.walk()
+    assert len(world.events("forced")) == 1
+
+
+def test_a_hold_that_does_not_end_by_itself_is_ended_here(world: World) -> None:
+    world.gate.hands.hold("entry", GUARD, 60)
+    world.wait(60.5)
+    assert sent(world, Release) == []
+    world.wait(1)
+    assert [release.channel for release in sent(world, Release)] == [1]
+    assert world.screen.lane("entry").state == "ready"
+
+
+def test_f5_without_wiring_facts_nothing_is_held(make: Make) -> None:
+    world = make()
+    with pytest.raises(HandsError, match="Nobody signed") as refused:
+        world.gate.hands.hold("entry", GUARD, 60)
+    assert (refused.value.code, refused.value.why) == ("unsafe", "no_wiring_facts")
+    assert world.commands == []
+    assert world.events("override") == []
+    world.gate.hands.pulse("entry", GUARD)  # a pulse needs none
+    assert len(world.pulses) == 1
+
+
+def test_a_turnstile_is_not_held(make: Make) -> None:
+    world = make(passage="counter", tested=True)
+    with pytest.raises(HandsError) as refused:
+        world.gate.hands.hold("entry", GUARD, 60)
+    assert refused.value.code == "unsupported"
+
+
+def test_p13_a_hold_that_a_board_lost_is_an_alarm_and_is_never_asserted_again(world: World) -> None:
+    world.gate.hands.hold("entry", GUARD, 600)
+    (hold,) = sent(world, Hold)
+    tell(world, Outputs(id=hold.id, bits=1, read=False))
+    tell(world, Fault(active=True, why="output 1 opened by itself"))
+    tell(world, TimedOut(id=hold.id, maybe_executed=True))
+    tell(world, Fault(active=False, why="over"))
+    world.wait(900)
+    assert len(sent(world, Hold)) == 1
+    assert sent(world, Pulse) == []
+    assert [row["state"] for row in world.events("device")] == ["fault", "recovered"]
+    assert world.screen.lane("entry").state == "ready"
+    world.clock.advance(1)
+    assert granted(world.show(world.fresh(not_before=int(world.clock.now().timestamp()))))
+
+
+def test_a_release_and_an_all_off_are_always_recorded_and_go_out(world: World) -> None:
+    world.gate.hands.hold("exit", GUARD, 60)
+    outcome = world.gate.hands.release("exit", GUARD)
+    (release,) = sent(world, Release)
+    tell(world, Done(id=release.id, grade=Grade.SENT))
+    assert outcome.result(0) == {"outcome": "done", "grade": "sent"}
+    assert world.gate.hands.off(GUARD) == {"boards": {"relays": True}}
+    assert len(sent(world, AllOff)) == 1
+    assert [row["act"] for row in world.events("override")] == ["hold", "release", "off"]
+    with pytest.raises(HandsError, match="no board 'inputs' with outputs"):
+        world.gate.hands.off(GUARD, "inputs")
+
+
+def test_the_snapshot_tells_what_the_installer_needs(world: World) -> None:
+    shot = world.gate.hands.snapshot()
+    relays, inputs = shot["boards"]
+    assert (relays["protocol"], relays["line"], relays["fault"], relays["host_timed"]) == (
+        "lcus",
+        "up",
+        "",
+        True,
+    )
+    assert (inputs["inputs"], inputs["outputs"]) == (8, 0)
+    entry, _ = shot["lanes"]
+    assert (entry["name"], entry["works"], entry["tested_by"], entry["tested_on"]) == (
+        "entry",
+        True,
+        "李工",
+        "2026-11-20",
+    )
+    assert shot["emergency"] == "none"
+
+
+def test_who_watches_sees_edges_and_overrides_in_order(world: World) -> None:
+    start, _ = world.gate.feed.after(0, 0)
+    world.gate.hands.pulse("exit", GUARD)
+    world.input(2, active=True)
+    _, events = world.gate.feed.after(start, 0)
+    assert [(one["event"], one.get("lane") or one.get("board")) for one in events] == [
+        ("override", "exit"),
+        ("input_edge", "inputs"),
+    ]
+    assert (events[1]["channel"], events[1]["active"]) == (2, True)
+    assert world.gate.feed.after(start + 2, 0.01) == (start + 2, [])
