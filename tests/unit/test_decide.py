@@ -20,6 +20,7 @@ from passes.decide import (
     Refer,
     Standing,
     decide,
+    objection,
 )
 from passes.vocabulary import Category, ClockTrust, Direction, Reason
 from passes.words import CATEGORIES, NOTES, REASONS, for_reason
@@ -49,6 +50,35 @@ def ask(scan: Checked = SCAN, standing: Standing | None = None, **changes: Any) 
 
 def phone_scan(**changes: Any) -> Verified:
     return Verified(claims(holder_key=PHONE, **changes), NOW_UNIX)
+
+
+@pytest.mark.parametrize(
+    ("changes", "later_s", "reason"),
+    [
+        ({}, 0, None),
+        ({"site": SITE + 1}, 0, Reason.WRONG_SITE),
+        ({"directions": 2}, 0, Reason.WRONG_DIRECTION),
+        ({"gates": 0b1000}, 0, None),  # some gate opens
+        ({"entries": 0}, 0, Reason.MALFORMED),
+        ({"entries": 0, "holder_key": PHONE}, 0, None),
+        ({}, -7200, Reason.NOT_YET_VALID),
+        ({}, 3600, Reason.EXPIRED),
+        ({"stay": -120, "expires_at": NOW_UNIX + 5 * 3600}, 0, None),
+        ({"stay": -120, "expires_at": NOW_UNIX + 5 * 3600}, 3 * 3600, Reason.OUTSIDE_HOURS),
+    ],
+)
+def test_an_objection_is_what_every_entry_says(
+    changes: dict[str, Any], later_s: int, reason: Reason | None
+) -> None:
+    made = claims(**{"entries": 1} | changes)
+    now = NOW + timedelta(seconds=later_s)
+    assert objection(made, site=SITE, zone=POLICY.zone, now=now) is reason
+    scan = Verified(made, NOW_UNIX if made.holder_key else None)
+    found = ask(scan, gate=3 if made.gates == 0b1000 else 0, later_s=later_s)
+    if reason is not None:
+        assert found == Deny(reason, made)
+    else:
+        assert not isinstance(found, Deny)
 
 
 def paper_scan(**changes: Any) -> Verified:

@@ -69,6 +69,40 @@ def withdraw(demo: Demo, made: IssuedPass) -> None:
     )
 
 
+def test_the_place_of_a_pass_that_is_over_is_given_away_again_and_that_of_a_living_one_is_not(
+    demo: Demo,
+) -> None:
+    indexes = iter([1, 1, 2, 1, 2, 3])
+
+    def draw(length: int) -> bytes:
+        return (
+            next(indexes).to_bytes(2, "big")
+            if length == 2
+            else random.Random(9).randbytes(length - 1) + pad()
+        )
+
+    serial = iter(range(256))
+
+    def pad() -> bytes:
+        return bytes([next(serial)])
+
+    site = demo.config.sites[SITE]
+    issuer = Issuer(
+        site=site,
+        keys=load_keys(demo.config.keys_dir, SITE),
+        published=load_key_set(site.keyset, SITE),
+        pepper=b"p" * 32,
+        store=demo.centre.store,
+        clock=demo.centre.clock,
+        random_bytes=draw,
+    )
+    asked = order(valid=timedelta(hours=1))
+    assert [issuer.issue(one).claims.status for one in (asked, order(valid=timedelta(hours=2)))] == [1, 2]
+    demo.centre.clock.pass_by(3600)
+    assert issuer.issue(asked).claims.status == 1
+    assert issuer.issue(asked).claims.status == 3
+
+
 def test_no_pass_outlives_the_key_that_signs_it(demo: Demo) -> None:
     demo.centre.clock.time += timedelta(days=399)  # the keys of a demo live for 400 days
     assert demo.issuer.issue(order(valid=timedelta(hours=24)))

@@ -90,6 +90,48 @@ def test_a_phone_whose_clock_is_wrong_shows_the_centres_time(
     assert abs(shown_at(text) - NOON.timestamp()) <= 10
 
 
+def test_a_clock_that_is_set_back_gets_a_new_code_at_once(site: Site, phones: Phones) -> None:
+    phone = phones()
+    first = phone.take_pass(site.link())
+    phone.page.clock.set_system_time(NOON - timedelta(minutes=30))
+    phone.pass_by(1)
+    second = phone.code(other_than=first)
+    assert abs(shown_at(second) - (NOON - timedelta(minutes=30)).timestamp()) <= 10
+    expect(phone.page.locator("#hint")).to_be_visible()
+
+
+@pytest.mark.parametrize(("round_trip_s", "ahead_s"), [(4, 2), (7.9, 3.95), (9, 0)])
+def test_half_of_the_round_trip_is_taken_off_and_of_a_slow_answer_nothing_is_believed(
+    site: Site, phones: Phones, round_trip_s: float, ahead_s: float
+) -> None:
+    phone = phones()
+    phone.open(f"{site.server.url}/p")
+    phone.page.locator("#note-head").wait_for()
+    asked = (
+        "(waitMs) => import('/p/clock.js').then((clock) => { window.asked = clock.contact(() =>"
+        " new Promise((answer) => setTimeout(() => answer({ now_ms: Date.now() }), waitMs))); })"
+    )
+    before = phone.page.evaluate("import('/p/clock.js').then((clock) => clock.nowMs() - Date.now())")
+    phone.page.evaluate(asked, round_trip_s * 1000)
+    phone.pass_by(round_trip_s + 0.1)
+    ahead = phone.page.evaluate(
+        "window.asked.then(() => import('/p/clock.js')).then((clock) => clock.nowMs() - Date.now())"
+    )
+    assert ahead == pytest.approx(ahead_s * 1000 if ahead_s else before, abs=300)
+
+
+def test_a_pass_is_forgotten_a_day_after_its_end_and_not_before(site: Site, phones: Phones) -> None:
+    phone = phones(locale="en-GB")
+    phone.take_pass(site.link(valid_minutes=1))
+    count = "import('/p/keep.js').then((keep) => keep.all()).then((all) => all.length)"
+    for hours, head, kept in ((23.5, "This pass has expired", 1), (1, "No pass on this phone", 0)):
+        phone.page.clock.fast_forward(int(hours * 3600 * 1000))
+        site.clock.pass_by(hours * 3600)
+        phone.open(f"{site.server.url}/p")
+        expect(phone.page.locator("#note-head")).to_have_text(head)
+        assert phone.page.evaluate(count) == kept
+
+
 def test_without_centre_and_network_the_reloaded_page_still_opens_the_gate(
     site: Site, phones: Phones
 ) -> None:
