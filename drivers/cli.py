@@ -13,13 +13,19 @@ from drivers.tool.config_cli import config_app
 from drivers.tool.console import PROGRAM, language_of, use_language
 from drivers.tool.detect import detect
 from drivers.tool.doctor import doctor
+from drivers.tool.hold import hold
 from drivers.tool.identify import identify
 from drivers.tool.init import init
 from drivers.tool.modbus_scan import modbus_app
+from drivers.tool.off import off
 from drivers.tool.ports import ports
 from drivers.tool.pulse import pulse
 from drivers.tool.report import report
+from drivers.tool.say import say_text
+from drivers.tool.scan import scan_app
+from drivers.tool.sms import sms_app
 from drivers.tool.spoken_help import SpokenCommand, SpokenGroup
+from drivers.tool.temp import temp
 from drivers.tool.watch import watch
 from shell.logs import set_up_logs
 
@@ -31,9 +37,10 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for _command in (ports, detect, identify, pulse, watch, doctor, init, report):
+for _command in (ports, detect, identify, pulse, hold, off, watch, temp, doctor, init, report):
     app.command(cls=SpokenCommand)(_command)
-for _group in (modbus_app, config_app):
+app.command("say", cls=SpokenCommand)(say_text)
+for _group in (modbus_app, scan_app, sms_app, config_app):
     app.add_typer(_group)
 
 

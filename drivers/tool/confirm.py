@@ -45,6 +45,13 @@ def confirmed_board(target: Target, confirm: str | None) -> str:
     return _confirmed(moves, [lane.name for lane in target.lanes()], confirm, port=target.port, channel="")
 
 
+def confirmed_gate(targets: Sequence[Target], confirm: str | None) -> str:
+    """As ``confirmed_board``, for all boards of a gate at once."""
+    moves = Pair("将操作以下端口上的所有输出：{ports}", "This reaches every output on {ports}.")
+    names = [lane.name for target in targets for lane in target.lanes()]
+    return _confirmed(moves, names, confirm, ports=", ".join(target.port for target in targets))
+
+
 def confirmed_isolated(confirm: str | None, risk: Pair, **values: object) -> None:
     """Go on only when somebody says that the wires move nothing; else exit code 4, and nothing was sent."""
     if confirm is None and at_terminal():

@@ -7,6 +7,7 @@ rest, so that an installer can work on a gate whose file is not finished.
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from shell.settings import FILE_BYTES_MAX, SettingsError
 
 CONTROL_SOCKET: Final = "control.sock"
 NETWORK_SCHEMES: Final = ("tcp://", "udp://", "socket://", "rfc2217://", "http://")
+_SIDES: Final = {"left": 1, "right": 2}  # of a turnstile controller, as the tool counts them
 _OF_EVERY_BOARD: Final = ("name", "protocol", "port", "unit")
 
 
@@ -45,6 +47,23 @@ class LaneEntry:
     contact: tuple[str, int] | None = None
     release: str = ""
     on_power_loss: str = ""
+    tested_by: str = ""
+    tested_on: str = ""
+
+    @property
+    def is_tested(self) -> bool:
+        """Whether its wiring facts are written down and signed for; without that it is not held open."""
+        return all((self.release, self.on_power_loss, self.tested_by, self.tested_on))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputEntry:
+    """One ``[[input]]``: what an input of a board means."""
+
+    role: str
+    board: str
+    channel: int
+    lane: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +74,7 @@ class GateFile:
     data_dir: Path
     boards: tuple[BoardEntry, ...] = ()
     lanes: tuple[LaneEntry, ...] = ()
+    inputs: tuple[InputEntry, ...] = ()
     content: Mapping[str, Any] = field(default_factory=dict)
 
     def board(self, name: str) -> BoardEntry | None:
@@ -68,6 +88,16 @@ class GateFile:
     def lanes_of(self, board: str) -> tuple[LaneEntry, ...]:
         """Every lane that a board opens."""
         return tuple(lane for lane in self.lanes if lane.board == board)
+
+    def role_at(self, board: str, channel: int) -> str:
+        """What an input means, in the file's words: ``entry contact``, ``fire``; empty where it has none."""
+        for lane in self.lanes:
+            if lane.contact == (board, channel):
+                return f"{lane.name} contact"
+        for entry in self.inputs:
+            if (entry.board, entry.channel) == (board, channel):
+                return f"{entry.lane} {entry.role}".strip()
+        return ""
 
     @property
     def control_socket(self) -> Path:
@@ -90,6 +120,7 @@ def read_gate_file(path: Path) -> GateFile:
         data_dir=base / folder if isinstance(folder, str) else base,
         boards=tuple(_board(entry, base) for entry in _tables(content.get("board"))),
         lanes=tuple(_lane(entry) for entry in _tables(content.get("lane"))),
+        inputs=tuple(_input(entry) for entry in _tables(content.get("input"))),
         content=content,
     )
 
@@ -128,17 +159,34 @@ def _lane(entry: Mapping[str, Any]) -> LaneEntry:
     return LaneEntry(
         name=_word(entry, "name"),
         board=_word(entry, "board"),
-        channel=channel if isinstance(channel, int) else 0,
+        channel=channel if isinstance(channel, int) else _SIDES.get(_word(entry, "side"), 0),
         direction=_word(entry, "direction"),
         pulse_ms=pulse_ms if isinstance(pulse_ms, int) else 300,
         contact=(_word(contact, "board"), contact["channel"]) if _whole(contact.get("channel")) else None,
         release=_word(entry, "release"),
         on_power_loss=_word(entry, "on_power_loss"),
+        tested_by=_word(entry, "tested_by"),
+        tested_on=_day(entry.get("tested_on")),
+    )
+
+
+def _input(entry: Mapping[str, Any]) -> InputEntry:
+    channel = entry.get("channel")
+    return InputEntry(
+        role=_word(entry, "role"),
+        board=_word(entry, "board"),
+        channel=channel if isinstance(channel, int) else 0,
+        lane=_word(entry, "lane"),
     )
 
 
 def _whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _day(found: object) -> str:
+    """A day, written as a TOML date or as text."""
+    return found.isoformat() if isinstance(found, date) else found if isinstance(found, str) else ""
 
 
 def _word(entry: Mapping[str, Any], key: str) -> str:

@@ -5,6 +5,8 @@ English stands with the code, as Typer wants it. A test holds that each command 
 
 from typing import Final
 
+from drivers.tool.help_words_acting import ACTING_COMMANDS, ACTING_OPTIONS
+
 FRAME: Final = {
     "Usage:": "用法：",
     "Options:": "选项：",
@@ -30,8 +32,9 @@ COMMANDS: Final = {
     "pulse": "让一个继电器吸合片刻：后面的通道会打开！\n\n"
     "先断开板上所有继电器，再吸合这一个，只一次。没有 --confirm 时在终端上询问通道名称，"
     "否则不发送任何字节（退出码 4）。",
-    "watch": "显示输入的变化，直到 Ctrl-C。只读不写。\n\n"
-    "开始时就有效的输入显示为第一次变化。退出码 1：时间到了次数不够；3：读不到板。",
+    "watch": "显示设备所说的一切，直到 Ctrl-C：输入、计数、码、温度。只读不写。\n\n"
+    "开始时就有效的输入显示为第一次变化；有 gate.toml 时按角色命名。不动任何继电器。"
+    "退出码 1：时间到了次数不够；3：读不到设备。",
     "doctor": "检查这台机器：权限、抢端口的程序、休眠、时间、磁盘、看门狗、配置。\n\n"
     "不打开端口，不改任何东西：只打印补救办法。退出码 1：有必须处理的问题。",
     "init": "制作 gate.toml：询问门、板、通道，先说明接线的后果，再写入。\n\n"
@@ -48,6 +51,7 @@ COMMANDS: Final = {
     "config set": "修改一个值；注释保留，旧文件留作备份，错误的值不写入。",
     "config export": "把全部值写成一个 JSON 文件，带走或用于下一扇门。密码等已遮盖。",
     "config import": "用导出的文件替换配置；遮盖的密码保持现值。旧文件留作备份。",
+    **ACTING_COMMANDS,
 }
 """The help of each command, in paragraphs: the first is also what the list of commands says."""
 
@@ -84,5 +88,6 @@ OPTIONS: Final = {
     "value": "新的值。",
     "other": "要比较的文件；默认最新的备份。",
     "source": "export 写出的文件，或一个 gate.toml。",
+    **ACTING_OPTIONS,
 }
 """The help of each option and argument, wherever it appears."""

@@ -3,6 +3,7 @@
 import queue
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +24,7 @@ from drivers.registry import make_port
 from drivers.tool.console import Exit, both, fail, say, warn
 from drivers.tool.daemon import daemon_runs, held_by_daemon
 from drivers.tool.target import Target, driver_of
-from drivers.tool.trace import TracedPort, open_trace
+from drivers.tool.trace import Notes, TracedPort, open_trace
 from passes.words import Pair
 
 REACH_WITHIN_S: Final = 3.0
@@ -41,9 +42,12 @@ class Session:
     def __init__(self, bus: Bus, driver: Driver, events: "queue.SimpleQueue[AnyEvent]") -> None:
         self.bus, self.info = bus, driver.info
         self._events = events
+        self._early: deque[AnyEvent] = deque()  # what came before the line was up
 
     def next(self, until_s: float | None) -> AnyEvent | None:
         """The next event; None when none came before ``until_s`` (monotonic seconds; None waits for ever)."""
+        if self._early:
+            return self._early.popleft()
         timeout_s = None if until_s is None else max(0.0, until_s - time.monotonic())
         try:
             return self._events.get(timeout=timeout_s)
@@ -74,10 +78,12 @@ class Session:
     def wait_up(self, *, within_s: float = REACH_WITHIN_S) -> None:
         """Wait for the line; ends with exit code 3 when it does not come up."""
         until_s = time.monotonic() + within_s
+        early: list[AnyEvent] = []
         while True:
             event = self.next(until_s)
             match event:
                 case Line(up=True):
+                    self._early.extend(early)
                     return
                 case Line(why=why):
                     fail(Exit.UNREACHABLE, both("{why}"), why=why)
@@ -87,6 +93,8 @@ class Session:
                         Pair("端口在 {s:g} 秒内未打开", "The port did not open within {s:g} s"),
                         s=within_s,
                     )
+                case _:
+                    early.append(event)
 
 
 def fresh_id() -> str:
@@ -95,12 +103,20 @@ def fresh_id() -> str:
 
 
 @contextmanager
-def opened(target: Target, *, trace: Path | None = None) -> Iterator[Session]:
+def opened(
+    target: Target, *, trace: Path | None = None, driver: Driver | None = None, notes: Notes | None = None
+) -> Iterator[Session]:
     """The device, its line up and all its outputs open; closed again at the end, outputs open.
 
     Ends with exit code 3 when it cannot be reached, and says which program to stop when another one holds it.
+
+    Args:
+        target: The device.
+        trace: Where to write every byte.
+        driver: Who drives it; a fresh driver of the registry when it is left out.
+        notes: Also told of every byte.
     """
-    driver = driver_of(target)
+    driver = driver or driver_of(target)
     check_port(target)
     events: queue.SimpleQueue[AnyEvent] = queue.SimpleQueue()
     port = port_of(target.port, driver.info.line)
@@ -111,6 +127,8 @@ def opened(target: Target, *, trace: Path | None = None) -> Iterator[Session]:
     )
     if written is not None:
         port = TracedPort(port, written)
+    if notes is not None:
+        port = TracedPort(port, notes)
     bus = Bus(
         target.name,
         port,

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from io import TextIOBase
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Protocol
 
 import typer
 
@@ -25,6 +25,13 @@ VERSION: Final = 1
 TraceOption = Annotated[
     Path | None, typer.Option("--trace", help="Write every byte with its time to this file, as JSON lines.")
 ]
+
+
+class Notes(Protocol):
+    """Whoever is told what passes through a port."""
+
+    def put(self, do: str, data: bytes = b"", **more: str) -> None:
+        """Something happened, now."""
 
 
 class Trace:
@@ -73,7 +80,7 @@ class Trace:
 class TracedPort:
     """A port that writes down what passes through it."""
 
-    def __init__(self, port: Port, trace: Trace) -> None:
+    def __init__(self, port: Port, trace: Notes) -> None:
         self._port, self._trace = port, trace
 
     @property

@@ -45,6 +45,7 @@ def test_a_confirmed_pulse_moves_the_relay_and_says_how_sure_it_is(rig: Rig) -> 
     assert (code, err) == (0, "")
     row = json.loads(out)
     assert 99 < row.pop("took_ms") < 1000
+    assert 0 <= row.pop("sent_ms") < 100
     assert row == {
         "lane": "entry",
         "port": str(rig.relays),
@@ -54,6 +55,7 @@ def test_a_confirmed_pulse_moves_the_relay_and_says_how_sure_it_is(rig: Rig) -> 
         "timed_by": "host",
         "result": "done",
         "grade": "sent",
+        "answered_ms": None,
     }
     until(lambda: len(rig.tape("relay")) == 2, what="both relay edges")
 

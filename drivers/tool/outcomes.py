@@ -1,0 +1,51 @@
+"""What an outcome means to the person at the gate, and the exit code that it is: S2 and S7 of the catalogue in words.
+
+"Maybe" is said as such. A pulse whose answer was lost may have opened the lane; whoever repeats it blindly may let a
+second person in, so the words are: look first.
+"""
+
+from typing import Final, NoReturn
+
+from drivers.model import AnyEvent, Refusal, Refused, TimedOut
+from drivers.tool.console import Exit, fail
+from passes.words import Pair
+
+REFUSALS: Final = {
+    Refusal.LINE_DOWN: Pair("端口没有打开", "the port is not open"),
+    Refusal.BAD_CHANNEL: Pair("板上没有这个输出", "the board has no such output"),
+    Refusal.BAD_LENGTH: Pair(
+        "时长或内容不合要求", "the board cannot do that length, or the content is wrong"
+    ),
+    Refusal.TOO_OLD: Pair("等得太久，已作废", "it waited for too long"),
+    Refusal.BUSY: Pair("设备正忙", "it is busy with another one"),
+    Refusal.OVERTAKEN: Pair("被“全部断开”取消", "an all-off came first"),
+    Refusal.UNSUPPORTED: Pair("设备做不到", "the device cannot do that"),
+    Refusal.WRONG_DEVICE: Pair("端口上是别的设备", "another device answers at this port"),
+    Refusal.FULL: Pair("排队的命令太多", "too many commands wait"),
+    Refusal.DENIED: Pair("设备自己拒绝了", "the device itself says no"),
+}
+UNKNOWN: Final = Pair(
+    "可能已执行：板没有确认，通道可能已经打开。先看现场，不要立即重试——重试可能再放一人",
+    "MAYBE EXECUTED: nobody confirmed it, and the lane may have opened. Look at it before you try again: a second "
+    "pulse may let a second person in",
+)
+
+
+def end_by(outcome: AnyEvent | None, port: str) -> NoReturn:
+    """End the command by an outcome that is not "done": refused is 1, unknown is 3."""
+    if isinstance(outcome, Refused):
+        why = REFUSALS[outcome.why]
+        fail(
+            Exit.FAILED,
+            Pair(
+                f"被拒绝（{outcome.why.value}：{why.zh}），没有动作",
+                f"Refused ({outcome.why.value}: {why.en}); nothing moved",
+            ),
+        )
+    if isinstance(outcome, TimedOut) and not outcome.maybe_executed:
+        fail(
+            Exit.UNREACHABLE,
+            Pair("{port} 没有回答，命令没有发出", "No answer on {port}; the command was not sent"),
+            port=port,
+        )
+    fail(Exit.UNREACHABLE, UNKNOWN)

@@ -1,0 +1,152 @@
+"""``temp``, ``say``, ``sms test``, ``scan`` and ``scan commission`` against the virtual devices."""
+
+import json
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from simulators.boards.catalogue import make_board
+from simulators.boards.device import Device
+from simulators.devices.modem import Modem
+from simulators.devices.scanner import TextScanner as Scanner
+from simulators.devices.scanner_gm65 import Gm65
+from simulators.devices.scanner_menus import Honeywell, Newland
+from simulators.devices.thermometers import Cjmcu90614, Gy614V, Mcu90614
+from simulators.devices.voice import Syn6288
+from tests.real.drivers.tool.conftest import Plug
+from tests.real.drivers.tool.twins import run
+
+pytestmark = pytest.mark.real
+NUMBER = "13800138000"
+SMS = ("sms", "test", "--to", NUMBER, "--text", "访客到达", "--port")
+
+
+@pytest.mark.parametrize(
+    ("make", "device"),
+    [
+        ("mcu90614", Mcu90614(person_c=36.5)),
+        ("614v", Gy614V(person_c=36.5)),
+        ("cjmcu", Cjmcu90614(person_c=36.5)),
+    ],
+)
+def test_a_thermometer_gives_the_median_of_five(plug: Plug, make: str, device: Device) -> None:
+    twin = plug(device)
+    code, out, err = run("temp", "--port", twin.link, "--make", make, "--json")
+    row = json.loads(out)
+    assert (code, err, row["target_c"], row["ambient_c"], row["samples"]) == (0, "", 36.5, 25.0, 5)
+    assert twin.moved() == []
+
+
+def test_nobody_at_the_lens_is_no_reading_and_a_dead_module_is_exit_3(plug: Plug) -> None:
+    twin = plug(Mcu90614())
+    code, out, err = run("temp", "--port", twin.link, "--make", "mcu90614")
+    assert (code, out) == (1, "no reading (surroundings 25 °C)\n")
+    assert "nobody at the lens" in err
+    code, _, err = run("temp", "--port", plug(make_board("lcus"), name="b").link, "--make", "mcu90614")
+    assert (code, "check its supply" in err) == (3, True)
+
+
+def test_an_sms_goes_from_sim_to_receipt_and_shows_four_digits_of_the_number(plug: Plug) -> None:
+    modem = Modem(sends_in_s=0.1, reports_in_s=0.2)
+    twin = plug(modem)
+    code, out, err = run(*SMS, twin.link, "--json")
+    row = json.loads(out)
+    assert (code, row["result"], row["delivered"], row["to"], row["sim"]) == (
+        0,
+        "sent",
+        True,
+        "***8000",
+        "READY",
+    )
+    assert [message.text for message in modem.network.inbox] == ["访客到达"]
+    assert NUMBER not in out + err
+
+
+def test_a_dry_run_shows_the_pdu_and_asks_nobody(plug: Plug) -> None:
+    code, out, err = run(*SMS, "/dev/none", "--dry-run")
+    assert (code, err) == (0, "")
+    length, pdu = out.split()
+    assert length == "AT+CMGS=22"
+    assert pdu == "0021000D91**********00F0000808" + "访客到达".encode("utf-16-be").hex().upper()
+    assert run("sms", "test", "--to", "no number", "--port", "/dev/none")[0] == 2
+
+
+def test_a_message_that_the_network_refuses_was_not_sent(plug: Plug) -> None:
+    modem = Modem(sends_in_s=0.1)
+    modem.refuse = [38]
+    code, out, err = run(*SMS, plug(modem).link, "--json")
+    assert (code, json.loads(out)["result"], "Not sent" in err) == (1, "refused", True)
+
+
+def test_the_voice_speaks_only_to_a_voice_module(plug: Plug) -> None:
+    voice = Syn6288()
+    code, out, _ = run("say", "您好hello", "--port", plug(voice).link)
+    assert (code, out) == (0, "spoken, 9 bytes, accepted: the board says so\n")
+    relays = plug(make_board("devantech-usb"), name="relays")
+    code, out, err = run("say", "您好hello", "--port", relays.link)
+    assert (code, out, "nothing else was sent" in err) == (3, "", True)
+    assert relays.moved() == []
+    code, out, _ = run("say", "您好", "--port", "/dev/none", "--dry-run")
+    assert (code, out) == (0, "FD 00 07 01 00 C4 FA BA C3 BC\n")
+    assert run("say", "😀", "--port", "/dev/none")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("make", "device"), [("gm65", Gm65()), ("honeywell", Honeywell()), ("newland", Newland())]
+)
+def test_set_up_codes_are_switched_off_where_the_device_can_prove_it(
+    plug: Plug, make: str, device: Any
+) -> None:
+    twin = plug(device)
+    assert device.obeys_setup_codes
+    code, out, err = run("scan", "commission", "--port", twin.link, "--make", make, "--save", "--json")
+    row = json.loads(out)
+    proves = make == "gm65"
+    assert (code, row["proved"], row["saved"]) == ((0, True, True) if proves else (1, False, False)), err
+    assert device.obeys_setup_codes is not proves
+    assert ("the maker's manual" in err) is not proves
+
+
+def test_a_printed_code_that_is_shown_afterwards_changes_nothing(plug: Plug) -> None:
+    scanner = Gm65()
+    twin = plug(scanner)
+
+    def visitor() -> None:
+        deadline_s = time.monotonic() + 5
+        while scanner.obeys_setup_codes and time.monotonic() < deadline_s:
+            threading.Event().wait(0.02)
+        twin.station.ask(lambda: scanner.show_setup("mute", time.monotonic()).clear())
+
+    shows = threading.Thread(target=visitor)
+    shows.start()
+    code, out, err = run(
+        "scan", "commission", "--port", twin.link, "--make", "gm65", "--try-code", "1", "--json"
+    )
+    shows.join()
+    assert (code, json.loads(out)["after_a_code"]) == (0, True), err
+
+
+@pytest.mark.parametrize(
+    ("terminator", "ending"), [("cr", "CR"), ("crlf", "CR LF"), ("tab", "TAB"), ("none", None)]
+)
+def test_scan_shows_codes_their_ending_and_their_bytes(
+    plug: Plug, terminator: str, ending: str | None
+) -> None:
+    scanner = Scanner(terminator=terminator)
+    scanner.repeat(["访客A"], every_s=0.3)
+    scan = ("scan", "--port", plug(scanner).link, "--count", "1", "--timeout", "5")
+    code, out, _ = run(*scan, "--json")
+    row = json.loads(out)
+    assert (code, row["text"], row["ending"]) == (0, "访客A", ending)
+    code, out, _ = run(*scan, "--raw")
+    assert (code, out.splitlines()[0], "E8 AE BF E5 AE A2 41" in out) == (0, "访客A", True)
+
+
+def test_scan_without_a_code_is_exit_1_and_sends_nothing(plug: Plug) -> None:
+    twin = plug(make_board("devantech-usb"))
+    code, out, err = run("scan", "--port", twin.link, "--count", "1", "--timeout", "0.2")
+    assert (code, out, twin.moved()) == (1, "", [])
+    assert err == "0 of 1 codes came within 0.2 s\n"
+    assert run("scan")[0] == 2
