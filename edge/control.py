@@ -208,6 +208,7 @@ def _as_answer(issued: Issued, order: Order, units: Mapping[int, str]) -> dict[s
         "by": order.registration.by,
         "reason": order.registration.reason,
         "certificate_until": utc_text(issued.delegation.not_after),
+        "red_known": issued.red_known,
         "text": issued.text or None,
     }
 

@@ -1,6 +1,11 @@
-"""``postern-edge enroll``: make the gate's own key, once, and say how the centre approves it."""
+"""``postern-edge enroll``: make the gate's own key, once, install the site's person secret, say what comes next."""
 
 import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
 
 from edge.command import (
     DEFAULT_CONFIG,
@@ -15,15 +20,45 @@ from edge.command import (
 )
 from edge.config import GateSection, load_config
 from edge.gate_key import FILE, GateKey, GateKeyError, NoGateKeyError, load_gate_key, make_gate_key
+from edge.person_secret import FILE as SECRET_FILE
+from edge.person_secret import install_person_secret, load_person_secret
+from shell.person_secret import PersonSecret, PersonSecretError, read_person_secret
 from shell.settings import SettingsError
+
+_GATE_ALONE: Final = (
+    "No person secret of the site is here: of a walk-in's number this gate knows RED by its own visits alone. "
+    "The centre writes it into a file; install that with: postern-edge enroll --person-secret FILE"
+)
+_REPLACED: Final = (
+    "Walk-ins' numbers are other persons here from now on. Whoever is RED as a walk-in under the secret before, and "
+    "has no pass of the centre's, is RED by number no more: settle that by hand. Gates and centre know the same "
+    "persons only with the same secret"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Secret:
+    """The person secret of this gate after the command, and whether the command brings it."""
+
+    held: PersonSecret | None
+    comes: bool = False
+    replaces: bool = False
 
 
 def enroll(
-    *, config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False, dry_run: DryRunOption = False
+    *,
+    person_secret: Annotated[
+        Path | None, typer.Option(help="Install the site's person secret from this file of the centre's.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace another person secret.")] = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Make this gate's own key, so that guards can register visitors, and print what the centre needs to approve it.
 
-    A key that is there already is printed and never replaced. Run it as the gate's own user, or as root.
+    A key that is there already is printed and never replaced. With --person-secret the same number is the same person
+    at every gate of the site, so that RED at one is RED at all. Run it as the gate's own user, or as root.
 
     Example: postern-edge enroll --config gate.toml
     """
@@ -31,15 +66,23 @@ def enroll(
         gate = load_config(config).gate
     except SettingsError as error:
         raise failure(error, Exit.USAGE) from None
+    secret = _secret(gate, person_secret, force=force)
     try:
         key, made = _key(gate, dry_run=dry_run)
     except GateKeyError as error:
         raise failure(error, Exit.FAILED) from None
     except OSError as error:
         raise failure(f"{gate.data_dir / FILE} cannot be written ({error.strerror})", Exit.FAILED) from None
-    if key is None:
-        say(f"A key would be made: {gate.data_dir / FILE}. Nothing was done.")
+    if dry_run and (key is None or secret.comes):
+        if key is None:
+            say(f"A key would be made: {gate.data_dir / FILE}.")
+        if secret.comes:
+            say(f"{'Replaced' if secret.replaces else 'Installed'} would be: {gate.data_dir / SECRET_FILE}.")
+        say("Nothing was done.")
         return
+    assert key is not None
+    if secret.comes:
+        _install(gate, secret)
     facts = {
         "site": gate.site,
         "number": gate.number,
@@ -47,13 +90,16 @@ def enroll(
         "key": key.public.hex(),
         "fingerprint": key.kid.hex(),
         "made": made,
+        "person_secret": secret.held.fingerprint if secret.held else None,
         "command": _centre_command(gate, key),
     }
     if as_json:
         put_json(facts)
         return
     say(f"{'Made' if made else 'Here already'}: {gate.data_dir / FILE}")
-    put_facts({name: str(facts[name]) for name in ("key", "fingerprint")})
+    put_facts({name: str(facts[name] or "none") for name in ("key", "fingerprint", "person_secret")})
+    if secret.held is None:
+        say(_GATE_ALONE)
     say("Compare the fingerprint at the centre, by telephone or in person, and approve the key there:")
     put_facts({"command": str(facts["command"])})
 
@@ -71,7 +117,47 @@ def _key(gate: GateSection, *, dry_run: bool) -> tuple[GateKey | None, bool]:
         return load_gate_key(gate.data_dir), False
 
 
+def _secret(gate: GateSection, source: Path | None, *, force: bool) -> _Secret:
+    """What is here and what is to come; refuses what would replace another secret unasked."""
+    try:
+        brought = read_person_secret(source, site=gate.site, private=False) if source else None
+    except PersonSecretError as error:
+        raise failure(error, Exit.FAILED) from None
+    try:
+        held, broken = load_person_secret(gate.data_dir, gate.site), None
+    except PersonSecretError as error:
+        held, broken = None, error
+    if brought is None:
+        if broken is not None:
+            raise failure(broken, Exit.FAILED)
+        return _Secret(held)
+    if held == brought:
+        return _Secret(held)
+    if held is None and broken is None:
+        return _Secret(brought, comes=True)
+    if not force:
+        here = f"another person secret is here ({held.fingerprint})" if held else str(broken)
+        raise failure(f"{here}. It was left as it is; --force replaces it. {_REPLACED}", Exit.UNSAFE)
+    return _Secret(brought, comes=True, replaces=True)
+
+
+def _install(gate: GateSection, secret: _Secret) -> None:
+    assert secret.held is not None
+    path = gate.data_dir / SECRET_FILE
+    try:
+        install_person_secret(gate.data_dir, secret.held, replace=secret.replaces)
+    except FileExistsError:
+        raise failure(
+            f"{path}: another installed one in this moment. Look, then run it again", Exit.UNSAFE
+        ) from None
+    except OSError as error:
+        raise failure(f"{path} cannot be written ({error.strerror})", Exit.FAILED) from None
+    say(f"{'Replaced' if secret.replaces else 'Installed'}: {path}. Delete the file that it came in")
+    if secret.replaces:
+        say(_REPLACED)
+
+
 def _centre_command(gate: GateSection, key: GateKey) -> str:
     words = ["postern-controller", "gate", "enroll", "--site", str(gate.site), "--number", str(gate.number)]
-    words += ["--name", gate.id, "--key", key.public.hex(), "--by"]
-    return f"{shlex.join(words)} NAME"
+    words += ["--name", gate.id, "--key", key.public.hex(), "--secret-out", f"site-{gate.site}-walkin.secret"]
+    return f"{shlex.join([*words, '--by'])} NAME"

@@ -58,7 +58,7 @@ class GateKey:
         return self.private.sign(message)
 
     def pseudonym(self, phone: str) -> PersonId:
-        """Who a canonical phone number is at this gate; the centre's secret makes another pseudonym of it."""
+        """Who a canonical phone number is at this gate while it has no person secret of its site."""
         assert is_canonical(phone)
         secret = hmac.digest(self.private.private_bytes_raw(), _PERSON_DOMAIN, hashlib.sha256)
         return PersonId(hmac.digest(secret, phone.encode("ascii"), hashlib.sha256)[:8].hex())

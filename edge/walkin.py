@@ -12,6 +12,7 @@ from typing import Final
 from edge.config import GateConfig
 from edge.gate_key import GateKey, GateKeyError, NoGateKeyError, load_gate_key
 from edge.journal import JournalError
+from edge.person_secret import RedKnown, load_person_secret
 from edge.standing import Registration, Standings
 from edge.walkin_words import WALK_IN_REFUSALS, Refusal, next_step, said
 from passes.check import Verified
@@ -25,6 +26,7 @@ from passes.walkin import PASS_LIFE_MAX, STATUS_INDEX, Delegation, seal_walk_in
 from passes.words import REASONS, Pair, for_category
 from shell.clock import Clock
 from shell.logs import get_logger, mask_typed
+from shell.person_secret import PersonSecretError
 
 log = get_logger("walkin")
 
@@ -71,11 +73,24 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issued:
-    """A pass and its registration; ``text`` is empty when this was only asked for, ``dry_run``."""
+    """A pass and its registration; ``text`` is empty when this was only asked for, ``dry_run``.
+
+    ``red_known`` is None without a number, when RED cannot be known.
+    """
 
     claims: Claims
     text: str
     delegation: Delegation
+    red_known: RedKnown | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Who:
+    """Under which name a visitor is registered, and under which others he was before."""
+
+    person: PersonId
+    formerly: tuple[PersonId, ...] = ()
+    red_known: RedKnown | None = None
 
 
 class WalkIns:
@@ -126,13 +141,15 @@ class WalkIns:
                 fact=said(for_category(order.category.code)),
                 hint=f"可登记 allowed: {allowed}; postern-controller gate enroll",
             )
-        claims = self._claims(order, key, delegation, now)
-        self._demand_good_standing(claims, key, now)
+        who = self._who(order, key)
+        claims = self._claims(order, who.person, delegation, now)
+        for person in (who.person, *who.formerly):
+            self._demand_good_standing(replace(claims, person=person), key, now)
         breach = delegation.breach(claims)
         assert breach is None, breach
         encode_claims(claims)  # a value that no pass can say ends here, before there is a row
         if dry_run:
-            return Issued(claims=claims, text="", delegation=delegation)
+            return Issued(claims=claims, text="", delegation=delegation, red_known=who.red_known)
         try:
             self._standings.record_registration(claims, order.registration)
         except JournalError as error:
@@ -142,7 +159,8 @@ class WalkIns:
         sealed = seal_walk_in(claims, delegation, algorithm=Algorithm.ED25519, kid=key.kid, sign=key.sign)
         assert len(sealed) <= STATIC_BYTES_MAX
         log.info("walk-in pass issued", pass_id=claims.pass_id, category=claims.category.code)
-        return Issued(claims=claims, text=to_text(sealed), delegation=delegation)
+        text = to_text(sealed)
+        return Issued(claims=claims, text=text, delegation=delegation, red_known=who.red_known)
 
     def _authority(self, now: datetime) -> tuple[GateKey, Delegation]:
         """The gate's key and what the centre lets it sign now."""
@@ -171,9 +189,21 @@ class WalkIns:
             raise _refused(Refusal.CERTIFICATE_EXPIRED, fact=self._local(delegation.not_after))
         return key, delegation
 
-    def _claims(self, order: Order, key: GateKey, delegation: Delegation, now: datetime) -> Claims:
+    def _who(self, order: Order, key: GateKey) -> _Who:
+        """By the site's person secret; before that is installed by this gate's own, which nobody else can follow."""
+        if order.phone is None:
+            return _Who(PersonId(self._random_bytes(8).hex()))
+        gate, own = self._config.gate, key.pseudonym(order.phone)
+        try:
+            secret = load_person_secret(gate.data_dir, gate.site)
+        except PersonSecretError as error:  # to go on by the gate's own name would wash RED off
+            raise _refused(Refusal.PERSON_SECRET_UNUSABLE, hint=str(error)) from error
+        if secret is None:
+            return _Who(own, red_known=RedKnown.GATE)
+        return _Who(secret.person(order.phone), (own,), RedKnown.SITE)
+
+    def _claims(self, order: Order, person: PersonId, delegation: Delegation, now: datetime) -> Claims:
         gate, stay = self._config.gate, self._stay(order)
-        person = key.pseudonym(order.phone) if order.phone else PersonId(self._random_bytes(8).hex())
         not_before = int(now.timestamp())
         ends = [now + PASS_LIFE_MAX, delegation.not_after]
         stay_end = due_at(rule_of_claim(stay), entered_at=now, zone=self._policy.zone, pass_end=None)

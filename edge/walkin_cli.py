@@ -23,6 +23,8 @@ from edge.command import (
 )
 from edge.config import load_config
 from edge.control import ASK_WITHIN_S, SOCKET
+from edge.person_secret import RedKnown
+from edge.walkin_words import RED_AT_THIS_GATE, said
 from passes.walkin import CATEGORIES
 from passes.words import for_category
 from shell.control import ControlError, NoAnswerError, NotAllowedError, NotRunningError, RefusedError, ask
@@ -96,6 +98,8 @@ def issue(
     optional = {"phone": phone, "stay_minutes": stay}
     request |= {name: value for name, value in optional.items() if value is not None}
     answer = _ask(gate.data_dir / SOCKET, request, as_json=as_json)
+    if answer["red_known"] == RedKnown.GATE:
+        say(said(RED_AT_THIS_GATE))
     zone = ZoneInfo(gate.zone)
     if dry_run:
         say("The gate would issue this pass. Nothing was done.")

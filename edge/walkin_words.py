@@ -15,6 +15,7 @@ class Refusal(StrEnum):
 
     NOT_ENROLLED = "not_enrolled"
     GATE_KEY_UNUSABLE = "gate_key_unusable"
+    PERSON_SECRET_UNUSABLE = "person_secret_unusable"  # noqa: S105  # a code
     NO_CERTIFICATE = "no_certificate"
     CERTIFICATE_NOT_YET = "certificate_not_yet"
     CERTIFICATE_EXPIRED = "certificate_expired"
@@ -43,6 +44,13 @@ WALK_IN_REFUSALS: Final[dict[Refusal, RefusalWords]] = {
     ),
     Refusal.GATE_KEY_UNUSABLE: RefusalWords(
         Pair("本门的密钥无法使用", "The gate's own key cannot be used"),
+        Pair("请通知安装人员", "Call the installer"),
+    ),
+    Refusal.PERSON_SECRET_UNUSABLE: RefusalWords(
+        Pair(
+            "小区的人员密钥无法使用，查不了红码",
+            "The site's person secret cannot be used, so RED cannot be looked up",
+        ),
         Pair("请通知安装人员", "Call the installer"),
     ),
     Refusal.NO_CERTIFICATE: RefusalWords(
@@ -80,9 +88,17 @@ WALK_IN_REFUSALS: Final[dict[Refusal, RefusalWords]] = {
     ),
 }
 
+RED_AT_THIS_GATE: Final = Pair(
+    "本门没有小区的人员密钥：这个号码的红码只在本门认得，别的门和中心不认得。请安装人员运行：postern-edge enroll "
+    "--person-secret",
+    "This gate has no person secret of the site: RED of this number is known at this gate alone, neither at others "
+    "nor at the centre. The installer runs: postern-edge enroll --person-secret",
+)
+
 _OPENS_BY_HAND: Final = frozenset(
     {
         Refusal.GATE_KEY_UNUSABLE,
+        Refusal.PERSON_SECRET_UNUSABLE,
         Refusal.NO_CERTIFICATE,
         Refusal.CERTIFICATE_NOT_YET,
         Refusal.CERTIFICATE_EXPIRED,

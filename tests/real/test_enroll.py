@@ -97,7 +97,8 @@ def test_enroll_prints_key_fingerprint_and_the_centres_command_and_again_the_sam
     assert (said["key"], said["fingerprint"]) == (key.public.hex(), key.kid.hex())
     assert shlex.split(said["command"]) == [
         *("postern-controller", "gate", "enroll", "--site", "7", "--number", "0"),
-        *("--name", "south", "--key", key.public.hex(), "--by", "NAME"),
+        *("--name", "south", "--key", key.public.hex(), "--secret-out", "site-7-walkin.secret"),
+        *("--by", "NAME"),
     ]
     again = edge("enroll", "--config", demo / "gate.toml", "--json")
     assert json.loads(again.stdout) == said | {"made": False}

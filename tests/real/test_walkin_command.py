@@ -30,7 +30,7 @@ WHO = ("--category", "food", "--unit", "3-1202", "--by", "王强", "--reason", "
 LOOK = {"medium": "paper", "ink": "black", "colour": "blue", "difficulty": "easy"}
 FIELDS = {
     *("pass_id", "category", "colour", "unit", "room", "gates", "issued_at", "expires_at", "stay_minutes"),
-    *("leave_by", "phone_last4", "by", "reason", "certificate_until", "text"),
+    *("leave_by", "phone_last4", "by", "reason", "certificate_until", "red_known", "text"),
 }
 
 
@@ -65,6 +65,8 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         until(lambda: made.centre_status() is not None, within_s=40, what="the centre")
         enrolled = json.loads(edge(made, "enroll", "--json").stdout)
         command = shlex.split(enrolled["command"])[1:-1]  # without its first word, and the name to fill in
+        carried = str(tmp_path_factory.mktemp("stick") / "site-7-walkin.secret")
+        command = [carried if word == "site-7-walkin.secret" else word for word in command]
         done = CliRunner().invoke(
             centre_app, [*command, "王芳", "--yes", "--config", str(made.folder / "centre.toml")]
         )
@@ -133,6 +135,7 @@ def test_issued_by_the_command_shown_to_the_camera_the_lane_opens_and_all_of_it_
     assert set(said) == FIELDS
     assert (said["room"], said["unit"], said["colour"], said["gates"]) == ("3-1202", 12, "blue", [0])
     assert (said["phone_last4"], said["by"], said["stay_minutes"]) == ("8001", "王强", 30)
+    assert said["red_known"] == "gate" and "RED of this number is known at this gate alone" in ended.stderr
     image = cv2.imread(str(slip))
     assert image is not None
     (code,) = Reader().read(np.asarray(image, dtype=np.uint8))
@@ -187,6 +190,7 @@ def test_a_dry_run_records_nothing(site: Site) -> None:
     ended = edge(site, "walkin", "issue", *WHO, "--dry-run", "--json")
     said = json.loads(ended.stdout)
     assert (ended.exit_code, said["text"], last_row(site)) == (0, None, before)
+    assert said["red_known"] is None and "known at this gate alone" not in ended.stderr
     assert datetime.fromisoformat(said["expires_at"]) > datetime.fromisoformat(said["issued_at"])
 
 
