@@ -17,6 +17,7 @@ from edge.daemon import EdgeDaemon
 from edge.enroll import enroll
 from edge.exits_only import ExitsOnly
 from edge.files import load_key_set
+from edge.fire_cli import fire_reset
 from edge.journal import Journal, JournalBusyError, JournalError
 from edge.scan import Scanned, Scanning
 from edge.walkin_cli import walkin_app
@@ -43,6 +44,7 @@ app = typer.Typer(
     "    postern-edge walkin issue --category food --unit 3-1202 --by 王强 --reason 已致电业主",
 )
 app.command()(enroll)
+app.command()(fire_reset)
 app.add_typer(bundle_app, name="bundle")
 app.add_typer(walkin_app, name="walkin")
 

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from controller.config import load_centre
 from controller.daemon import CentreDaemon
 from controller.init import DemoPlan, create_demo
-from drivers.model import Line, Pulse
+from drivers.model import BoardCommand, Line, Pulse
 from edge.bundle_cli import _held
 from edge.bundles import FILE, INBOX, BundleKeeper
 from edge.cli import app
@@ -123,7 +123,8 @@ class Box:
     def _health(self) -> Health:
         return self.screen.health("test")
 
-    def _submit(self, _board: str, pulse: Pulse) -> bool:
+    def _submit(self, _board: str, pulse: BoardCommand) -> bool:
+        assert isinstance(pulse, Pulse)
         self.pulses.append(pulse)
         return True
 

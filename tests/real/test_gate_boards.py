@@ -1,6 +1,8 @@
 """From a code before the camera to an opened lane: the whole gate daemon on virtual boards behind pseudo-terminals."""
 
 import json
+import subprocess
+import sys
 import threading
 import time
 import urllib.request
@@ -224,6 +226,19 @@ def on_io(tmp_path: Path, people: Turnstile | None = None) -> Iterator[tuple[Run
         yield station, board, gate
 
 
+def fire_reset(folder: Path, *more: str) -> tuple[int, dict[str, Any]]:
+    """What the command says, and its exit code."""
+    command = [sys.executable, "-m", "edge.cli", "fire-reset", "--by", "李工", "--reason", "误报"]
+    ran = subprocess.run(
+        [*command, "--config", str(folder / "gate.toml"), "--json", *more],
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    answer: dict[str, Any] = json.loads(ran.stdout)
+    return ran.returncode, answer
+
+
 def test_fire_is_read_shown_and_ended_only_by_a_reset_at_this_gate(tmp_path: Path) -> None:
     with on_io(tmp_path) as (station, _, gate):
         station.station.ask(lambda: station.station.do("fire_on"))
@@ -233,8 +248,11 @@ def test_fire_is_read_shown_and_ended_only_by_a_reset_at_this_gate(tmp_path: Pat
         assert gate.refused("off", **GUARD) == "unsafe"
         station.station.ask(lambda: station.station.do("fire_off"))
         until(lambda: gate.status()["emergency"] == "clear", what="the clear input")
-        assert gate.ask("fire_reset", **GUARD) == {"emergency": "none"}
+        assert fire_reset(tmp_path, "--dry-run") == (0, {"emergency": "clear"})
+        assert fire_reset(tmp_path) == (0, {"emergency": "none"})
+        assert gate.refused("fire_reset", **GUARD) == "not_clear"  # there is none any more
         assert [row["state"] for row in gate.events("emergency")] == ["began", "input_clear", "reset"]
+        assert gate.events("emergency")[-1]["by"] == "李工"
         assert gate.status()["emergency"] == ""
         assert station.whats() == []  # nothing was moved
 

@@ -53,7 +53,12 @@ def test_the_file_that_the_centre_writes_is_read_by_the_gate(tmp_path: Path, tex
         ("pulse_ms = 300", "pulse_ms = 5000", "pulse_ms = 5000", "less than or equal to 2000 (got 5000)"),
         ('direction = "entry"', 'direction = "in"', 'direction = "in"', "'entry' or 'exit' (got 'in')"),
         ('passage = "contact"', 'passage = "beam"', 'passage = "beam"', "'contact', 'counter' or 'assumed'"),
-        ('protocol = "lcus"', 'protocol = "magic"', 'protocol = "magic"', "Use one of: devantech-usb, kmtronic, lcus"),
+        (
+            'protocol = "lcus"',
+            'protocol = "magic"',
+            'protocol = "magic"',
+            "Use one of: devantech-usb, kmtronic, lcus",
+        ),
         ('zone = "Asia/Shanghai"', 'zone = "Mars/Olympus"', 'zone = "Mars/Olympus"', "time zone"),
         ('id = "south"', 'id = "South Gate"', 'id = "South Gate"', "pattern"),
         ("number = 0", "number = 8", "number = 8", "less than 8"),

@@ -269,3 +269,11 @@ def test_what_an_installer_should_know_is_said_and_does_not_stop_the_gate(tmp_pa
 def test_a_board_that_times_its_pulses_and_a_tested_lane_need_no_words(tmp_path: Path) -> None:
     config = load(tmp_path, WAVESHARE, lane(more='tested_by = "李工"\ntested_on = 2026-11-20'))
     assert warnings(config.board, config.lane) == []
+
+
+def test_the_examples_of_the_page_are_good(tmp_path: Path) -> None:
+    page = Path("docs/gate.md").read_text("utf-8")
+    examples = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    assert len(examples) == 4
+    for example in examples:
+        assert load(tmp_path, example).lane
