@@ -19,7 +19,8 @@ from passes.words import REASONS
 from sync.messages import utc_text
 
 WALK_IN_HINT: Final = (
-    "; perhaps a walk-in pass: give a newer --bundle, or ask a gate with postern-edge scan --config gate.toml PICTURE"
+    "; perhaps a walk-in pass: give a newer --bundle, "
+    "or ask a gate with postern-edge scan --config gate.toml PICTURE"
 )
 
 
