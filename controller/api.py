@@ -164,7 +164,7 @@ class WalkInAnswer(BaseModel):
     phone_last4: str | None = None
     unit: int | None = None
     gate: str
-    registered_at: Moment
+    issued_at: Moment
     by: str
     reason: str
     expires_at: Moment

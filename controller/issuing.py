@@ -341,7 +341,7 @@ def is_person_red(connection: Connection, site: int, person: PersonId, now: date
 def _is_outdated(connection: Connection, site: int, person: PersonId, order: Order, now: datetime) -> bool:
     if order.ordered_at is None:
         return False
-    rule = refused_before(connection, site, (person,), now)
+    rule = refused_before(connection, site, names_of(connection, site, {person})[person], now)
     return rule is not None and order.ordered_at.timestamp() < rule
 
 

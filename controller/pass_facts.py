@@ -69,7 +69,7 @@ def record_facts(record: dict[str, Any], zone: ZoneInfo) -> Facts:
 
 def _walk_in_facts(record: dict[str, Any], zone: ZoneInfo) -> Facts:
     words = for_category(record["category"]) if "category" in record else None
-    registered = local_time(record["registered_at"], zone)
+    registered = local_time(record["issued_at"], zone)
     return [
         ("pass", record["pass_id"]),
         ("state", record["state"]),

@@ -65,7 +65,7 @@ class WalkInRecord:
     phone_last4: str | None
     state: str
     unit: int | None
-    registered_at: datetime
+    issued_at: datetime
     by: str
     reason: str
     expires_at: datetime
@@ -90,7 +90,7 @@ def find_walk_in(store: Store, clock: Clock, pass_id: str) -> WalkInRecord | Non
         phone_last4=row.phone_last4,
         state="expired" if over else "used_up" if visits else "valid",
         unit=row.unit,
-        registered_at=row.at,
+        issued_at=row.at,
         by=row.by,
         reason=row.reason,
         expires_at=row.pass_end,

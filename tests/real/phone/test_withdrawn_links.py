@@ -88,6 +88,17 @@ def test_a_ban_of_the_person_ends_the_links_that_were_given_out_before(site: Sit
     assert isinstance(site.enrolment.enrol(others, proof(other_challenge)), Enrolled)
 
 
+def test_a_ban_of_the_person_as_a_walk_in_ends_the_links_too(site: Site) -> None:
+    person, walk_in = person_of(site), "5c" * 8
+    with site.demo.centre.store.transaction() as connection:
+        known = schema.alias.insert().values(site=SITE, person=person, secret="1f2e3d4c", alias=walk_in)
+        connection.execute(known)
+    secret, challenge = new_link(site)
+    site.clock.pass_by(10)
+    refuse_before(site, walk_in, 10)
+    assert site.enrolment.enrol(secret, proof(challenge)) is Refusal.UNKNOWN
+
+
 def test_a_link_that_was_made_after_the_ban_gives_a_pass(site: Site) -> None:
     person = person_of(site)
     refuse_before(site, person)
