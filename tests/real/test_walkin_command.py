@@ -174,9 +174,8 @@ def test_a_slip_is_the_owners_alone_names_nobody_and_is_not_written_over(
     assert stat.S_IMODE(slip.stat().st_mode) == 0o600
     assert not any(word.encode() in data for word in ("3-1202", "王强", "业主", "south"))
     if kind == ".svg":
-        assert all(
-            word.encode() in data for word in ("蓝码 BLUE", "外卖 Food delivery", "有效至 Valid until")
-        )
+        shown = ("蓝码 BLUE", "阳光花园 · 南门 South gate", "外卖 Food delivery", "有效至 Valid until")
+        assert all(word.encode() in data for word in shown)
     before = last_row(site)
     again = edge(site, "walkin", "issue", *WHO, "--out", slip)
     assert (again.exit_code, slip.read_bytes(), last_row(site)) == (4, data, before)
