@@ -19,6 +19,7 @@ from sync.messages import EmergencyData, Kind
 
 log = get_logger("emergency")
 
+CLEAR_FOR_S: Final = 2.0  # a loose wire is one emergency, and not a hundred
 _KEY: Final = "emergency"
 
 
@@ -47,6 +48,7 @@ class Emergency:
     def __init__(self, journal: Journal, clock: Clock, owed: Owed, changed: Callable[[], None]) -> None:
         self._journal, self._clock, self._owed, self._changed = journal, clock, owed, changed
         self._active: set[str] = set()
+        self._clear_at_s: float | None = None
         self.phase = Phase.NONE
 
     def __bool__(self) -> bool:
@@ -67,16 +69,21 @@ class Emergency:
             self._active.add(label)
         else:
             self._active.discard(label)
+        waits = self.phase is Phase.ACTIVE and not self._active
+        self._clear_at_s = self._clock.monotonic_s() + CLEAR_FOR_S if waits else None
         if active and self.phase is not Phase.ACTIVE:
             self.phase = Phase.ACTIVE
             log.error("emergency: fire input active", input=label)
             self._record(EmergencyData(state="began", inputs=sorted(self._active)))
-        elif not self._active and self.phase is Phase.ACTIVE:
-            self.phase = Phase.CLEAR
-            log.warning("fire input clear; the gate waits for its reset", input=label)
-            self._record(EmergencyData(state="input_clear", inputs=[label]))
-        else:
+            self._changed()
+
+    def tick(self) -> None:
+        """Believe inputs that have stayed clear."""
+        if self._clear_at_s is None or self._clock.monotonic_s() < self._clear_at_s:
             return
+        self._clear_at_s, self.phase = None, Phase.CLEAR
+        log.warning("fire input clear; the gate waits for its reset")
+        self._record(EmergencyData(state="input_clear"))
         self._changed()
 
     def reset(self, *, by: str, reason: str, unread: list[str]) -> None:
@@ -97,10 +104,13 @@ class Emergency:
             raise NotClearError(
                 f"The fire input is still active ({', '.join(sorted(self._active))}): end its cause first"
             )
+        if self.phase is Phase.ACTIVE:
+            raise NotClearError("The fire input has only just become clear: wait a moment")
         if unread:
             raise NotClearError(
                 f"The fire input cannot be read ({', '.join(unread)}): repair its board first; open by key"
             )
+        self._owed.pay()  # what came before goes first
         data = EmergencyData(state="reset", by=by, reason=reason)
         self._journal.append(Kind.EMERGENCY, data, _stored(Phase.NONE))
         self.phase = Phase.NONE

@@ -35,11 +35,13 @@ class Feed:
     def after(self, seq: int, wait_s: float) -> tuple[int, list[dict[str, Any]]]:
         """What happened behind ``seq``; waits for the first of it, at most ``wait_s``.
 
+        A number from before a restart is not waited for.
+
         Returns:
             The newest number, and the happenings, oldest first. Their numbers show what was missed.
         """
         with self._news:
-            self._news.wait_for(lambda: self._closed or self._seq > seq, min(wait_s, WAIT_S_MAX))
+            self._news.wait_for(lambda: self._closed or self._seq != seq, min(wait_s, WAIT_S_MAX))
             return self._seq, [one for one in self._kept if one["seq"] > seq]
 
     def close(self) -> None:

@@ -191,6 +191,7 @@ class Gate:
         """Do what is due by time: lane deadlines, rows that the journal owes."""
         self._lanes.tick()
         self._devices.tick()
+        self._emergency.tick()
         self.hands.tick()
         self._alarms.tick()
         self._owed.pay()

@@ -104,6 +104,19 @@ def test_an_emergency_ends_by_a_clear_input_and_a_recorded_reset_and_by_nothing_
     assert len(world.events("forced")) == 1  # lanes are guarded again
 
 
+def test_a_loose_fire_wire_is_one_emergency(world: World) -> None:
+    for _ in range(50):
+        world.input(FIRE, active=True)
+        world.wait(0.05)
+        world.input(FIRE, active=False)
+        world.wait(0.05)
+    assert emergency_rows(world) == ["began"]
+    with pytest.raises(HandsError, match="just become clear"):
+        world.gate.hands.fire_reset(GUARD)
+    world.wait(2)
+    assert emergency_rows(world) == ["began", "input_clear"]
+
+
 def test_p1_an_emergency_outlives_a_restart(world: World) -> None:
     world.input(FIRE, active=True)
     world.journal.close()
@@ -123,6 +136,7 @@ def test_d1_an_emergency_counts_at_once_on_a_full_disk_and_is_not_reset_there(wo
     assert reason(world.show(world.fresh())) == "emergency"
     assert granted(world.show(FOREIGN, lane="exit"))
     world.input(FIRE, active=False)
+    world.wait(2.1)
     with pytest.raises(HandsError) as refused:
         world.gate.hands.fire_reset(GUARD)
     assert refused.value.code == "not_recorded"
