@@ -86,7 +86,9 @@ def test_scan_knows_the_keys_that_came_with_the_bundle_and_takes_walk_in_passes(
     office = Office(made=SystemClock().now())
     (demo / "keyset.json").write_text(office.key_set().model_dump_json(), "utf-8")
     gate, since = Ed25519PrivateKey.generate(), int(office.made.timestamp()) - 60
-    wanted = claims(status=STATUS_INDEX, not_before=since, expires_at=since + 3600, issued_at=since)
+    wanted = claims(
+        status=STATUS_INDEX, entries=1, not_before=since, expires_at=since + 3600, issued_at=since
+    )
     kid, granted = (
         key_id(ed25519_public(gate)),
         Delegation(

@@ -3,7 +3,8 @@
 import json
 import shlex
 import stat
-import threading
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -69,20 +70,32 @@ def test_a_key_that_cannot_be_used_is_named_with_what_to_do(tmp_path: Path) -> N
         load_gate_key(tmp_path)
 
 
-def test_of_two_that_make_a_key_at_once_one_stands(tmp_path: Path) -> None:
-    outcomes: list[str] = []
+MAKE = """
+import sys
+from pathlib import Path
+from edge.gate_key import make_gate_key
+print("ready", flush=True)
+sys.stdin.readline()
+try:
+    print(make_gate_key(Path(sys.argv[1])).public.hex())
+except FileExistsError:
+    print("exists")
+"""
 
-    def make() -> None:
-        try:
-            outcomes.append(make_gate_key(tmp_path).public.hex())
-        except FileExistsError:
-            outcomes.append("exists")
 
-    threads = [threading.Thread(target=make) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+def test_of_two_processes_that_make_a_key_at_once_one_stands(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", MAKE, str(tmp_path)]
+    makers = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)
+    ]
+    for maker in makers:
+        assert maker.stdout is not None
+        assert maker.stdout.readline() == "ready\n"
+    for maker in makers:
+        assert maker.stdin is not None
+        maker.stdin.write("\n")
+        maker.stdin.flush()
+    outcomes = [maker.communicate(timeout=30)[0].strip() for maker in makers]
     assert sorted(outcomes, key=len)[0] == "exists" and len(set(outcomes)) == 2
     assert load_gate_key(tmp_path).public.hex() in outcomes
 
