@@ -11,7 +11,7 @@ import hmac
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -21,6 +21,7 @@ from shell.phone_number import is_canonical
 
 SECRET_BYTES: Final = 32
 FILE_BYTES_MAX: Final = 1024
+FORMAT: Final = 1
 _FINGERPRINT_DOMAIN: Final = b"postern/person-secret/1"  # no number begins so: it is nobody's pseudonym
 
 
@@ -35,7 +36,7 @@ class NoPersonSecretError(PersonSecretError):
 class _SecretFile(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    v: Literal[1] = 1
+    v: Annotated[int, Field(strict=True)]
     site: Annotated[int, Field(strict=True)]
     secret: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
@@ -62,7 +63,9 @@ class PersonSecret:
 
     def to_file(self) -> bytes:
         """What stands in its file."""
-        return _SecretFile(site=self.site, secret=self.secret.hex()).model_dump_json().encode() + b"\n"
+        return (
+            _SecretFile(v=FORMAT, site=self.site, secret=self.secret.hex()).model_dump_json().encode() + b"\n"
+        )
 
 
 def read_person_secret(path: Path, *, site: int, private: bool = True) -> PersonSecret:
@@ -86,6 +89,8 @@ def read_person_secret(path: Path, *, site: int, private: bool = True) -> Person
         if len(data) > FILE_BYTES_MAX:
             raise ValueError("too long")
         found = _SecretFile.model_validate_json(data)
+        if found.v != FORMAT:
+            raise ValueError("of another format")
     except ValueError:  # its text would quote the secret
         raise PersonSecretError(
             f"{path}: is not a person secret, as postern-controller gate secret --out writes it"
