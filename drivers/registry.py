@@ -13,6 +13,8 @@ from drivers.devices.modbus_profile import profile_names
 from drivers.devices.modbus_relay import modbus_relay
 from drivers.devices.modbus_tcp import modbus_tcp, tcp_port
 from drivers.devices.numato import numato
+from drivers.devices.osdp import OsdpDriver
+from drivers.devices.osdp_library import OsdpMissingError
 from drivers.devices.scanner_gm65 import Gm65Codec
 from drivers.devices.scanner_honeywell import HoneywellCodec
 from drivers.devices.scanner_newland import NewlandCodec
@@ -45,6 +47,7 @@ class Options(TypedDict, total=False):
     baud: int | None
     pin: str | None  # of a SIM
     check: str | None  # which reading of its maker's manual a turnstile-eb follows
+    key_file: str | Path | None  # where the key of an OSDP reader is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +61,7 @@ class Protocol:
         needs: One of them that must be given; ``values`` says with what.
         values: What the option in ``needs`` can be, for the names that come with the program.
         network: It is reached over TCP, and not at a serial port.
+        alone: It has its line for itself.
     """
 
     summary: str
@@ -66,6 +70,7 @@ class Protocol:
     needs: str = ""
     values: Callable[[], list[str]] = list
     network: bool = False
+    alone: bool = False
 
 
 SCANNERS: Final[dict[str, Callable[[], SetUpCodec] | None]] = {
@@ -162,6 +167,13 @@ PROTOCOLS: Final[dict[str, Protocol]] = {
         make=GsmModem,
         options=frozenset({"pin", "baud"}),
     ),
+    "osdp": Protocol(
+        summary="OSDP v2 readers, through a secure channel only; needs the extra osdp",
+        make=OsdpDriver,
+        options=frozenset({"unit", "outputs", "inputs", "baud", "key_file"}),
+        needs="key_file",
+        alone=True,
+    ),
     "syn6288": Protocol(
         summary="SYN6288 voice modules",
         make=Syn6288Driver,
@@ -207,13 +219,14 @@ def make_driver(protocol: str, **options: Unpack[Options]) -> Driver:
             raise OptionError(protocol, option, f"Protocol {protocol!r} knows no {option}. Leave it out")
     values = ", ".join(known.values())
     if known.needs and known.needs not in given:
-        raise OptionError(
-            protocol, known.needs, f"Protocol {protocol!r} needs a {known.needs}: one of {values}"
-        )
+        one_of = f": one of {values}" if values else ""
+        raise OptionError(protocol, known.needs, f"Protocol {protocol!r} needs a {known.needs}{one_of}")
     if known.needs == "make" and given["make"] not in known.values():
         raise OptionError(protocol, "make", f"make {given['make']!r} is unknown. Use one of: {values}")
     try:
         return known.make(**given)
+    except OsdpMissingError as error:
+        raise OptionError(protocol, "", str(error)) from error
     except AssertionError as error:  # devices assert what their caller promises; here that is a file
         raise OptionError(protocol, "", f"{protocol}: {error}") from error
 
@@ -284,8 +297,13 @@ def make_line(
 
     Raises:
         LineMismatchError: They do not agree on how the line is set.
+        OptionError: One of them must have the line for itself.
         NetworkAddressError: As ``make_port``.
     """
+    for driver in drivers.values() if len(drivers) > 1 else ():
+        protocol = driver.info.protocol
+        if PROTOCOLS[protocol].alone:
+            raise OptionError(protocol, "", f"{protocol} has its line for itself. Give it a port of its own")
     line = next(iter(drivers.values())).info.line
     port = make_port(path, line, expect=expect)
     return Bus(name, port, drivers, on_event, on_reading=on_reading, echo=echo)

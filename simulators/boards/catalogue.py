@@ -1,5 +1,6 @@
 """Which virtual boards there are, by the names of configuration files."""
 
+import re
 from collections.abc import Callable
 from typing import Final, TypeVar, get_args
 
@@ -10,6 +11,7 @@ from simulators.boards.first_boards import LcusDevice, ModbusInputsDevice, Statu
 from simulators.boards.kmtronic import Kmtronic
 from simulators.boards.modbus_board import ModbusBoard
 from simulators.boards.numato import Numato
+from simulators.boards.osdp_pd import OsdpReader, has_libosdp
 from simulators.boards.turnstile_7e import Turnstile7E
 from simulators.boards.turnstile_eb import Check, TurnstileEB
 
@@ -31,6 +33,7 @@ PROTOCOLS: Final = {
     "numato": "Numato USB relays, GPIO and ADC",
     "kmtronic": "KMtronic USB or RS-485 relays; --profile 1, 2, 4 or 8 relays",
     "devantech-usb": f"Devantech USB-RLY; --profile {', '.join(MODULES)}",
+    "osdp": "OSDP reader; --profile its key in hex, none: the published one",
     "turnstile-7e": "7E/7F swing gate controller, 19200 baud",
     "turnstile-eb": "Mach Power tripod; --profile rule or manual: its check of 42 and 43",
 }
@@ -66,6 +69,8 @@ def make_board(protocol: str, *, unit: int | None = None, profile: str | None = 
         case "devantech-usb":
             models: dict[str, Model] = {model: model for model in get_args(Model)}
             return Devantech(_pick(profile, models))
+        case "osdp":
+            return _reader(unit, profile)
         case "turnstile-7e":
             return Turnstile7E(unit=_or(unit, 1))
         case "turnstile-eb":
@@ -90,6 +95,14 @@ def _pick(profile: str | None, kinds: dict[str, T]) -> T:
     if profile not in kinds:
         raise UnknownBoardError(f"there is no profile {profile!r}; there are {', '.join(kinds)}")
     return kinds[profile]
+
+
+def _reader(unit: int | None, profile: str | None) -> OsdpReader:
+    if not has_libosdp():
+        raise UnknownBoardError("the OSDP reader needs libosdp: pip install 'postern[osdp]'")
+    if profile is not None and not re.fullmatch(r"[0-9a-fA-F]{32}", profile):
+        raise UnknownBoardError("the profile of an OSDP reader is its key: 32 hexadecimal digits")
+    return OsdpReader(unit=_or(unit, 0), key=bytes.fromhex(profile) if profile else None)
 
 
 def _or(unit: int | None, factory: int) -> int:

@@ -122,11 +122,12 @@ def board(  # noqa: PLR0917  # a command line's options
       postern-sim board turnstile-7e --link dev/gate --tailgate 0.1
       postern-sim board modbus-tcp --listen 127.0.0.1:5020
       postern-sim board numato --link dev/io --knob latency_ms=20
+      postern-sim board osdp --link dev/reader --unit 1
       postern-sim board lcus --link dev/relays --knob unplug=5-8 --tape t.jsonl
 
     \b
     Boards: lcus, modbus-relay, modbus-inputs, modbus-tcp, numato, kmtronic,
-      devantech-usb, turnstile-7e, turnstile-eb.
+      devantech-usb, osdp, turnstile-7e, turnstile-eb.
     Profiles of modbus-relay and modbus-tcp: waveshare-relay-8,
       waveshare-io-8ch, eletechsup-r421a08, generic-0100-4, lctech-2ch,
       kmtronic-modbus-8.

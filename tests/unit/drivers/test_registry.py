@@ -1,12 +1,16 @@
 """Every protocol name leads to a driver that knows itself by that name."""
 
+import platform
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from drivers.devices import osdp_library
 from drivers.devices.modbus_profile import profile_names
 from drivers.devices.modbus_tcp import NetworkAddressError
+from drivers.devices.osdp_library import has_libosdp
 from drivers.model import AnyEvent, Driver, LineSettings
 from drivers.registry import PROTOCOLS, OptionError, UnknownProtocolError, make_driver, make_line, make_port
 from drivers.shared_line import LineMismatchError
@@ -19,11 +23,16 @@ def some_driver(protocol: str) -> Driver:
             return make_driver(protocol, make=values[0])
         case "profile":
             return make_driver(protocol, profile=values[0])
+        case "key_file":
+            return make_driver(protocol, key_file="none.key")
         case _:
             return make_driver(protocol)
 
 
-@pytest.mark.parametrize("protocol", sorted(PROTOCOLS))
+BY_EXTRA = {"osdp"} if not has_libosdp() else set()
+
+
+@pytest.mark.parametrize("protocol", sorted(set(PROTOCOLS) - BY_EXTRA))
 def test_every_driver_bears_its_registered_name_and_starts_without_a_line(protocol: str) -> None:
     driver = some_driver(protocol)
     assert driver.info.protocol == protocol
@@ -93,3 +102,25 @@ def test_an_address_is_a_network_port_and_everything_else_a_serial_one() -> None
     assert make_port("/dev/ttyUSB0", LineSettings()).path == "/dev/ttyUSB0"
     with pytest.raises(NetworkAddressError):
         make_port("tcp://boards.example", LineSettings())
+
+
+def test_osdp_is_tested_wherever_libosdp_has_wheels_and_says_elsewhere_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert has_libosdp() == (sys.platform == "linux" and platform.machine() in {"x86_64", "aarch64"})
+    monkeypatch.setattr(osdp_library, "library", None)
+    with pytest.raises(OptionError, match=r"pip install 'postern\[osdp\]'"):
+        make_driver("osdp", key_file="none.key")
+
+
+@pytest.mark.skipif(not has_libosdp(), reason="libosdp has no wheel here: the extra osdp is not installed")
+def test_a_reader_shares_its_line_with_nobody_and_needs_a_key() -> None:
+    reader, relays = make_driver("osdp", key_file="none.key"), make_driver("lcus")
+    with pytest.raises(OptionError, match="osdp has its line for itself"):
+        make_line(
+            name="pair", path="x", drivers={"a": reader, "b": relays}, on_event=lambda _name, _event: None
+        )
+    with pytest.raises(OptionError, match=r"'osdp' needs a key_file$"):
+        make_driver("osdp")
+    with pytest.raises(OptionError, match="a reader's address is 0 to 126, not 127"):
+        make_driver("osdp", key_file="none.key", unit=127)
