@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from drivers.tool.addressing import set_address, set_baud
 from drivers.tool.config_cli import config_app
 from drivers.tool.console import PROGRAM, language_of, use_language
 from drivers.tool.detect import detect
@@ -23,9 +24,13 @@ from drivers.tool.pulse import pulse
 from drivers.tool.report import report
 from drivers.tool.say import say_text
 from drivers.tool.scan import scan_app
+from drivers.tool.selftest import selftest
 from drivers.tool.sms import sms_app
+from drivers.tool.soak import soak
 from drivers.tool.spoken_help import SpokenCommand, SpokenGroup
 from drivers.tool.temp import temp
+from drivers.tool.term import term
+from drivers.tool.trace_cli import trace_app
 from drivers.tool.watch import watch
 from shell.logs import set_up_logs
 
@@ -37,10 +42,26 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for _command in (ports, detect, identify, pulse, hold, off, watch, temp, doctor, init, report):
+for _command in (
+    ports,
+    detect,
+    identify,
+    pulse,
+    hold,
+    off,
+    watch,
+    temp,
+    selftest,
+    soak,
+    doctor,
+    init,
+    report,
+):
     app.command(cls=SpokenCommand)(_command)
 app.command("say", cls=SpokenCommand)(say_text)
-for _group in (modbus_app, scan_app, sms_app, config_app):
+for _bench in (term, set_address, set_baud):
+    app.command(cls=SpokenCommand)(_bench)
+for _group in (modbus_app, scan_app, sms_app, trace_app, config_app):
     app.add_typer(_group)
 
 

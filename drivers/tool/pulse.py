@@ -238,7 +238,7 @@ def print_frames(target: Target, output: int, ms: int, *, as_json: bool) -> None
         return
     words = {
         "rest": Pair("先断开", "first, open"),
-        "open": Pair("动作", "THE LANE OPENS"),
+        "open": Pair("通道打开！", "THE LANE OPENS"),
         "end": Pair("结束", "end"),
     }
     for row in rows:

@@ -1,0 +1,175 @@
+"""``soak``: the same lane many times: pulses that were missed, how long they took, cables that came out meanwhile."""
+
+import time
+from collections import Counter
+from typing import Annotated, Any, Final
+
+import typer
+
+from drivers.model import AnyEvent, Done, Line
+from drivers.tool.confirm import ConfirmOption, confirmed_lane
+from drivers.tool.console import Exit, JsonOption, banner, fail, progress, put_json, put_line, text
+from drivers.tool.expecting import Watcher, check_input, expected_input
+from drivers.tool.moving import Moved, Mover, Stopwatch, check_output, default_ms
+from drivers.tool.opening import opened, say_event
+from drivers.tool.pulse import ChannelOption, OutputArgument, output_of
+from drivers.tool.selftest_steps import percentile
+from drivers.tool.target import (
+    BoardOption,
+    ConfigOption,
+    PortOption,
+    ProfileOption,
+    ProtocolOption,
+    UnitOption,
+    driver_of,
+    find_target,
+)
+from drivers.tool.trace import TraceOption
+from passes.words import Pair
+
+BACK_WITHIN_S: Final = 30.0
+
+
+def soak(
+    number: OutputArgument = None,
+    *,
+    channel: ChannelOption = None,
+    n: Annotated[int, typer.Option("--n", min=1, max=100_000, help="How many openings.")] = 200,
+    every: Annotated[float, typer.Option("--every", min=0.0, max=3600, help="Seconds between two.")] = 0.5,
+    port: PortOption = None,
+    protocol: ProtocolOption = None,
+    profile: ProfileOption = None,
+    unit: UnitOption = None,
+    board: BoardOption = None,
+    config: ConfigOption = None,
+    ms: Annotated[int | None, typer.Option(help="Length in milliseconds.")] = None,
+    expect: Annotated[
+        str | None, typer.Option("--expect", metavar="INPUT", help="Input of this board that must answer.")
+    ] = None,
+    confirm: ConfirmOption = None,
+    trace: TraceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Open one lane many times and count what was missed. Nobody may be in the lane.
+
+    \b
+    Examples:
+      postern-driver soak 1 --n 2 --every 0 --port /dev/ttyUSB0 --protocol lcus --confirm entry
+      postern-driver soak 1 --n 2 --every 0 --port /dev/ttyUSB0 --protocol lcus --confirm entry --json
+
+    A cable that is pulled and put back within 30 s is counted and survived; a pulse that may have been executed is
+    missed, and never given again. Exit code 1: some were missed; Ctrl-C ends it with the figures so far.
+    """
+    target = find_target(port=port, protocol=protocol, board=board, config=config, unit=unit, profile=profile)
+    info = driver_of(target).info
+    output, length_ms = output_of(number, channel), default_ms(info, ms)
+    check_output(info, output, length_ms)
+    expected = expected_input(expect, target, output)
+    if expected is not None:
+        check_input(info.inputs if expected.other is None else 0, expected)
+    lane = confirmed_lane(target, output, confirm)
+    banner(Pair("通道 {lane} 将打开 {n} 次", "LANE {lane} WILL OPEN {n} TIMES"), lane=lane, n=n)
+    tally = _Tally()
+    stopwatch = Stopwatch()
+    with opened(target, trace=trace, notes=stopwatch) as session, progress(Pair("耐久", "Soak"), n) as step:
+        mover = Mover(session, target, stopwatch)
+        watcher = None if expected is None else Watcher(expected)
+        try:
+            for _ in range(n):
+                moved = mover.move(output, length_ms, meanwhile=tally.meanwhile(watcher))
+                if watcher is not None:
+                    watcher.listen(session, time.monotonic() + 1.0, whole=True)
+                tally.add(moved, None if watcher is None else watcher.observed(moved.issued_s)["seen_ms"])
+                if watcher is not None:
+                    watcher.edges.clear()
+                step(f"{tally.missed}")
+                rest_s = time.monotonic() + (every if tally.is_up else BACK_WITHIN_S)
+                while (event := session.next(rest_s)) is not None:
+                    was_down = not tally.is_up
+                    tally.meanwhile(watcher)(event)
+                    if was_down and tally.is_up:
+                        break
+                if not tally.is_up:
+                    break
+        except KeyboardInterrupt:
+            pass
+    _report(lane, tally, as_json=as_json)
+
+
+class _Tally:
+    """What came of all openings."""
+
+    def __init__(self) -> None:
+        self.is_up, self.replugs = True, 0
+        self._results: Counter[str] = Counter()
+        self._latencies: list[float] = []
+        self.unseen = 0
+
+    @property
+    def missed(self) -> int:
+        """Openings that were not done, or that the input did not see."""
+        return sum(self._results.values()) - self._results["done"] + self.unseen
+
+    def meanwhile(self, watcher: Watcher | None) -> "_Takes":
+        """For events that are about something else."""
+        return _Takes(self, watcher)
+
+    def line(self, line: Line) -> None:
+        """The cable came out, or back."""
+        self.replugs += line.up and not self.is_up
+        self.is_up = line.up
+
+    def add(self, moved: Moved, seen_ms: float | None) -> None:
+        """One more."""
+        self._results[moved.result["result"]] += 1
+        if not isinstance(moved.outcome, Done):
+            return
+        latency = next((ms for ms in (seen_ms, moved.answered_ms, moved.sent_ms) if ms is not None), None)
+        if latency is not None:
+            self._latencies.append(latency)
+
+    def row(self) -> dict[str, Any]:
+        """For people and programs."""
+        known = self._latencies
+        return {
+            "openings": sum(self._results.values()),
+            "done": self._results["done"],
+            "missed": self.missed,
+            "maybe_executed": self._results["timed_out"],
+            "p50_ms": percentile(known, 50) if known else None,
+            "p99_ms": percentile(known, 99) if known else None,
+            "replugs": self.replugs,
+        }
+
+
+class _Takes:
+    """Takes one event after the other."""
+
+    def __init__(self, tally: _Tally, watcher: Watcher | None) -> None:
+        self._tally, self._watcher = tally, watcher
+
+    def __call__(self, event: AnyEvent) -> None:
+        if isinstance(event, Line):
+            self._tally.line(event)
+        elif self._watcher is not None:
+            self._watcher.take(event)
+        else:
+            say_event(event)
+
+
+def _report(lane: str, tally: _Tally, *, as_json: bool) -> None:
+    row = {"lane": lane, **tally.row()}
+    if as_json:
+        put_json(row)
+    else:
+        words = Pair(
+            "{lane}：{openings} 次，成功 {done}，未成 {missed}（可能已执行 {maybe_executed}），"
+            "p50 {p50_ms} ms，p99 {p99_ms} ms，重新插拔 {replugs} 次",
+            "{lane}: {openings} openings, {done} done, {missed} missed ({maybe_executed} maybe executed)\n"
+            "  p50 {p50_ms} ms, p99 {p99_ms} ms, {replugs} re-plugs survived",
+        )
+        put_line(text(words, **row))
+    if not tally.is_up:
+        fail(Exit.UNREACHABLE, Pair("端口没有回来", "The port did not come back"))
+    if tally.missed:
+        raise typer.Exit(Exit.FAILED)
