@@ -24,6 +24,7 @@ from edge.hands import Hands
 from edge.hardware import LaneSection
 from edge.inputs import Asked, BoardReported, CameraChanged, Input, ScanSeen
 from edge.journal import Journal, JournalError
+from edge.lamps import Lamps
 from edge.lane import Event, State
 from edge.lane_state import LaneState, Let
 from edge.lanes import GRANT_GAP_S, Lanes
@@ -102,6 +103,7 @@ class Gate:
             look_again=look_again,
             works=lambda board: facts[board].ok,
             emergency=lambda: bool(self._emergency),
+            lamps=Lamps(config.lane, clock=clock, submit=submit),
         )
         self._devices = Devices(
             config,

@@ -43,6 +43,21 @@ class ContactConfig(SettingsModel):
     channel: Channel
 
 
+class LampsSection(SettingsModel):
+    """Which spare outputs of which board carry a lane's lamps and its buzzer."""
+
+    board: Word
+    green: Channel | None = None
+    red: Channel | None = None
+    buzzer: Channel | None = None
+
+    @property
+    def channels(self) -> dict[str, int]:
+        """Output of each lamp that there is."""
+        named = {"green": self.green, "red": self.red, "buzzer": self.buzzer}
+        return {name: channel for name, channel in named.items() if channel is not None}
+
+
 class ExpectSection(SettingsModel):
     """What a port must be before it is opened: where ``postern-driver ports`` saw it, and which adapter."""
 
@@ -71,6 +86,7 @@ class BoardSection(SettingsModel):
     baud: Annotated[int, Field(ge=300, le=4_000_000)] | None = None
     pin: str | None = None
     check: str | None = None
+    key_file: str | None = None
     echo: bool = False
     expect: ExpectSection | None = None
 
@@ -103,6 +119,7 @@ class BoardSection(SettingsModel):
             baud=self.baud,
             pin=self.pin,
             check=self.check,
+            key_file=self.key_file,
         )
 
     def beside(self, base: Path) -> Self:
@@ -112,6 +129,7 @@ class BoardSection(SettingsModel):
             update={
                 "port": port if port.startswith(NETWORK) else str(base / port),
                 "profile": str(base / profile) if profile and profile.endswith(".toml") else profile,
+                "key_file": str(base / self.key_file) if self.key_file else None,
             }
         )
 
@@ -132,6 +150,7 @@ class LaneSection(SettingsModel):
     pulse_ms: Annotated[int, Field(ge=100, le=PULSE_MS_MAX)] = 300
     passage: Literal["contact", "counter", "assumed"]
     contact: ContactConfig | None = None
+    lamps: LampsSection | None = None
     passage_wait_s: Annotated[float, Field(ge=1, le=60)] = 5.0
     release: Literal["pulse_to_open", "energise_to_lock"]
     on_power_loss: Literal["open", "locked", "as_is"]

@@ -17,6 +17,7 @@ from edge.alarms import Alarms
 from edge.boards import opening
 from edge.config import GateConfig
 from edge.hardware import LaneSection
+from edge.lamps import Lamps
 from edge.lane import Effect, Event, State
 from edge.lane_state import LaneState, Let, timing_of
 from edge.owed import Owed
@@ -81,11 +82,12 @@ class Lanes:
         look_again: Callable[[str], None],
         works: Callable[[str], bool | None],
         emergency: Callable[[], bool],
+        lamps: Lamps,
     ) -> None:
         self._policy, self._standings, self._screen, self._alarms = policy, standings, screen, alarms
         self._owed, self._clock, self._submit, self._last_seq = owed, clock, submit, last_seq
         self._note, self._look_again = note, look_again
-        self._works, self._emergency = works, emergency
+        self._works, self._emergency, self._lamps = works, emergency, lamps
         self.states = {section.name: LaneState(section, timing_of(section)) for section in config.lane}
         self.let: dict[str, Let] = {}
         self.unnamed = Unnamed(self.let, standings=standings, owed=owed)
@@ -93,15 +95,15 @@ class Lanes:
     # -- time
 
     def next_deadline_s(self) -> float | None:
-        """Monotonic second of the next lane deadline."""
-        return min(
-            (state.lane.deadline_s for state in self.states.values() if state.lane.deadline_s is not None),
-            default=None,
-        )
+        """Monotonic second at which a lane or its lamps have something to do."""
+        deadlines = [state.lane.deadline_s for state in self.states.values()]
+        deadlines.append(self._lamps.next_deadline_s())
+        return min((one for one in deadlines if one is not None), default=None)
 
     def tick(self) -> None:
         """Tell machines that their time is over, and look again for whoever was turned aside."""
         now_s = self._clock.monotonic_s()
+        self._lamps.tick(lambda lane: self.works(self.states[lane]))
         for state in self.states.values():
             if state.lane.deadline_s is not None and now_s >= state.lane.deadline_s:
                 try:
@@ -242,6 +244,7 @@ class Lanes:
 
     def show(self, answer: Answer, section: LaneSection, now: datetime, seq: int) -> None:
         """Show one answer."""
+        self._lamps.answered(section.name, answer)
         self._screen.show(
             verdict_of(answer, section, policy=self._policy, room=self._screen.room, at=now, seq=seq)
         )
@@ -256,6 +259,7 @@ class Lanes:
         detail = "; ".join(state.details.values())
         board_ok = self.works(state)
         view = self._screen.lane(section.name)
+        self._lamps.lane_is(section.name, works=board_ok and state.camera_ok is True)
         self._screen.lane_now(
             replace(
                 view,

@@ -46,6 +46,7 @@ def problems(
     return [
         *_ports(placed, infos),
         *(one for at, lane in enumerate(lanes) for one in _lane(("lane", at), lane, infos)),
+        *(one for at, lane in enumerate(lanes) for one in _lamps(("lane", at), lane, infos)),
         *(one for at, entry in enumerate(inputs) for one in _input(("input", at), entry, lanes, infos)),
         *_shared(lanes, inputs),
     ]
@@ -159,6 +160,21 @@ def _lane(where: Where, lane: LaneSection, infos: Infos) -> Iterator[Problem]:
             yield Problem((*where, "contact"), words)
 
 
+def _lamps(where: Where, lane: LaneSection, infos: Infos) -> Iterator[Problem]:
+    """Lamps hang on outputs that are there; that nothing else hangs on them is seen with the rest."""
+    if lane.lamps is None:
+        return
+    info = infos.get(lane.lamps.board)
+    if info is None or not info.outputs:
+        words = f"lane {lane.name}: lamps board {lane.lamps.board!r} is not a relay board of this file"
+        yield Problem((*where, "lamps"), words)
+    elif any(channel > info.outputs for channel in lane.lamps.channels.values()):
+        words = f"lane {lane.name}: board {lane.lamps.board!r} has outputs 1 to {info.outputs}"
+        yield Problem((*where, "lamps"), words)
+    elif not lane.lamps.channels:
+        yield Problem((*where, "lamps"), f"lane {lane.name}: lamps name none: green, red or buzzer")
+
+
 def _relay(where: Where, lane: LaneSection, channel: int, info: DriverInfo) -> Iterator[Problem]:
     if channel > info.outputs:
         words = f"lane {lane.name}: board {lane.board!r} has outputs 1 to {info.outputs}"
@@ -197,13 +213,25 @@ def _shared(lanes: Sequence[LaneSection], inputs: Sequence[InputSection]) -> Ite
         if outputs[lane.board, str(lane.side or lane.channel)] > 1:
             key = "side" if lane.side else "channel"
             yield Problem(("lane", at, key), f"lane {lane.name}: two lanes share one output")
+        outputs.update(_lamp_outputs(lane))
         if lane.contact is not None:
             seen[lane.contact.board, lane.contact.channel] += 1
             if seen[lane.contact.board, lane.contact.channel] > 1:
                 words = f"lane {lane.name}: two lanes share one passage contact"
                 yield Problem(("lane", at, "contact"), words)
+    for at, lane in enumerate(lanes):
+        for board, output in _lamp_outputs(lane):
+            if outputs[board, output] > 1:
+                words = f"lane {lane.name}: output {output} of board {board!r} carries something else"
+                yield Problem(("lane", at, "lamps"), words)
     for at, entry in enumerate(inputs):
         seen[entry.place] += 1
         if seen[entry.place] > 1:
             words = f"input {entry.channel} of board {entry.board!r} has two meanings"
             yield Problem(("input", at, "channel"), words)
+
+
+def _lamp_outputs(lane: LaneSection) -> list[tuple[str, str]]:
+    if lane.lamps is None:
+        return []
+    return [(lane.lamps.board, str(channel)) for channel in lane.lamps.channels.values()]

@@ -30,6 +30,7 @@ def config(
     static_needs_guard: bool = False,
     inputs: Sequence[Mapping[str, Any]] = (),
     tested: bool = False,
+    lamps: bool = False,
 ) -> GateConfig:
     lanes = [
         {
@@ -43,6 +44,7 @@ def config(
             "on_power_loss": "open",
         }
         | ({"contact": {"board": "inputs", "channel": channel}} if passage == "contact" else {})
+        | ({"lamps": {"board": "lamps", "green": channel, "red": channel + 2}} if lamps else {})
         | ({"tested_by": "李工", "tested_on": "2026-11-20"} if tested else {})
         | ({"channel": None, "side": "left" if channel == 1 else "right"} if passage == "counter" else {})
         for channel, name in ((1, "entry"), (2, "exit"))
@@ -68,6 +70,7 @@ def config(
                     "port": "a",
                 },
                 {"name": "inputs", "protocol": "modbus-inputs", "port": "b"},
+                *([{"name": "lamps", "protocol": "lcus", "port": "c"}] if lamps else []),
             ],
             "lane": lanes,
             "input": list(inputs),
@@ -87,6 +90,7 @@ class World:
     static_needs_guard: bool = False
     inputs: Sequence[Mapping[str, Any]] = ()
     tested: bool = False
+    lamps: bool = False
 
     def bundle(self) -> Bundle | None:
         """What this gate holds; worlds with bundles have their own."""
@@ -100,6 +104,7 @@ class World:
             static_needs_guard=self.static_needs_guard,
             inputs=self.inputs,
             tested=self.tested,
+            lamps=self.lamps,
         )
         self.journal = Journal(self.folder, self.clock)
         standings = self.standings = Standings(
@@ -130,7 +135,7 @@ class World:
             look_again=self.asked_again.append,
         )
         self.gate.resume()
-        for board in ("relays", "inputs"):
+        for board in ("relays", "inputs", *(["lamps"] if self.lamps else [])):
             self.gate.handle(BoardReported(board=board, event=Line(up=True)))
 
     def _submit(self, board: str, command: BoardCommand) -> bool:

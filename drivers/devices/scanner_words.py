@@ -30,16 +30,6 @@ class Setting:
                 " a value up to 16 capital letters or digits"
             )
 
-    @classmethod
-    def parse(cls, text: str) -> "Setting":
-        """A setting from configuration: ``NAME=VALUE``.
-
-        Raises:
-            ValueError: It is none.
-        """
-        name, _, locked = text.partition("=")
-        return cls(name=name, locked=locked)
-
 
 def answered(raw: bytes, status: int) -> Value | Rejected:
     """What the word before the status byte means."""

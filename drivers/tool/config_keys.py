@@ -132,6 +132,7 @@ LISTS: Final[Mapping[str, Mapping[str, Key]]] = {
         "pulse_ms": Key(number_in(*PULSE_MS)),
         "passage": Key(one_of("contact", "counter", "assumed"), needed=True),
         "contact": Key(_anything),
+        "lamps": Key(_anything),
         "passage_wait_s": Key(number_in(1, 60, whole=False)),
         "release": Key(one_of("pulse_to_open", "energise_to_lock"), needed=True),
         "on_power_loss": Key(one_of("open", "locked", "as_is"), needed=True),

@@ -293,12 +293,6 @@ def test_a_setting_that_could_hold_a_second_order_is_none(name: str, locked: str
         Setting(name=name, locked=locked)
 
 
-def test_a_setting_is_written_as_name_and_value() -> None:
-    assert Setting.parse("MNUENA=0") == LOCK
-    with pytest.raises(ValueError, match="is not a setting"):
-        Setting.parse("MNUENA")
-
-
 def test_words_of_newland_are_the_printed_ones() -> None:
     codec = NewlandCodec(Setting(name="C11ENA", locked="0"))
     question = codec.ask()
