@@ -6,9 +6,12 @@ The boards are the virtual ones, written from the makers' command sets; the byte
 import pytest
 
 from drivers.tool.families import FAMILIES, Family
+from drivers.tool.looking import looking
 from drivers.tool.modbus_asking import READS, UNITS, question
 from drivers.tool.modbus_scan import DEFAULT_UNITS, units_of
+from drivers.tool.proof import said_by
 from drivers.tool.switching import harmless, switched
+from drivers.tool.target import Target
 from simulators.boards.probing import BOARDS, HOPELESS, effects_of
 
 MODELLED = [name for name in BOARDS if name not in HOPELESS]
@@ -95,3 +98,54 @@ def test_the_model_does_see_the_known_accidents() -> None:
 )
 def test_the_boards_that_bytes_would_switch(data: bytes, boards: tuple[str, ...]) -> None:
     assert tuple(each for each in switched(data)) == boards
+
+
+LOOKED_AT = [
+    ("modbus-inputs", {}),
+    ("modbus-relay", {"profile": "waveshare-relay-8"}),
+    ("modbus-relay", {"profile": "waveshare-io-8ch"}),
+    ("modbus-relay", {"profile": "eletechsup-r421a08"}),
+    ("modbus-relay", {"profile": "generic-0100-4"}),
+    ("modbus-relay", {"profile": "lctech-2ch"}),
+    ("modbus-relay", {"profile": "kmtronic-modbus-8"}),
+    ("numato", {}),
+    ("kmtronic", {}),
+    ("devantech-usb", {}),
+    ("lcus", {}),
+    ("turnstile-7e", {}),
+    ("turnstile-eb", {}),
+    ("scanner", {"make": "text"}),
+    ("scanner", {"make": "gm65"}),
+    ("scanner", {"make": "honeywell"}),
+    ("scanner", {"make": "newland"}),
+    ("thermometer", {"make": "mcu90614"}),
+    ("thermometer", {"make": "614v"}),
+    ("thermometer", {"make": "cjmcu"}),
+    ("modem", {}),
+    ("syn6288", {}),
+]
+
+
+@pytest.mark.parametrize(("protocol", "options"), LOOKED_AT)
+def test_whoever_only_looks_moves_nobody_or_must_see_a_proof_first(
+    protocol: str, options: dict[str, str]
+) -> None:
+    """What ``watch``, ``selftest --level read`` and the commands of small devices say by themselves."""
+    said = said_by(looking(Target(name="x", port="x", protocol=protocol, options=options)))
+    proof_first = not harmless(said)
+    assert proof_first or moved(said) == set()
+
+
+def test_reading_a_board_never_asks_its_own_kind_to_switch() -> None:
+    own = {
+        "numato": ("numato", {}),
+        "kmtronic": ("kmtronic", {}),
+        "devantech": ("devantech-usb", {}),
+        "waveshare-io-8ch": ("modbus-relay", {"profile": "waveshare-io-8ch"}),
+        "eletechsup-r421a08": ("modbus-relay", {"profile": "eletechsup-r421a08"}),
+        "turnstile-7e": ("turnstile-7e", {}),
+    }
+    for board, (protocol, options) in own.items():
+        said = said_by(looking(Target(name="x", port="x", protocol=protocol, options=options)))
+        assert said, board
+        assert board not in moved(said), board
