@@ -12,7 +12,7 @@ from drivers.devices.modbus_profile import load_profile
 from drivers.model import Driver
 from drivers.tool.asking import ask_family, at_speed
 from drivers.tool.confirm import confirmed_isolated
-from drivers.tool.console import Exit, fail
+from drivers.tool.console import Exit, at_terminal, fail, say
 from drivers.tool.detect import usb_of
 from drivers.tool.families import FAMILIES, Family
 from drivers.tool.modbus_asking import READS, UNITS, answer, question
@@ -68,15 +68,14 @@ def demand_proof(
         return
     if confirm is None and _is_proved(target, family, driver, trace):
         return
-    confirmed_isolated(
-        confirm,
-        Pair(
-            "要发送 {hex}…；若另一端是 {boards}，继电器会动作。",
-            "{hex}… would be sent. If {boards} is at the other end, its relays move.",
-        ),
-        hex=hexed(risky, most=8),
-        boards=", ".join(switched(risky)),
+    risk = Pair(
+        "要发送 {hex}…；若另一端是 {boards}，继电器会动作。",
+        "{hex}… would be sent. If {boards} is at the other end, its relays move.",
     )
+    values = {"hex": hexed(risky, most=8), "boards": ", ".join(switched(risky))}
+    if confirm is None and not at_terminal():
+        say(risk, **values)
+    confirmed_isolated(confirm, risk, **values)
 
 
 def _is_proved(target: Target, family: Family | None, driver: Driver, trace: Path | None) -> bool:

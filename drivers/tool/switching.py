@@ -10,6 +10,7 @@ from functools import reduce
 from operator import xor
 from typing import Final
 
+from drivers.modbus_rtu import crc16
 from passes.words import Pair
 
 HOPELESS: Final = Pair(
@@ -23,7 +24,17 @@ _DEVANTECH_SETS: Final = 0x5C
 _DEVANTECH_SWITCHES: Final = range(0x64, 0x77)  # the letters d to v
 _ICSTATION_ARMS: Final = 0x51
 _CONRAD_WRITES: Final = (1, 3, 6, 7, 8)  # SETUP, SETPORT, SETSINGLE, DELSINGLE, TOGGLE
+_MODBUS_SHORT: Final = (5, 6)
+_MODBUS_WRITES: Final = (*_MODBUS_SHORT, 15, 16)
 _KMTRONIC_ASKS: Final = b"\xff\x09\x00"
+_NUMATO_WRITES: Final = (
+    b"relay on",
+    b"relay off",
+    b"relay writeall",
+    b"gpio set",
+    b"gpio clear",
+    b"gpio writeall",
+)
 _7E_READS: Final = 0x10
 
 
@@ -44,22 +55,38 @@ def _found(data: bytes) -> Iterator[str]:
         yield "ICStation"
     for at, byte in enumerate(data):
         rest = data[at:]
-        if byte == 0xFF and _kmtronic(rest):
-            yield "KMtronic"
-        if byte == 0xA0 and len(rest) >= 4 and sum(rest[:3]) & 0xFF == rest[3]:
-            yield "LCUS"
-        if len(rest) >= 4 and byte in _CONRAD_WRITES and reduce(xor, rest[:4]) == 0:
-            yield "Conrad 197720"
-        if byte == 0xEB and len(rest) >= 5 and reduce(xor, rest[:5]) == 0:
-            yield "turnstile-eb"
-        if byte == 0x7E and len(rest) >= 8 and ~sum(rest[:7]) & 0xFF == rest[7] and rest[3] != _7E_READS:
-            yield "turnstile-7e"
+        yield from _begins(byte, rest)
     if b"//" in data:
         yield "Denkovi 16"
     if b":FE05" in data.upper():
         yield "SainSmart 16"
-    if b"relay " in data.lower():
+    if any(word in data.lower() for word in _NUMATO_WRITES):
         yield "Numato"
+
+
+def _begins(byte: int, rest: bytes) -> Iterator[str]:
+    """The boards for which an order begins at this byte."""
+    if byte == 0xFF and _kmtronic(rest):
+        yield "KMtronic"
+    if byte == 0xA0 and len(rest) >= 4 and sum(rest[:3]) & 0xFF == rest[3]:
+        yield "LCUS"
+    if len(rest) >= 4 and byte in _CONRAD_WRITES and reduce(xor, rest[:4]) == 0:
+        yield "Conrad 197720"
+    if _modbus_write(rest):
+        yield "Modbus"
+    if byte == 0xEB and len(rest) >= 5 and reduce(xor, rest[:5]) == 0:
+        yield "turnstile-eb"
+    if byte == 0x7E and len(rest) >= 8 and ~sum(rest[:7]) & 0xFF == rest[7] and rest[3] != _7E_READS:
+        yield "turnstile-7e"
+
+
+def _modbus_write(rest: bytes) -> bool:
+    """Whether a whole frame that writes begins here: whatever unit it is for, a board may be set so."""
+    if len(rest) < 8 or rest[1] not in _MODBUS_WRITES:
+        return False
+    length = 8 if rest[1] in _MODBUS_SHORT else 9 + rest[6]
+    frame = rest[:length]
+    return len(frame) == length and crc16(frame[:-2]) == frame[-2:]
 
 
 def _kmtronic(rest: bytes) -> bool:

@@ -19,6 +19,7 @@ from passes.words import Pair
 
 LISTEN_S: Final = 0.2
 _LINE_MAX: Final = 4096
+_TAIL: Final = 32  # bytes sent before, with which these may be one frame
 
 
 def term(
@@ -40,8 +41,8 @@ def term(
       postern-driver term --port /dev/ttyUSB0
       postern-driver term --port /dev/ttyUSB0 --baud 19200 --trace trace.jsonl
 
-    Bytes that would switch a board that we know of are not sent before somebody types "isolated". What stands in the
-    same second before counts with them. Refused while the gate's daemon holds the port (exit 3).
+    Bytes that would switch a board that we know of are not sent before somebody types "isolated". What was sent before
+    counts with them. Refused while the gate's daemon holds the port (exit 3).
     """
     _demand_free(port, config)
     warn(HOPELESS)
@@ -54,7 +55,7 @@ def term(
             if data is None:
                 warn(Pair("不是十六进制：写成 A0 01 01 A2", "That is no hex. Write it as A0 01 01 A2"))
                 continue
-            boards = switched(sent[-8:] + data)
+            boards = switched(sent[-_TAIL:] + data)
             if data and boards and not isolated:
                 isolated = _confirms(data, boards)
                 if not isolated:

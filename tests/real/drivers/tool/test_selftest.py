@@ -157,7 +157,9 @@ def test_a_gate_is_tested_board_by_board_and_only_confirmed_lanes_move(plug: Plu
         encoding="utf-8",
     )
     code, document, err = examined(tmp_path, "--config", path, "--level", "click", "--confirm", "exit")
-    assert (code, verdicts(document)["not_clicked"], verdicts(document)["click_2"]) == (0, "SKIP", "PASS"), err
+    assert (code, verdicts(document)["not_clicked"], verdicts(document)["click_2"]) == (0, "SKIP", "PASS"), (
+        err
+    )
     assert relays.moved() == [("relay_on", 2), ("relay_off", 2)]
     assert is_refused(path, "north")
 

@@ -94,6 +94,12 @@ def test_the_model_does_see_the_known_accidents() -> None:
         (b"ask//", ("Devantech USB-RLY", "Denkovi 16")),
         (b"\x51", ("ICStation",)),
         (b"\x5a", ()),
+        (bytes.fromhex("010500000100CC5B"), ()),  # a wrong check
+        (bytes.fromhex("00010500 00FF008C3A"), ("Modbus",)),
+        (bytes.fromhex("060600010600D80D"), ()),
+        (bytes.fromhex("010600010100D99A"), ("Modbus",)),
+        (bytes.fromhex("010F00000008 01FFBED5"), ("Modbus",)),
+        (b"gpio set 0\r", ("Devantech USB-RLY", "Numato")),
     ],
 )
 def test_the_boards_that_bytes_would_switch(data: bytes, boards: tuple[str, ...]) -> None:
