@@ -11,7 +11,7 @@ from drivers.tool.confirm import ConfirmOption, confirmed_lane
 from drivers.tool.console import Exit, JsonOption, banner, fail, progress, put_json, put_line, text
 from drivers.tool.expecting import Watcher, check_input, expected_input
 from drivers.tool.moving import Moved, Mover, Stopwatch, check_output, default_ms
-from drivers.tool.opening import opened, say_event
+from drivers.tool.opening import Session, opened, say_event
 from drivers.tool.pulse import ChannelOption, OutputArgument, output_of
 from drivers.tool.selftest_steps import percentile
 from drivers.tool.target import (
@@ -83,17 +83,22 @@ def soak(
                 if watcher is not None:
                     watcher.edges.clear()
                 step(f"{tally.missed}")
-                rest_s = time.monotonic() + (every if tally.is_up else BACK_WITHIN_S)
-                while (event := session.next(rest_s)) is not None:
-                    was_down = not tally.is_up
-                    tally.meanwhile(watcher)(event)
-                    if was_down and tally.is_up:
-                        break
+                _rest(session, tally, watcher, every)
                 if not tally.is_up:
                     break
         except KeyboardInterrupt:
             pass
     _report(lane, tally, as_json=as_json)
+
+
+def _rest(session: Session, tally: "_Tally", watcher: Watcher | None, seconds: float) -> None:
+    """Wait between two openings; when the cable is out, until it is back."""
+    until_s = time.monotonic() + seconds
+    while (event := session.next(until_s)) is not None:
+        was_up = tally.is_up
+        tally.meanwhile(watcher)(event)
+        if was_up != tally.is_up:
+            until_s = time.monotonic() + (seconds if tally.is_up else BACK_WITHIN_S)
 
 
 class _Tally:

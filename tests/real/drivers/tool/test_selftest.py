@@ -14,6 +14,7 @@ from simulators.devices.modem import Modem
 from simulators.devices.scanner_gm65 import Gm65
 from simulators.devices.thermometers import Mcu90614
 from tests.real.drivers.tool.conftest import Plug
+from tests.real.drivers.tool.test_moving import started
 from tests.real.drivers.tool.twins import run
 from tests.waiting import until
 
@@ -178,3 +179,29 @@ def test_soak_counts_what_was_missed(plug: Plug) -> None:
     assert "WILL OPEN 5 TIMES" in err
     assert twin.moved().count(("relay_on", 1)) == 5
     assert run("soak", "1", "--n", "5", *where)[0] == 4
+
+
+def test_soak_survives_a_cable_that_is_pulled_and_put_back(plug: Plug) -> None:
+    twin = plug(make_board("lcus"))
+    argv = [
+        "soak",
+        "1",
+        "--n",
+        "8",
+        "--ms",
+        "200",
+        "--every",
+        "0",
+        "--port",
+        str(twin.link),
+        "--protocol",
+        "lcus",
+    ]
+    with started([*argv, "--confirm", "entry", "--json"]) as process:
+        until(lambda: twin.moved().count(("relay_on", 1)) >= 2, what="two openings")
+        twin.station.ask(twin.station.unplug)
+        twin.station.ask(twin.station.plug)
+        out, err = process.communicate(timeout=40)
+    row = json.loads(out)
+    assert (row["openings"], row["replugs"], row["done"] + row["missed"]) == (8, 1, 8), err
+    assert process.returncode == (1 if row["missed"] else 0)
