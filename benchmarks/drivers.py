@@ -10,13 +10,19 @@ from pathlib import Path
 
 from benchmarks.result import Options, Outcome, Result
 from drivers.bus import Bus
+from drivers.devices.devantech import DevantechUsbCodec
+from drivers.devices.kmtronic import KmtronicCodec
 from drivers.devices.modbus_profile import load_profile, profile_names
 from drivers.devices.modbus_relay import ModbusRelayCodec
+from drivers.devices.numato import NumatoCodec
+from drivers.devices.turnstile_7e import Turnstile7eCodec
+from drivers.devices.turnstile_controller import ControllerCodec
+from drivers.devices.turnstile_eb import TurnstileEbCodec
 from drivers.lcus import LcusCodec, LcusDriver
 from drivers.lcus_codec import Switch, encode
 from drivers.modbus_inputs import ModbusInputsCodec, ModbusInputsDriver
 from drivers.modbus_rtu import InputsReply, encode_reply
-from drivers.model import AnyEvent, Driver, LineSettings, Pulse
+from drivers.model import AnyEvent, Driver, LineSettings, Pulse, Side
 from drivers.port import SerialPort
 from drivers.relay_codec import Ask, Asked, RelayCodec
 from drivers.shared_line import SharedLine
@@ -46,7 +52,18 @@ def run(options: Options) -> list[Outcome]:
         )
         for name, codec, answer in codecs_and_answers()
     ]
-    return [to_the_wire(), *codecs, dead_port(), full_line()]
+    turnstiles = [
+        Result(
+            name=f"encode + decode, {name}",
+            value=turnstile_frames_a_second(codec, answer, options.seconds / 4),
+            unit="frames/s",
+            baseline="what was asked for",
+            baseline_value=FRAMES_A_SECOND,
+            ratio_min=1.0,
+        )
+        for name, codec, answer in turnstiles_and_answers()
+    ]
+    return [to_the_wire(), *codecs, *turnstiles, dead_port(), full_line()]
 
 
 def to_the_wire() -> Result:
@@ -137,18 +154,44 @@ def codecs_and_answers() -> Iterator[tuple[str, RelayCodec, Callable[[bytes], by
         codec = ModbusRelayCodec(load_profile(name))
         if codec.info.outputs:
             yield f"modbus-relay {name}", codec, lambda frame: frame
+    yield "numato", NumatoCodec(), lambda frame: frame + b"\n\r>"
+    yield "kmtronic, states", KmtronicCodec(), lambda _: bytes(8)
+    yield "devantech-usb, states", DevantechUsbCodec(), lambda _: b"\5\5"
+
+
+def turnstiles_and_answers() -> Iterator[tuple[str, ControllerCodec, bytes]]:
+    """Each controller with its answer to an admission; the bytes are of its maker's form."""
+    state = bytes((0x7F, 1, 1, 0, 0, 0, 0, 0, 5, 0, 0, 7, 0, 0, 12, 0, 0))
+    yield "turnstile-7e", Turnstile7eCodec(unit=1), state + bytes((~sum(state) & 0xFF,))
+    done = bytes((0xEB, 1, 0xC0, 0))
+    yield "turnstile-eb", TurnstileEbCodec(unit=1), done + bytes((0xEB ^ 1 ^ 0xC0,))
+
+
+def turnstile_frames_a_second(codec: ControllerCodec, answer: bytes, seconds: float) -> float:
+    """Admissions put and answers found, counted as two frames, per second of CPU."""
+    frames, began_s = 0, time.process_time()
+    while (took_s := time.process_time() - began_s) < seconds:
+        for _ in range(500):
+            data = codec.admit(Side.LEFT, 1)
+            assert data is not None
+            assert codec.feed(answer, data)
+        frames += 1000
+    return frames / took_s
 
 
 def frames_a_second(codec: RelayCodec, answer: Callable[[bytes], bytes], seconds: float) -> float:
     """Questions put and answers found, counted as two frames, per second of CPU."""
     ask = Ask.OFF if codec.info.outputs else Ask.INPUTS
     channel = 1 if codec.info.outputs else 0
+    if codec.within_s(ask) is None and codec.info.reads_outputs:  # nothing answers when it switches
+        ask, channel = Ask.OUTPUTS, 0
     frames, began_s = 0, time.process_time()
     while (took_s := time.process_time() - began_s) < seconds:
         for _ in range(500):
             data = codec.encode(ask, channel=channel)
             assert data is not None
-            reply = codec.feed(answer(data), Asked(ask=ask, channel=channel, frame=data))
+            asked = Asked(ask=ask, channel=channel, frame=data)
+            reply = codec.feed(answer(data), asked) or codec.flush(asked)
             assert reply is not None or codec.within_s(ask) is None
         frames += 1000
     return frames / took_s
