@@ -13,9 +13,10 @@ from typing import Final, assert_never
 
 from pydantic import BaseModel
 
-from drivers.model import AnyEvent, BoardCommand
+from drivers.model import AnyEvent, BoardCommand, Refusal, Refused
 from edge.alarms import Alarms
 from edge.board_facts import BoardFacts
+from edge.boards import opening
 from edge.config import GateConfig
 from edge.devices import Devices
 from edge.emergency import Emergency, Phase
@@ -44,9 +45,10 @@ from sync.messages import Kind
 
 log = get_logger("gate")
 
-SCAN_AGE_MAX_S: Final = 2.0  # what was seen longer ago never opens anything
+SCAN_AGE_MAX_S: Final = 2.0  # what was seen longer ago never opens an entry
 SAME_PERSON_S: Final = 6.0  # a phone still held up after its grant is not a second visitor
 RED_LOOK_EVERY_S: Final = 1.0
+_AGAIN: Final = "+"  # in the id of an opening that repeats one for the same grant
 _WALKING: Final = {State.GRANTED, State.PASSING}
 
 
@@ -82,7 +84,7 @@ class Gate:
     ) -> None:
         self._config, self._keys, self._clock = config, keys, clock
         self._journal, self._standings, self._screen = journal, standings, screen
-        self._recorded = recorded
+        self._recorded, self._submit, self._look_again = recorded, submit, look_again
         self._policy: Policy = config.to_policy()
         self._owed = Owed(recorded=recorded, count=screen.count)
         self._alarms, self.feed = Alarms(screen, clock), Feed()
@@ -218,6 +220,8 @@ class Gate:
         return self._lanes.next_deadline_s()
 
     def _heard(self, event: AnyEvent) -> None:
+        if isinstance(event, Refused) and _AGAIN in event.id and event.why is not Refusal.BUSY:
+            self._lanes.did_not_open(event.id.partition(_AGAIN)[0])
         self.hands.heard(event)
 
     def _emergency_changed(self) -> None:
@@ -234,16 +238,20 @@ class Gate:
     def _scan(self, scan: ScanSeen) -> None:
         state = self._lanes.states[scan.lane]
         now_s = self._clock.monotonic_s()
+        entry = state.section.direction is Direction.ENTRY
         if now_s - scan.at_s > SCAN_AGE_MAX_S:
             self._screen.count("late_scans")
-            return
+            self._look_again(scan.lane)
+            if entry:
+                return
         now, trust = self._clock.now(), self._clock.trust()
-        entry = state.section.direction is Direction.ENTRY
         stored = self._standings.sealed
         read = partial(check, keys=self._keys, now=now, trust=trust, stored=stored, key_dates=entry)
         checked = _one_of([read(text) for text in scan.texts])
         claims = checked.claims if isinstance(checked, Verified) else None
         if isinstance(checked, Verified) and self._still_here(state, checked, now_s):
+            if not entry:
+                self._open_again(state, checked.claims, now)
             return
         busy = state.lane.state in _WALKING or now_s - state.last_grant_s < GRANT_GAP_S
         if entry and busy and not isinstance(checked, Foreign):
@@ -261,12 +269,33 @@ class Gate:
     def _still_here(self, state: LaneState, scan: Verified, now_s: float) -> bool:
         """Whether this is the person who was just let through, with the phone still up and its code rolled on."""
         pass_id = scan.claims.pass_id
-        let = (self._lanes.let[token].claims for token in state.lane.tokens if token in self._lanes.let)
-        if any(claims is not None and claims.pass_id == pass_id for claims in let):
+        if self._waiting(state, pass_id):
             return True
         if state.last_pass != pass_id or now_s - state.last_pass_s >= SAME_PERSON_S:
             return False
         return state.last_shown_at is None or scan.shown_at is None or scan.shown_at > state.last_shown_at
+
+    def _waiting(self, state: LaneState, pass_id: str) -> str:
+        """The grant of a pass that nobody has walked for yet; empty when there is none."""
+        for token in state.lane.tokens:
+            let = self._lanes.let.get(token)
+            if let is not None and let.claims is not None and let.claims.pass_id == pass_id:
+                return token
+        return ""
+
+    def _open_again(self, state: LaneState, claims: Claims, now: datetime) -> None:
+        """Somebody stands before an exit that did not open, or has locked again: it opens, and the grant stays one.
+
+        What becomes of this opening says nothing of the first, so its id is no grant's, and no lane waits for its end.
+        """
+        section, token = state.section, self._waiting(state, claims.pass_id)
+        self._lanes.advance(state, Event.SHOWN_AGAIN, token)
+        self._lanes.show(Grant(claims), section, now, self._journal.last_seq())
+        id_ = f"{token}{_AGAIN}{os.urandom(8).hex()}"
+        command = opening(section, id_, issued_s=self._clock.monotonic_s())
+        if not self._submit(section.board, command):
+            log.error("opening not taken", lane=section.name)
+            self._lanes.did_not_open(token)
 
     def _decide(
         self, checked: Checked, claims: Claims | None, state: LaneState, now: datetime, trust: ClockTrust

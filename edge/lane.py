@@ -27,6 +27,9 @@ class Event(StrEnum):
     """What grants, boards and timers report."""
 
     GRANTED = "granted"
+    SHOWN_AGAIN = (
+        "shown_again"  # who was let out has not gone, and asks again; the opening is sent beside this
+    )
     PULSE_DONE = "pulse_done"
     PULSE_NOT_DONE = "pulse_not_done"  # surely not executed
     PULSE_DOUBTFUL = "pulse_doubtful"  # perhaps executed; never repeated
@@ -113,6 +116,8 @@ def step(lane: Lane, event: Event, now_s: float, timing: Timing, token: str = ""
     match event:
         case Event.GRANTED:
             return _granted(lane, now_s, timing, token)
+        case Event.SHOWN_AGAIN:
+            return _shown_again(lane, now_s, timing, token), ()
         case Event.PULSE_DONE | Event.PULSE_DOUBTFUL | Event.PULSE_NOT_DONE:
             return _pulse_ended(lane, event, timing, token)
         case Event.CONTACT_ACTIVE:
@@ -177,6 +182,16 @@ def _granted(lane: Lane, now_s: float, timing: Timing, token: str) -> tuple[Lane
             return after, (*pulse, (Effect.RECORD_PASSAGE, token))
         case _:
             assert_never(lane.state)
+
+
+def _shown_again(lane: Lane, now_s: float, timing: Timing, token: str) -> Lane:
+    """The wait for a token begins anew; without one, whoever walks next is somebody who was let out."""
+    wait_until_s = now_s + timing.passage_wait_s
+    lane = replace(lane, followed_until_s=wait_until_s)
+    if token not in lane.tokens:
+        return replace(lane, let_out_until_s=wait_until_s if timing.has_contact else lane.let_out_until_s)
+    waits = lane.state in {State.GRANTED, State.HELD}
+    return replace(lane, deadline_s=wait_until_s if waits else lane.deadline_s)
 
 
 def _unseen(lane: Lane, timing: Timing) -> Effect:

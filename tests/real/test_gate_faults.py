@@ -107,6 +107,80 @@ def test_i3_a_grant_that_took_too_long_to_record_carries_the_age_of_its_scan(wor
     assert pulse.issued_s == seen_s
 
 
+def test_an_entrys_pulse_is_dated_by_its_frame_and_an_exits_by_now(world: World) -> None:
+    now_s = world.clock.monotonic_s()
+    world.show(world.fresh(1), age_s=1.5)
+    world.show(world.fresh(2), lane="exit", age_s=1.5)
+    assert [pulse.issued_s for _, pulse in world.pulses] == [now_s - 1.5, now_s]
+
+
+def test_an_exit_opens_for_a_late_scan_and_an_entry_asks_to_look_again(world: World) -> None:
+    assert world.show(world.fresh(1), age_s=2.1) is None
+    assert world.pulses == []
+    assert world.asked_again == ["entry"]
+    assert granted(world.show(world.fresh(2), lane="exit", age_s=30.0))
+    assert [pulse.channel for _, pulse in world.pulses] == [2]
+    assert world.asked_again == ["entry", "exit"]
+
+
+@pytest.mark.parametrize("refused", [True, False], ids=["the pulse failed", "the turnstile locked again"])
+def test_who_still_stands_before_the_exit_is_let_out_again_and_leaves_once(
+    world: World, refused: bool
+) -> None:
+    world.show(world.fresh())
+    world.walk()
+    world.wait(8)
+    world.show(world.fresh(), lane="exit")
+    first = world.pulses[-1][1]
+    if refused:
+        world.gate.handle(BoardReported(board="relays", event=Refused(id=first.id, why=Refusal.LINE_DOWN)))
+    else:
+        world.gate.handle(BoardReported(board="relays", event=Done(id=first.id, grade=Grade.CONFIRMED)))
+    world.wait(4)
+    assert granted(world.show(world.fresh(), lane="exit"))
+    again = world.pulses[-1][1]
+    assert again.channel == 2
+    assert again.id != first.id  # the driver does each id once
+    assert again.issued_s == world.clock.monotonic_s()
+    world.gate.handle(BoardReported(board="relays", event=Refused(id=again.id, why=Refusal.LINE_DOWN)))
+    assert reason(world.screen.verdicts_after(-1)[-1]) == "lane_fault"
+    assert granted(world.show(world.fresh(), lane="exit"))
+    world.wait(4)  # longer than the first wait, shorter than the latest
+    world.walk("exit")
+    assert [row["direction"] for row in world.events("passage")] == ["entry", "exit"]
+    assert [row["outcome"] for row in world.events("decision")].count("grant") == 2
+    assert world.events("no_show") == world.events("forced") == []
+    assert world.screen.snapshot().inside == ()
+
+
+def test_a_code_still_in_view_after_its_passage_opens_the_exit_once_more_and_is_no_alarm(
+    world: World,
+) -> None:
+    world.show(world.fresh(), lane="exit")
+    world.walk("exit")
+    world.clock.advance(1)
+    assert granted(world.show(world.fresh(), lane="exit"))
+    assert [pulse.channel for _, pulse in world.pulses] == [2, 2]
+    world.walk("exit")
+    assert world.events("forced") == world.events("tailgate") == []
+    assert len(world.events("decision")) == 1
+
+
+def test_an_exit_without_a_contact_opens_again_for_the_same_code(tmp_path: Path) -> None:
+    world = World(tmp_path, HandClock(), passage="assumed")
+    world.start()
+    try:
+        world.show(world.fresh(), lane="exit")
+        first = world.pulses[-1][1]
+        world.gate.handle(BoardReported(board="relays", event=TimedOut(id=first.id, maybe_executed=True)))
+        world.clock.advance(1)
+        assert granted(world.show(world.fresh(), lane="exit"))
+        assert [pulse.channel for _, pulse in world.pulses] == [2, 2]
+        assert len(world.events("passage")) == 1
+    finally:
+        world.journal.close()
+
+
 def test_own_code_and_many_others_at_the_exit_close_no_stay_of_somebody_who_stays(world: World) -> None:
     world.show(world.fresh())
     world.walk()

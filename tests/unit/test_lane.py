@@ -179,6 +179,14 @@ def test_through_a_free_lane_people_walk_until_it_is_guarded_again() -> None:
     assert effects == ((Effect.RECORD_FREE, ""), (Effect.RAISE_FORCED, ""))
 
 
+def test_who_asks_again_at_an_exit_is_waited_for_anew_and_leaves_once() -> None:
+    shown = ((0.0, Event.GRANTED, "a"), (4.0, Event.SHOWN_AGAIN, "a"))
+    lane, effects = run(*shown, (5.0, Event.DEADLINE), (8.9, Event.PASSED), timing=EXIT)
+    assert (lane.tokens, effects) == ((), ((Effect.PULSE, "a"), (Effect.RECORD_PASSAGE, "a")))
+    _, effects = run(*shown, (9.0, Event.DEADLINE), timing=EXIT)
+    assert effects[1:] == ((Effect.RECORD_NO_SHOW, "a"),)
+
+
 class LaneMachine(RuleBasedStateMachine):
     """Any order of events: a relay moves only on a grant, and each grant ends at most once."""
 
