@@ -1,8 +1,9 @@
 """What people do to the lanes by the gate's own tools: open once, hold open, release, everything off, reset after fire.
 
 Each is recorded with who and why. An entry's row is there before its relay moves, and without a row it does not move;
-an exit moves all the same. A hold needs wiring facts that somebody signed for, ends by itself, and is asserted once:
-whatever happens to its board, nothing here closes that output again.
+an exit moves all the same, and is tried whatever its board says of itself. A hold needs wiring facts that somebody
+signed for, and ends by itself; one that its board lost is not asserted again. In an emergency no hold ends: what was
+held stays so until the reset.
 """
 
 from collections.abc import Callable
@@ -33,7 +34,7 @@ from edge.devices import Devices
 from edge.emergency import Emergency, NotClearError
 from edge.feed import Feed
 from edge.journal import Journal, JournalError
-from edge.lane import Event
+from edge.lane import Event, State
 from edge.lane_state import Held, LaneState, Let
 from edge.lanes import GRANT_GAP_S, Lanes
 from edge.owed import Owed
@@ -45,6 +46,7 @@ from sync.messages import Kind, OverrideData
 log = get_logger("hands")
 
 HOLD_S_MAX: Final = 900.0  # longer than any delivery; a lane that is to stay open has a key
+_WALKING: Final = {State.GRANTED, State.PASSING}
 RELEASE_AFTER_S: Final = 1.0  # the driver ends a hold by itself; this is for when it did not
 
 Outcome = Future[dict[str, Any]]
@@ -109,15 +111,16 @@ class Hands:
         now_s = self._clock.monotonic_s()
         if now_s - state.last_grant_s < GRANT_GAP_S:
             raise HandsError("busy", f"Lane {lane} opened a moment ago", "Try again")
+        entry = state.section.direction is Direction.ENTRY
+        if entry and state.lane.state in _WALKING and not self._emergency:
+            raise HandsError("busy", f"Somebody is walking through lane {lane}", "Try again")
         token = self._record(state, "pulse", order)
         outcome = self._await(token)
         self._lanes.let[token] = Let(
             lane=lane, direction=state.section.direction, stay_id=None, claims=None, issued_s=now_s, ms=ms
         )
-        self._lanes.advance(state, Event.GRANTED, token)
-        if token not in self._lanes.let and not outcome.done():
-            self._waiting.pop(token, None)
-            outcome.set_result({"outcome": "refused", "why": "not_taken"})
+        if not self._lanes.advance(state, Event.GRANTED, token):
+            self._answer(token, {"outcome": "refused", "why": "not_taken"})
         return outcome
 
     def hold(self, lane: str, order: Order, seconds: float) -> Outcome:
@@ -282,18 +285,33 @@ class Hands:
                 return
         for state in self._lanes.states.values():
             if state.held is not None and state.held.id == event.id:
-                if not isinstance(event, Done):
-                    self._let_go(state)  # perhaps it is closed: opening it is never wrong
-                self._hold_over(state)
+                self._hold_ended(state, state.held, by_itself=isinstance(event, Done))
 
     def tick(self) -> None:
-        """End holds that should have ended by themselves."""
+        """End holds that should have ended by themselves, but none in an emergency."""
+        if self._emergency:
+            return
         now_s = self._clock.monotonic_s()
         for state in self._lanes.states.values():
             if state.held is not None and now_s >= state.held.until_s + RELEASE_AFTER_S:
-                log.error("a hold did not end by itself", lane=state.section.name)
+                log.warning("a hold is ended", lane=state.section.name)
                 self._let_go(state)
                 self._hold_over(state)
+
+    def _hold_ended(self, state: LaneState, held: Held, *, by_itself: bool) -> None:
+        """Its board says that a hold is over; in an emergency no lane is locked again before the reset."""
+        if not self._emergency:
+            if not by_itself:
+                self._let_go(state)  # perhaps it is closed: opening it is never wrong
+            self._hold_over(state)
+            return
+        now_s, channel = self._clock.monotonic_s(), state.section.channel
+        assert channel is not None, "only relays are held"
+        state.held = Held(id=urandom(8).hex(), until_s=min(held.until_s, now_s))
+        if by_itself:
+            log.warning("a hold goes on until the emergency is reset", lane=state.section.name)
+            again = Hold(channel=channel, seconds=HOLD_S_MAX, id=state.held.id, issued_s=now_s)
+            self._submit(state.section.board, again)
 
     def _let_go(self, state: LaneState) -> None:
         channel = state.section.channel
@@ -330,8 +348,9 @@ class Hands:
         return state
 
     def _demand_working(self, state: LaneState) -> None:
+        """Of an entry; at an exit it is tried, and said what came of it."""
         facts = self._facts[state.section.board]
-        if facts.ok is not True:
+        if facts.ok is not True and state.section.direction is Direction.ENTRY:
             problem = (
                 f"Board {state.section.board} of lane {state.section.name} does not work: {facts.detail}"
             )

@@ -115,16 +115,20 @@ class Lanes:
 
     # -- the machines
 
-    def advance(self, state: LaneState, event: Event, token: str = "") -> None:
-        """Tell a lane's machine what happened, and carry out what it says."""
-        now_s = self._clock.monotonic_s()
+    def advance(self, state: LaneState, event: Event, token: str = "") -> bool:
+        """Tell a lane's machine what happened, and carry out what it says; False when its board took no pulse."""
+        now_s, taken = self._clock.monotonic_s(), True
         if event is Event.GRANTED:
             state.last_grant_s = now_s
         state.lane, effects = machine.step(state.lane, event, now_s, state.timing, token)
         for effect, about in effects:
-            self._effect(effect, about, state, now_s)
+            if effect is Effect.PULSE:
+                taken = self._open(about, state)
+            else:
+                self._effect(effect, about, state, now_s)
         self.show_lane(state)
         self._call_back(state, now_s)
+        return taken
 
     def ended(self, token: str, event: Event) -> None:
         """The pulse of a grant has ended so."""
@@ -160,8 +164,6 @@ class Lanes:
     def _effect(self, effect: Effect, token: str, state: LaneState, now_s: float) -> None:
         name = state.section.name
         match effect:
-            case Effect.PULSE:
-                self._open(token, state)
             case Effect.RECORD_PASSAGE | Effect.RECORD_ASSUMED:
                 self._passage(self.let.pop(token, None), assumed=effect is Effect.RECORD_ASSUMED)
                 state.last_pass_s = now_s
@@ -183,6 +185,8 @@ class Lanes:
             case Effect.CLEAR_ALARM:
                 log.info("lane is clear again", lane=name)
                 self._alarms.end("held", name)
+            case Effect.PULSE:
+                pass  # ``advance`` opens
             case _:
                 assert_never(effect)
 
@@ -195,13 +199,15 @@ class Lanes:
             self._alarms.flash(kind.value, lane)
             self._screen.count(kind.value)
 
-    def _open(self, token: str, state: LaneState) -> None:
+    def _open(self, token: str, state: LaneState) -> bool:
         section, let = state.section, self.let[token]
         command = opening(section, token, issued_s=let.issued_s, ms=let.ms)
-        if not self._submit(section.board, command):
-            log.error("pulse not taken", lane=section.name)
-            self.did_not_open(token)
-            self.advance(state, Event.PULSE_NOT_DONE, token)
+        if self._submit(section.board, command):
+            return True
+        log.error("pulse not taken", lane=section.name)
+        self.did_not_open(token)
+        self.advance(state, Event.PULSE_NOT_DONE, token)
+        return False
 
     # -- recording
 

@@ -91,6 +91,7 @@ class World:
     inputs: Sequence[Mapping[str, Any]] = ()
     tested: bool = False
     lamps: bool = False
+    takes: bool = True  # whether its boards take commands
 
     def bundle(self) -> Bundle | None:
         """What this gate holds; worlds with bundles have their own."""
@@ -143,7 +144,7 @@ class World:
         if isinstance(command, Pulse):
             self.pulses.append((board, command))
             self.rows_when_pulsed.append(self.journal.last_seq())
-        return True
+        return self.takes
 
     def show(self, *texts: str, lane: str = "entry", age_s: float = 0.0) -> Verdict | None:
         before = self.screen.verdicts_after(-1)

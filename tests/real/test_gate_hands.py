@@ -27,6 +27,7 @@ from tests.ticking import HandClock
 
 pytestmark = pytest.mark.real
 GUARD = Order(by="王强", reason="业主忘带手机")
+FIRE = ({"role": "fire", "board": "inputs", "channel": 4},)
 Make = Callable[..., World]
 
 
@@ -52,6 +53,10 @@ def world(make: Make) -> World:
 
 def tell(world: World, event: object) -> None:
     world.gate.handle(BoardReported(board="relays", event=event))  # type: ignore[arg-type]  # any event
+
+
+def fire(world: World, *, active: bool = True) -> None:
+    world.input(4, active=active)
 
 
 def sent(world: World, kind: type[Any]) -> list[Any]:
@@ -111,12 +116,44 @@ def test_i3_what_did_not_go_well_is_said_and_never_repeated(
 
 
 def test_s14_hands_are_not_quicker_than_a_lane(world: World) -> None:
-    world.gate.hands.pulse("entry", GUARD)
-    with pytest.raises(HandsError, match="a moment ago"):
+    for _ in range(2):
         world.gate.hands.pulse("entry", GUARD)
+        with pytest.raises(HandsError, match="a moment ago"):
+            world.gate.hands.pulse("entry", GUARD)
+        world.clock.advance(0.31)
+        with pytest.raises(HandsError, match="is walking"):
+            world.gate.hands.pulse("entry", GUARD)
+        world.walk()
+    assert len(world.pulses) == 2
+    world.gate.hands.pulse("exit", GUARD)
+    world.clock.advance(0.31)
+    world.gate.hands.pulse("exit", GUARD)
+    assert len(world.pulses) == 4
+
+
+def test_in_an_emergency_hands_need_not_wait_for_whoever_walks(make: Make) -> None:
+    world = make(inputs=FIRE)
+    fire(world)
+    world.gate.hands.pulse("entry", GUARD)
     world.clock.advance(0.31)
     world.gate.hands.pulse("entry", GUARD)
     assert len(world.pulses) == 2
+
+
+def test_s11_a_pulse_into_a_forced_lane_is_answered_by_its_board(world: World) -> None:
+    world.input(1, active=True)
+    assert world.screen.lane("entry").state == "forced"
+    outcome = world.gate.hands.pulse("entry", GUARD)
+    assert not outcome.done()
+    tell(world, Done(id=world.pulses[0][1].id, grade=Grade.ACCEPTED))
+    assert outcome.result(0) == {"outcome": "done", "grade": "accepted"}
+
+
+@pytest.mark.parametrize("lane", ["entry", "exit"])
+def test_s11_a_pulse_that_no_board_took_is_said_at_once(world: World, lane: str) -> None:
+    world.takes = False
+    outcome = world.gate.hands.pulse(lane, GUARD)
+    assert outcome.result(0) == {"outcome": "refused", "why": "not_taken"}
 
 
 def test_a_lane_that_is_not_there_and_a_board_that_does_not_work_are_named(world: World) -> None:
@@ -124,10 +161,20 @@ def test_a_lane_that_is_not_there_and_a_board_that_does_not_work_are_named(world
         world.gate.hands.pulse("side", GUARD)
     assert (refused.value.code, refused.value.next_step) == ("unknown_lane", "There are: entry, exit")
     tell(world, Line(up=False, why="unplugged"))
-    with pytest.raises(HandsError, match="unplugged") as refused:
-        world.gate.hands.pulse("exit", GUARD)
-    assert refused.value.code == "board_fault"
+    for act in (world.gate.hands.pulse, lambda lane, order: world.gate.hands.hold(lane, order, 60)):
+        with pytest.raises(HandsError, match="unplugged") as refused:
+            act("entry", GUARD)
+        assert refused.value.code == "board_fault"
     assert world.events("override") == []
+    assert world.commands == []
+
+
+def test_s13_an_exit_is_tried_whatever_its_board_says_of_itself(world: World) -> None:
+    tell(world, Fault(active=True, why="output 4 stays closed"))
+    world.gate.hands.pulse("exit", GUARD)
+    world.gate.hands.hold("exit", GUARD, 60)
+    assert [pulse.channel for _, pulse in world.pulses] == [2]
+    assert [hold.channel for hold in sent(world, Hold)] == [2]
 
 
 # -- hold
@@ -150,6 +197,89 @@ def test_a_hold_is_recorded_shown_and_lets_people_walk_until_it_ends_by_itself(w
     assert world.screen.lane("entry").state == "ready"
     world.walk()
     assert len(world.events("forced")) == 1
+
+
+@pytest.mark.parametrize("grade", [Grade.ACCEPTED, None])
+def test_no_hold_ends_in_an_emergency_and_all_end_at_its_reset(make: Make, grade: Grade | None) -> None:
+    world = make(tested=True, inputs=FIRE)
+    world.gate.hands.hold("exit", GUARD, 60)
+    fire(world)
+    world.wait(59)
+    if grade is not None:  # by the driver's own timer
+        tell(world, Done(id=sent(world, Hold)[0].id, grade=grade))
+        assert [(hold.channel, hold.seconds) for hold in sent(world, Hold)[1:]] == [(2, 900)]
+        world.wait(901)
+        tell(world, Done(id=sent(world, Hold)[1].id, grade=grade))
+        assert len(sent(world, Hold)) == 3
+    world.wait(60)
+    assert sent(world, Release) == []
+    fire(world, active=False)
+    world.wait(60)
+    assert sent(world, Release) == []
+    world.gate.hands.fire_reset(GUARD)
+    world.wait(0.1)
+    assert [release.channel for release in sent(world, Release)] == [2]
+    assert world.screen.lane("exit").state == "ready"
+
+
+def test_p13_a_hold_that_a_board_lost_in_an_emergency_is_neither_asserted_nor_locked(make: Make) -> None:
+    world = make(tested=True, inputs=FIRE)
+    world.gate.hands.hold("exit", GUARD, 60)
+    fire(world)
+    tell(world, TimedOut(id=sent(world, Hold)[0].id, maybe_executed=True))
+    world.wait(900)
+    assert (len(sent(world, Hold)), sent(world, Release)) == (1, [])
+    fire(world, active=False)
+    world.wait(3)
+    world.gate.hands.fire_reset(GUARD)
+    world.wait(0.1)
+    assert len(sent(world, Release)) == 1
+
+
+def test_a_hold_outlives_the_emergency_that_was_shorter(make: Make) -> None:
+    world = make(tested=True, inputs=FIRE)
+    world.gate.hands.hold("exit", GUARD, 900)
+    fire(world)
+    fire(world, active=False)
+    world.wait(3)
+    world.gate.hands.fire_reset(GUARD)
+    world.wait(1)
+    world.walk("exit")
+    assert world.events("forced") == []
+    assert world.screen.lane("exit").state == "kept_open"
+
+
+def test_a_hold_that_no_board_took_in_an_emergency_leaves_its_lane_free(make: Make) -> None:
+    world = make(tested=True, inputs=FIRE)
+    fire(world)
+    world.takes = False
+    assert world.gate.hands.hold("exit", GUARD, 60).result(0) == {"outcome": "refused", "why": "not_taken"}
+    world.walk("exit")
+    assert world.events("forced") == []
+
+
+def test_i1_without_a_durable_row_no_entry_is_held_and_an_exit_is(world: World) -> None:
+    world.journal.read("pragma query_only = on")
+    with pytest.raises(HandsError) as refused:
+        world.gate.hands.hold("entry", GUARD, 60)
+    assert refused.value.code == "not_recorded"
+    assert world.commands == []
+    world.gate.hands.hold("exit", GUARD, 60)
+    assert [hold.channel for hold in sent(world, Hold)] == [2]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        lambda id_: TimedOut(id=id_, maybe_executed=True),
+        lambda id_: Refused(id=id_, why=Refusal.DENIED),
+    ],
+)
+def test_a_hold_of_which_nobody_knows_is_released(world: World, event: Callable[[str], object]) -> None:
+    world.gate.hands.hold("entry", GUARD, 60)
+    tell(world, event(sent(world, Hold)[0].id))
+    assert [release.channel for release in sent(world, Release)] == [1]
+    assert world.screen.lane("entry").state == "ready"
 
 
 def test_a_hold_that_does_not_end_by_itself_is_ended_here(world: World) -> None:
