@@ -1,12 +1,13 @@
-"""The gate without a journal: nobody is let in, everybody is let out.
+"""The gate without what it decides with: nobody is let in, everybody is let out.
 
-A disk that is full or gone at the start must not shut people in. Until the journal can be opened, each code that is
-shown at an exit opens it, unrecorded; entries stay shut, and the log says so.
+A disk that is full or gone at the start, or a key set that cannot be read, must not shut people in. Until it can be
+used, each code that is shown at an exit opens it, unrecorded; entries stay shut, and the log says so.
 """
 
 import queue
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Final
 
 from edge.boards import Boards, opening
@@ -16,10 +17,15 @@ from edge.hardware import LaneSection
 from passes.vocabulary import Direction
 from shell.clock import Clock
 from shell.logs import get_logger
+from shell.systemd import Watchdog
 
 log = get_logger("exits-only")
 
 TRY_AGAIN_EVERY_S: Final = 5.0
+TURN_S: Final = 0.2
+SCANS_WAITING_MAX: Final = 16
+SCAN_AGE_MAX_S: Final = 2.0  # who was seen before that is asked for again, and does not open for the next one
+CLOSE_WITHIN_S: Final = 2.0
 
 
 class ExitsOnly:
@@ -28,52 +34,77 @@ class ExitsOnly:
     Args:
         config: The gate.
         clock: Time.
+        try_again_every_s: How often it is asked whether the whole gate can run again.
     """
 
-    def __init__(self, config: GateConfig, clock: Clock) -> None:
-        self._clock = clock
-        self._scans: queue.SimpleQueue[LaneSection] = queue.SimpleQueue()
-        exits = [lane for lane in config.lane if lane.direction is Direction.EXIT]
-        used = {lane.board for lane in exits}
-        # Whoever shares a line with a board that is used is on it: the other boards' outputs open too.
-        ports = {board.port for board in config.board if board.name in used}
-        on_them = [board for board in config.board if board.port in ports]
-        self._boards = Boards(on_them, lambda *_: None)
-        self._cameras = [self._camera(lane) for lane in exits]
+    def __init__(
+        self, config: GateConfig, clock: Clock, *, try_again_every_s: float = TRY_AGAIN_EVERY_S
+    ) -> None:
+        self._clock, self._try_again_every_s = clock, try_again_every_s
+        self._watchdog = Watchdog(clock.monotonic_s)
+        self._scans: queue.Queue[tuple[LaneSection, float]] = queue.Queue(SCANS_WAITING_MAX)
+        # All boards, for a relay that an earlier run left closed is told to open when its board is there.
+        self._boards = Boards(config.board, lambda *_: None)
+        self._cameras = {
+            lane.name: self._camera(lane) for lane in config.lane if lane.direction is Direction.EXIT
+        }
         self._opened = 0
 
     def run(self, stop: threading.Event, healed: Callable[[], bool]) -> None:
-        """Open exits until ``stop`` is set or ``healed`` says that the journal can be opened; asked now and then."""
-        log.error("no journal: entries stay shut, exits open for everyone")
-        self._boards.start()
-        for camera in self._cameras:
-            camera.start()
-        try:
-            again_s = self._clock.monotonic_s() + TRY_AGAIN_EVERY_S
-            while not stop.is_set():
+        """Open exits until ``stop`` is set or ``healed`` says that the gate can run again.
+
+        ``healed`` is asked now and then, from a thread of its own: a disk that hangs keeps nobody inside.
+        """
+        log.error("the gate cannot run: entries stay shut, exits open for everyone")
+        ended, whole = threading.Event(), threading.Event()
+        asking = threading.Thread(
+            target=self._ask, args=(healed, ended, whole), name="exits-only-healed", daemon=True
+        )
+        with ExitStack() as rest:
+            asking.start()
+            rest.callback(asking.join, CLOSE_WITHIN_S)
+            rest.callback(ended.set)
+            rest.callback(self._boards.close)
+            self._boards.start()
+            for camera in self._cameras.values():
+                rest.callback(camera.close)
+                camera.start()
+            while not stop.is_set() and not whole.is_set():
                 self._serve()
-                if self._clock.monotonic_s() >= again_s:
-                    again_s += TRY_AGAIN_EVERY_S
-                    if healed():
-                        log.info("the journal can be opened again")
-                        return
-        finally:
-            for camera in self._cameras:
-                camera.close()
-            self._boards.close()
+                self._watchdog.alive()
+        if whole.is_set():
+            log.info("the gate can run again")
+
+    def _ask(self, healed: Callable[[], bool], ended: threading.Event, whole: threading.Event) -> None:
+        while not ended.wait(self._try_again_every_s):
+            try:
+                if healed():
+                    whole.set()
+                    return
+            except Exception:
+                log.exception("it cannot be told whether the gate can run again")
 
     def _serve(self) -> None:
         try:
-            lane = self._scans.get(timeout=0.2)
+            lane, at_s = self._scans.get(timeout=TURN_S)
         except queue.Empty:
             return
+        now_s = self._clock.monotonic_s()
+        if now_s - at_s > SCAN_AGE_MAX_S:
+            self._cameras[lane.name].look_again()
+            return
         self._opened += 1
-        command = opening(lane, f"unrecorded-{self._opened}", issued_s=self._clock.monotonic_s())
-        self._boards.submit(lane.board, command)
-        log.warning("exit opened without a record", lane=lane.name)
+        if self._boards.submit(lane.board, opening(lane, f"unrecorded-{self._opened}", issued_s=now_s)):
+            log.warning("exit opened without a record", lane=lane.name)
+        else:
+            log.error("exit could not be opened", lane=lane.name)
+            self._cameras[lane.name].look_again()
 
     def _camera(self, lane: LaneSection) -> Camera:
-        def seen(_: Scan) -> None:
-            self._scans.put(lane)
+        def seen(scan: Scan) -> None:
+            try:
+                self._scans.put_nowait((lane, scan.at_s))
+            except queue.Full:
+                self._cameras[lane.name].look_again()
 
         return Camera(lane.name, lane.camera, seen, lambda _: None, self._clock)
