@@ -14,6 +14,7 @@ from shell.logs import get_logger
 log = get_logger("owed")
 
 OWED_MAX: Final = 1000
+RESERVED: Final = 100  # places behind those, for rows that say whether there is an emergency
 
 Record = Callable[[], object]
 
@@ -28,15 +29,21 @@ class Owed:
 
     def __init__(self, *, recorded: Callable[[], None], count: Callable[[str], None]) -> None:
         self._recorded, self._count = recorded, count
-        self._waiting: deque[Record] = deque()
+        self._waiting: deque[tuple[Record, bool]] = deque()
+        self._refused = False
 
-    def write(self, record: Record) -> None:
+    @property
+    def reserved(self) -> int:
+        """How many rows in reserved places are owed."""
+        return sum(reserved for _, reserved in self._waiting)
+
+    def write(self, record: Record, *, reserved: bool = False) -> None:
         """Record something that has happened, behind everything that is owed already."""
-        if len(self._waiting) >= OWED_MAX:
+        if len(self._waiting) >= OWED_MAX + RESERVED * reserved:
             log.error("event is lost: the journal owes too many", owed=len(self._waiting))
             self._count("events_lost")
             return
-        self._waiting.append(record)
+        self._waiting.append((record, reserved))
         self.pay()
 
     def pay(self) -> None:
@@ -44,14 +51,19 @@ class Owed:
         paid = False
         while self._waiting:
             try:
-                self._waiting[0]()
+                self._waiting[0][0]()
             except JournalError as error:
-                log.error("events are owed to the journal", owed=len(self._waiting), error=str(error))
+                if not self._refused:
+                    log.error("events are owed to the journal", owed=len(self._waiting), error=str(error))
+                self._refused = True
                 break
             except Exception:
                 log.exception("event cannot be recorded")
                 self._count("events_lost")
             self._waiting.popleft()
             paid = True
+        if self._refused and not self._waiting:
+            self._refused = False
+            log.warning("the journal has what it was owed")
         if paid:
             self._recorded()
