@@ -1,0 +1,54 @@
+"""Rows that wait for the journal: kept in order, bounded, with places for the most important, and said once."""
+
+import pytest
+
+from edge.journal import JournalError
+from edge.owed import OWED_MAX, RESERVED, Owed
+
+
+class Paper:
+    """Takes rows, or does not."""
+
+    def __init__(self) -> None:
+        self.takes, self.rows, self.lost = False, list[str](), list[str]()
+        self.owed = Owed(recorded=lambda: None, count=self.lost.append)
+
+    def row(self, name: str, *, reserved: bool = False) -> None:
+        def record() -> None:
+            if not self.takes:
+                raise JournalError("full")
+            self.rows.append(name)
+
+        self.owed.write(record, reserved=reserved)
+
+
+def test_d1_rows_of_an_emergency_have_a_place_when_there_is_none_for_others() -> None:
+    paper = Paper()
+    for _ in range(OWED_MAX + 1):
+        paper.row("other")
+    assert paper.lost == ["events_lost"]
+    for _ in range(RESERVED + 1):
+        paper.row("emergency", reserved=True)
+    assert (paper.owed.reserved, len(paper.lost)) == (RESERVED, 2)
+    paper.takes = True
+    paper.owed.pay()
+    assert paper.rows == ["other"] * OWED_MAX + ["emergency"] * RESERVED
+    assert paper.owed.reserved == 0
+
+
+def test_s14_that_the_journal_owes_is_said_once_and_that_it_paid_too(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    paper = Paper()
+    paper.row("a")
+    for _ in range(100):
+        paper.owed.pay()
+    paper.takes = True
+    for _ in range(3):
+        paper.owed.pay()
+    paper.takes = False
+    paper.row("b")
+    said = capsys.readouterr()
+    text = said.out + said.err
+    assert text.count("events are owed") == 2
+    assert text.count("has what it was owed") == 1
