@@ -42,12 +42,15 @@ class Pulse:
         ms: How long, in milliseconds.
         id: Names this one pulse; a second submit of the same id does nothing.
         issued_s: Monotonic seconds when the decision fell; an old pulse is refused.
+        insist: Written even if the board does not say that this output is open. For exits: a board that cannot be
+            heard may still obey.
     """
 
     channel: int
     ms: int
     id: str
     issued_s: float
+    insist: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,6 @@ from drivers.model import (
     ReadOutputs,
     Refusal,
     Release,
-    TimedOut,
     Urgency,
 )
 from drivers.relay_asking import Asking
@@ -37,7 +36,7 @@ from drivers.relay_codec import Accepted, Ask, Denied, Levels, Named, RelayCodec
 from drivers.relay_owed import AGAIN_S, Owed
 from drivers.relay_polls import Polls
 from drivers.relay_reports import Reports
-from drivers.relay_runs import Phase, Purpose, Run, beyond_limits, grade_of
+from drivers.relay_runs import Phase, Purpose, Run, Runs, beyond_limits, grade_of
 from drivers.tally import GarbageTally
 
 SETTLE_S: Final = 0.150  # a relay's own time, and the board's, before its state is believed
@@ -61,7 +60,7 @@ class RelayDriver:
         self._channels = range(1, info.outputs + 1)
         self._asking = Asking(codec)
         self._exchange = self._asking.exchange
-        self._runs: dict[int, Run] = {}
+        self._runs = Runs()
         self._reports = Reports()
         self._tally, self._debouncer = GarbageTally(), Debouncer(info.inputs)
         self._up = self._proved = False
@@ -96,10 +95,11 @@ class RelayDriver:
                 self._close(command, command.seconds, hold=True)
             case Release():
                 self._release(command)
-            case ReadOutputs():
-                self._read_outputs(command)
-            case Identify():
-                about = Purpose(ask=Ask.IDENTIFY, id=command.id, command=True)
+            case ReadOutputs() if not self._proved:
+                self._reports.refuse(command.id, Refusal.WRONG_DEVICE)
+            case ReadOutputs() | Identify():
+                ask = Ask.OUTPUTS if isinstance(command, ReadOutputs) else Ask.IDENTIFY
+                about = Purpose(ask=ask, id=command.id, command=True)
                 self._ask(about, Urgency.CONFIGURE, repeats=READ_REPEATS)
             case _:
                 self._reports.refuse(command.id, Refusal.UNSUPPORTED)
@@ -109,11 +109,15 @@ class RelayDriver:
         if refusal is not None:
             self._reports.refuse(command.id, refusal)
             return
+        insist = isinstance(command, Pulse) and command.insist
         ask = Ask.ON if hold or self._info.host_timed else Ask.PULSE
-        run = Run(id=command.id, channel=command.channel, seconds=seconds, hold=hold)
+        run = Run(id=command.id, channel=command.channel, seconds=seconds, hold=hold, insist=insist)
         about = Purpose(ask=ask, channel=run.channel, id=run.id, ms=0 if hold else round(seconds * 1000))
         stale_s = min(command.issued_s, self._now_s) + COMMAND_AGE_MAX_S
-        if self._ask(about, Urgency.OPEN, stale_s=stale_s):
+        urgency = Urgency.RELEASE if self._opens(run.channel) else Urgency.OPEN  # in its turn
+        if self._ask(about, urgency, stale_s=stale_s):
+            if run.channel in self._runs:  # it is over, but for an opening that the board does not take
+                self._owed.add(run.channel, self._now_s)
             self._runs[run.channel] = run
 
     def _refusal(self, command: Pulse | Hold) -> Refusal | None:
@@ -122,10 +126,14 @@ class RelayDriver:
         beyond = beyond_limits(command, self._info, self._now_s)
         if beyond is not None:
             return beyond
-        if command.channel in self._runs:
+        insist = isinstance(command, Pulse) and command.insist
+        run = self._runs.get(command.channel)
+        if run is not None and not (insist and run.stuck):
             return Refusal.BUSY
-        opens = command.channel in self._owed or self._asking.waits_to_open(command.channel)
-        return Refusal.OVERTAKEN if opens else None
+        return Refusal.OVERTAKEN if self._opens(command.channel) and not insist else None
+
+    def _opens(self, channel: int) -> bool:
+        return channel in self._owed or self._asking.waits_to_open(channel)
 
     def _release(self, command: Release) -> None:
         if not self._proved or command.channel not in self._channels:
@@ -134,13 +142,6 @@ class RelayDriver:
         self._end_runs(command.channel)
         about = Purpose(ask=Ask.OFF, channel=command.channel, id=command.id, command=True)
         self._ask(about, Urgency.RELEASE, repeats=READ_REPEATS)
-
-    def _read_outputs(self, command: ReadOutputs) -> None:
-        if self._proved:
-            about = Purpose(ask=Ask.OUTPUTS, id=command.id, command=True)
-            self._ask(about, Urgency.CONFIGURE, repeats=READ_REPEATS)
-        else:
-            self._reports.refuse(command.id, Refusal.WRONG_DEVICE)
 
     def _all_off(self) -> None:
         """Open everything; at a board that has not said who it is nothing is written."""
@@ -185,7 +186,7 @@ class RelayDriver:
         while (request := self._exchange.take()) is not None:
             if request.within_s is not None:
                 self._codec.flush(None)  # nothing from before the question is part of its answer
-            run = self._run_of(request.purpose)
+            run = self._runs.of(request.purpose)
             if run is not None and request.purpose.ask in {Ask.ON, Ask.PULSE}:
                 run.begin(self._now_s, look=self._info.reads_outputs)
             frames.append(request.data)
@@ -211,7 +212,7 @@ class RelayDriver:
                 self._ask(Purpose(ask=Ask.OUTPUTS, channel=run.channel), Urgency.POLL)
             if run.due_s <= now_s:
                 self._run_due(run)
-        owed = self._owed.due(now_s)
+        owed = self._owed.due(now_s, but=self._runs)
         if owed is not None and not self._asking.asks_owed():
             self._ask(Purpose(ask=Ask.OFF, channel=owed), Urgency.RELEASE)
         if self._name_at_s <= now_s:
@@ -222,10 +223,9 @@ class RelayDriver:
     def next_deadline(self) -> float | None:
         """The next thing that ``tick`` has to do."""
         deadlines = [self._exchange.next_deadline(), self._tally.next_deadline(), self._polls.next_deadline()]
-        for run in self._runs.values():
-            deadlines += [run.due_s, run.look_s]
+        deadlines += self._runs.deadlines()
         if not self._asking.asks_owed():
-            deadlines.append(self._owed.next_deadline())
+            deadlines.append(self._owed.next_deadline(but=self._runs))
         deadlines.append(self._name_at_s)
         return min((one for one in deadlines if one is not None and one != _NEVER), default=None)
 
@@ -259,7 +259,7 @@ class RelayDriver:
         self._now_s, self._up = now_s, False
         self._polls.stop()
         for run in self._runs.values():
-            self._reports.end(TimedOut(id=run.id, maybe_executed=run.phase is not Phase.WAITING))
+            self._reports.doubt(run.id, maybe_executed=run.phase is not Phase.WAITING)
         self._runs.clear()
         for request, end in self._exchange.lost():
             if end is End.LOST:
@@ -278,7 +278,7 @@ class RelayDriver:
         purpose = self._exchange.answered(self._now_s).purpose
         self._reports.right("silent")
         if isinstance(reply, Denied):
-            self._denied(purpose, reply.why)
+            self._denied(purpose, reply)
         else:
             self._settle(purpose, reply)
 
@@ -304,7 +304,7 @@ class RelayDriver:
                 self._failed(purpose, End.UNANSWERED)
 
     def _closed(self, purpose: Purpose, reply: Reply | None) -> None:
-        run = self._run_of(purpose)
+        run = self._runs.of(purpose)
         if run is None:
             return
         run.taken, run.grade = True, grade_of(reply)
@@ -315,7 +315,7 @@ class RelayDriver:
 
     def _opened(self, purpose: Purpose, reply: Reply | None) -> None:
         self._output_opens(purpose.channel)
-        run = self._run_of(purpose)
+        run = self._runs.of(purpose)
         if run is None:
             if purpose.command:
                 self._reports.end(Done(id=purpose.id, grade=grade_of(reply)))
@@ -330,7 +330,7 @@ class RelayDriver:
         self._reports.right(f"open {channel}", f"hold {channel}")
 
     def _outputs_read(self, purpose: Purpose, levels: Levels) -> None:
-        asked_by = self._run_of(purpose)
+        asked_by = self._runs.of(purpose)
         for channel in self._channels:
             if levels.mask >> (channel - 1) & 1:
                 self._output_read(channel, closed=bool(levels.bits >> (channel - 1) & 1), asked_by=asked_by)
@@ -349,6 +349,7 @@ class RelayDriver:
                 self._reports.right(f"welded {channel}")
             elif before:
                 self._reports.stays_closed(channel)
+                self._owed.add(channel, self._now_s)  # at each reading: some boards answer no opening
         elif run.phase is Phase.CLOSED and closed:
             run.seen_closed = True
         elif run.phase is Phase.CLOSED and run.hold and self._now_s >= run.closed_s + SETTLE_S:
@@ -389,10 +390,13 @@ class RelayDriver:
             return
         self._reports.stranger(named)
 
-    def _denied(self, purpose: Purpose, why: str) -> None:
-        run = self._run_of(purpose)
+    def _denied(self, purpose: Purpose, denied: Denied) -> None:
+        run, why = self._runs.of(purpose), denied.why
         match purpose.ask:
             case Ask.ON | Ask.PULSE:
+                if run is not None and not denied.surely:
+                    self._reports.doubt(run.id)  # its end comes all the same
+                    return
                 if run is not None:
                     del self._runs[run.channel]
                     self._reports.refuse(run.id, Refusal.DENIED)
@@ -409,7 +413,7 @@ class RelayDriver:
                     self._reports.refuse(purpose.id, Refusal.DENIED)
 
     def _failed(self, purpose: Purpose, end: End) -> None:
-        run = self._run_of(purpose)
+        run = self._runs.of(purpose)
         if end is End.STALE:
             if run is not None:
                 del self._runs[run.channel]
@@ -436,14 +440,16 @@ class RelayDriver:
         if run is not None:
             self._reports.not_opened(run.channel, why)
             self._reports.doubt(run.id)
-            run.phase, run.due_s = Phase.CLOSED, self._now_s + AGAIN_S
+            run.phase, run.due_s, run.stuck = Phase.CLOSED, self._now_s + AGAIN_S, True
             return
         if purpose.command:
             self._reports.doubt(purpose.id)
         for channel in [purpose.channel] if purpose.channel else self._channels:
-            if channel not in self._runs or self._runs[channel].phase is Phase.WAITING:
+            waits = self._runs.get(channel)
+            if waits is None or waits.phase is Phase.WAITING:
                 self._reports.not_opened(channel, why)
-                self._end_runs(channel)
+                if waits is not None and not waits.insist:
+                    self._end_runs(channel)
                 self._owed.add(channel, self._now_s + AGAIN_S)
         if self._reports.silent:
             self._owed.put_off(self._now_s + AGAIN_S)
@@ -487,10 +493,6 @@ class RelayDriver:
         """Without a name nothing is switched."""
         if purpose.ask is Ask.IDENTIFY and not purpose.command:
             self._name_at_s = self._now_s + AGAIN_S
-
-    def _run_of(self, purpose: Purpose) -> Run | None:
-        """The run that a request is about; one asked about all channels is found by its id."""
-        return next((run for run in self._runs.values() if purpose.id and run.id == purpose.id), None)
 
     def _finish(self, run: Run) -> None:
         del self._runs[run.channel]

@@ -35,9 +35,13 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Denied:
-    """The board says that it did not; ``why`` in the board's own terms."""
+    """The board says that it did not; ``why`` in the board's own terms.
+
+    Not ``surely``: it may have been carried out all the same, now or a moment later.
+    """
 
     why: str
+    surely: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

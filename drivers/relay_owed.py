@@ -1,5 +1,6 @@
 """Outputs that a relay board must still be told to open, because it did not take that when it was told."""
 
+from collections.abc import Container
 from typing import Final
 
 AGAIN_S: Final = 0.500  # between two attempts
@@ -30,10 +31,10 @@ class Owed:
         """All are told anew, or there is nobody to tell."""
         self._at_s.clear()
 
-    def due(self, now_s: float) -> int | None:
-        """One output to tell now."""
-        return next((channel for channel, at_s in self._at_s.items() if at_s <= now_s), None)
+    def due(self, now_s: float, *, but: Container[int]) -> int | None:
+        """One output to tell now; those in ``but`` have a pulse that insisted, and that opens them at its end."""
+        return next((one for one, at_s in self._at_s.items() if at_s <= now_s and one not in but), None)
 
-    def next_deadline(self) -> float | None:
+    def next_deadline(self, *, but: Container[int]) -> float | None:
         """When the next one is due."""
-        return min(self._at_s.values(), default=None)
+        return min((at_s for one, at_s in self._at_s.items() if one not in but), default=None)

@@ -35,6 +35,8 @@ class Run:
         taken: The board took it, or says nothing to anything.
         seen_closed: The board said that the output was closed in between.
         looks: How often the output was seen closed when it should have been open.
+        insist: It is written even if the board does not say that the output is open.
+        stuck: It is over, and the board did not take the opening.
     """
 
     id: str
@@ -49,6 +51,8 @@ class Run:
     taken: bool = False
     seen_closed: bool = False
     looks: int = 0
+    insist: bool = False
+    stuck: bool = False
 
     @property
     def ends_s(self) -> float:
@@ -60,6 +64,18 @@ class Run:
         self.phase, self.closed_s, self.due_s = Phase.CLOSED, now_s, now_s + self.seconds
         if look and not self.hold:
             self.look_s = now_s + self.seconds / 2
+
+
+class Runs(dict[int, Run]):
+    """What runs, by channel."""
+
+    def of(self, purpose: "Purpose") -> Run | None:
+        """The run that a request is about; one asked about all channels is found by its id."""
+        return next((run for run in self.values() if purpose.id and run.id == purpose.id), None)
+
+    def deadlines(self) -> list[float]:
+        """When each has something to do."""
+        return [at_s for run in self.values() for at_s in (run.due_s, run.look_s)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

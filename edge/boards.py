@@ -7,6 +7,7 @@ from drivers.bus import Bus
 from drivers.model import Admit, AnyEvent, BoardCommand, Pulse
 from drivers.registry import make_line
 from edge.hardware import BoardSection, LaneSection
+from passes.vocabulary import Direction
 
 Report = Callable[[str, AnyEvent], None]
 
@@ -48,6 +49,10 @@ class Boards:
         """Hand a command to a board; False when it was not taken, and no event follows."""
         return self._bus_of[board].submit(command, board)
 
+    def dead(self) -> list[str]:
+        """Boards whose bus has ended for good, though nobody closed it."""
+        return [name for name, bus in self._bus_of.items() if bus.is_dead]
+
     def close(self) -> None:
         """Open every relay and close every port; one failure keeps no other open."""
         with ExitStack() as rest:
@@ -60,4 +65,6 @@ def opening(lane: LaneSection, id_: str, *, issued_s: float, ms: int | None = No
     if lane.side is not None:
         return Admit(side=lane.side, id=id_, issued_s=issued_s)
     assert lane.channel is not None, "a lane has a channel or a side"
-    return Pulse(channel=lane.channel, ms=ms or lane.pulse_ms, id=id_, issued_s=issued_s)
+    # A board that cannot be heard may still obey: at an exit that is tried, at an entry it is not.
+    insist = lane.direction is Direction.EXIT
+    return Pulse(channel=lane.channel, ms=ms or lane.pulse_ms, id=id_, issued_s=issued_s, insist=insist)

@@ -30,6 +30,7 @@ EXCEPTION_WORDS: Final = {
     10: "the gateway has no way to it",
     11: "it did not answer the gateway",
 }
+SURE_REFUSALS: Final = frozenset({1, 2, 3})  # the others may come from a gateway, or from a board in mid-work
 _BODY: Final = struct.Struct(">BBHH")
 _MBAP: Final = struct.Struct(">HHH")
 

@@ -11,6 +11,7 @@ from drivers.devices.modbus_checks import CheckedRelayDriver
 from drivers.devices.modbus_frames import (
     EXCEPTION_WORDS,
     READ_REGISTERS,
+    SURE_REFUSALS,
     Answer,
     AnswerFinder,
     Data,
@@ -95,7 +96,8 @@ class ModbusRelayCodec:
             case Written():
                 return Accepted()
             case Refusing(code):
-                return Denied(f"{EXCEPTION_WORDS[code]} (code {code})")
+                words = f"{EXCEPTION_WORDS[code]} (code {code})"
+                return Denied(words, surely=code in SURE_REFUSALS)
             case Data(data):
                 return self._levels(asked, data)
             case _:

@@ -236,6 +236,42 @@ def test_tcp_tells_answers_apart_by_their_transaction() -> None:
     assert finder.take_garbage() == len(late)
 
 
+@pytest.mark.parametrize("code", [4, 5, 6, 10, 11])
+@pytest.mark.parametrize(
+    ("name", "make"), [("waveshare-relay-8", WaveshareRelay), ("kmtronic-modbus-8", StandardCoils)]
+)
+def test_m4_a_pulse_that_a_gateway_speaks_for_is_doubtful(
+    name: str, make: type[ModbusBoard], code: int
+) -> None:
+    board = make()
+    plain = twin(board)
+
+    def gateway(data: bytes, now_s: float) -> bytes:
+        answer = plain(data, now_s)
+        closes = data[1] == 5 and (data[2], data[4]) != (0, 0)
+        return frame(f"01 85 {code:02X}") if closes else answer
+
+    bench = Bench(modbus_relay(name), gateway)
+    bench.run(1)
+    board.take_happenings()
+    events = bench.submit(pulse(bench), then_s=3)
+    assert [event for event in events if getattr(event, "id", "") == "a"] == [
+        TimedOut(id="a", maybe_executed=True)
+    ]
+    assert [what for what, _, _ in relays(board)] == ["relay_on", "relay_off"]
+
+
+@pytest.mark.parametrize("code", [1, 2, 3])
+def test_m4_a_pulse_that_the_board_does_not_understand_is_refused(code: int) -> None:
+    plain = twin(WaveshareRelay())
+    bench = Bench(
+        modbus_relay("waveshare-relay-8"),
+        lambda data, now_s: frame(f"01 85 {code:02X}") if data[1:3] == b"\5\2" else plain(data, now_s),
+    )
+    bench.run(1)
+    assert Refused(id="a", why=Refusal.DENIED) in bench.submit(pulse(bench), then_s=3)
+
+
 def set_ups(events: list[AnyEvent]) -> list[SetUp]:
     return [event for event in events if isinstance(event, SetUp)]
 
