@@ -29,11 +29,12 @@ from edge.emergency import Emergency
 from edge.feed import Feed
 from edge.hardware import InputSection
 from edge.inputs import CameraChanged
-from edge.lane import Event, State
+from edge.lane import Event, Lane, State
 from edge.lane_state import LaneState, note_detail
 from edge.lanes import Lanes
 from edge.roles import RoleChanged, Roles
 from edge.screen import Screen
+from passes.vocabulary import Direction
 from shell.clock import Clock
 from shell.logs import get_logger
 from sync.messages import AgainstData, DeviceData, Kind, LaneData
@@ -113,7 +114,9 @@ class Devices:
 
     def _refused(self, board: str, event: Refused) -> None:
         log.error("command refused", board=board, why=event.why.value)
-        opening = event.why is Refusal.BUSY  # the relay is closed for somebody just before
+        let = self._lanes.let.get(event.id)
+        leaves = let is not None and let.direction is Direction.EXIT
+        opening = event.why is Refusal.BUSY and leaves  # with whoever the relay is closed for just before
         if not opening:
             self._lanes.did_not_open(event.id)
         self._lanes.ended(event.id, Event.PULSE_DOUBTFUL if opening else Event.PULSE_NOT_DONE)
@@ -182,8 +185,9 @@ class Devices:
         if own is not None and own.section.passage != "counter":
             return
         others = [state for state in on_board if state is not own and state.lane.tokens]
+        now_s = self._clock.monotonic_s()
         for _ in range(event.delta):
-            if own is not None and (own.lane.tokens or own.lane.free or own.lane.let_out_until_s is not None):
+            if own is not None and _expects(own.lane, now_s):
                 self._lanes.advance(own, Event.PASSED)
                 continue
             if others:
@@ -244,3 +248,9 @@ class Devices:
     def _lane_of(self, section: InputSection) -> LaneState:
         assert section.lane is not None, "the configuration demands a lane"
         return self._lanes.states[section.lane]
+
+
+def _expects(lane: Lane, now_s: float) -> bool:
+    """Whether whoever is counted next may walk."""
+    let_out = lane.let_out_until_s is not None and now_s <= lane.let_out_until_s
+    return bool(lane.tokens) or lane.free or let_out

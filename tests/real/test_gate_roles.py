@@ -7,7 +7,21 @@ from typing import Any
 
 import pytest
 
-from drivers.model import Admit, Alarm, Counted, Done, Fault, Grade, Identity, Line, Outputs, Pulse, Side
+from drivers.model import (
+    Admit,
+    Alarm,
+    Counted,
+    Done,
+    Fault,
+    Grade,
+    Identity,
+    Line,
+    Outputs,
+    Pulse,
+    Refusal,
+    Refused,
+    Side,
+)
 from drivers.peripherals import Scanned
 from edge.hands import HandsError, Order
 from edge.inputs import BoardReported
@@ -438,6 +452,30 @@ def test_many_counted_at_once_without_a_grant_are_one_alarm(counting: World) -> 
     count(counting, Side.LEFT, 500)
     assert counting.events("forced") == [{"lane": "entry"}]
     assert counting.screen.lane("entry").state == "ready"
+
+
+@pytest.mark.parametrize("pressed", [True, False])
+def test_many_counted_behind_a_button_that_nobody_used_are_one_alarm(make: Make, pressed: bool) -> None:
+    world = make(passage="counter", inputs=[INPUTS[1]])
+    if pressed:
+        world.input(BUTTON, active=True)
+        world.input(BUTTON, active=False)
+    world.wait(5.1)
+    count(world, Side.RIGHT, 500)
+    assert world.events("forced") == [{"lane": "exit"}]
+    world.input(BUTTON, active=True)
+    count(world, Side.RIGHT, 1)
+    assert len(world.events("passage")) == 1
+
+
+@pytest.mark.parametrize(("lane", "walked"), [("entry", 0), ("exit", 1)])
+def test_s7_a_busy_board_is_a_passage_at_an_exit_alone(make: Make, lane: str, walked: int) -> None:
+    world = make(passage="assumed")
+    world.show(world.fresh(), lane=lane)
+    (_, pulse) = world.pulses[0]
+    world.gate.handle(BoardReported(board="relays", event=Refused(id=pulse.id, why=Refusal.BUSY)))
+    assert len(world.events("passage")) == walked
+    assert len(world.events("no_show")) == 1 - walked
 
 
 def test_s16_a_controller_that_went_silent_leaves_the_entry_assumed(counting: World) -> None:
