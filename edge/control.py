@@ -4,7 +4,9 @@ A request is checked here, in its connection's thread; what it asks for is done 
 among others. What that does not get to in time is taken back, so that nothing is done for somebody who has gone.
 
 Requests (``do``), what they hold, and what the answer holds besides ``ok``; ``?`` may be left out. ``by`` and
-``reason`` are texts of one line, 1 to 200 characters, and are recorded (row ``override``) before anything moves::
+``reason`` are texts of one line, 1 to 200 characters, and are recorded (row ``override``, or ``emergency`` for a reset).
+The row is there before an entry is opened or held, and before an emergency ends; exits, ``release`` and ``off`` wait for
+no row, and theirs follows as soon as the journal takes it::
 
     walkin_issue  category unit by reason [phone? stay_minutes? dry_run?]       the pass (docs/gate.md)
     pulse         lane by reason [ms?: 100..2000]                               lane + OUTCOME
@@ -27,8 +29,9 @@ Requests (``do``), what they hold, and what the answer holds besides ``ok``; ``?
               at most 256 are kept: a gap in ``seq`` is what was missed
 
 A refusal holds ``error``, ``problem``, ``next`` and perhaps ``why``: ``bad_request``, ``unknown_lane``,
-``unknown_board``, ``unsupported``, ``busy`` (just opened, or held already), ``board_fault``, ``not_recorded``,
-``not_clear``, ``no_answer``, and ``unsafe`` with ``why`` = ``no_wiring_facts`` (hold) or ``emergency`` (release, off).
+``unknown_board``, ``unsupported``, ``busy`` (just opened, somebody walking in, or held already), ``board_fault`` (at an
+entry), ``not_recorded``, ``not_clear``, ``no_answer``, and ``unsafe`` with ``why`` = ``no_wiring_facts`` (hold) or
+``emergency`` (release, off).
 """
 
 import threading
