@@ -11,7 +11,7 @@ import select
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from drivers.model import (
@@ -33,6 +33,8 @@ from shell.logs import get_logger
 
 RETRY_FIRST_S: Final = 0.25
 RETRY_MAX_S: Final = 1.0
+AGAIN_FIRST_S: Final = 0.25  # after a programming error: an exit must not stay shut by it
+AGAIN_MAX_S: Final = 10.0
 STEADY_S: Final = 2.0  # a line that held this long is opened again without delay growing further
 INBOX_MAX: Final = 64  # commands waiting for the thread; it takes them all within a millisecond
 OPENED_WITHIN_S: Final = 1.0  # a device that has not answered to its opening by then is a fault, not a line
@@ -94,8 +96,16 @@ class Bus:
 
     def is_healthy(self, device: str) -> bool:
         """Whether the port is open and this device shows no fault."""
+        return self._is_up(device) and device not in self._faulty
+
+    def _is_up(self, device: str) -> bool:
         line = self._lines.get(device)
-        return line is not None and line.up and device not in self._faulty
+        return line is not None and line.up
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether its thread has ended although nobody closed it: a programming error, which nothing here mends."""
+        return self._thread.ident is not None and not self._thread.is_alive() and not self._stop.is_set()
 
     def start(self) -> None:
         """Start the thread; the port may still be missing."""
@@ -147,8 +157,20 @@ class Bus:
             os.write(self._wake_w, b"!")
 
     def _run(self) -> None:
+        again_s = AGAIN_FIRST_S
         try:
-            self._keep_open()
+            while True:
+                began_s = self._monotonic_s()
+                try:
+                    self._keep_open()
+                    break
+                except Exception:  # the relays were told to open by now, and the port is closed
+                    if self._monotonic_s() - began_s > AGAIN_MAX_S:
+                        again_s = AGAIN_FIRST_S
+                    self._logger.exception("programming error; the bus begins anew", in_s=again_s)
+                self._lost("a programming error, see the log; the bus begins anew by itself")
+                self._wait_closed(self._monotonic_s() + again_s)
+                again_s = min(again_s * 2, AGAIN_MAX_S)
             self._lines = {}
         except Exception:
             with self._guard:
@@ -185,7 +207,7 @@ class Bus:
                 self._turn()
             self._take_inbox()
         except PortLostError as error:
-            self._lost(error)
+            self._lost(str(error))
         finally:
             try:
                 self._open_relays()
@@ -204,13 +226,16 @@ class Bus:
                     break
                 self._turn(until_s)
         except PortLostError as error:
-            self._lost(error)
+            self._lost(str(error))
 
-    def _lost(self, error: PortLostError) -> None:
+    def _lost(self, why: str) -> None:
         self._unopened.clear()
         self._drivers.line_lost(self._monotonic_s())
-        self._emit_events()
-        self._report_all(Line(up=False, why=str(error)))
+        happened = self._drivers.take_events()
+        forgotten = [(name, one) for name, one in happened if isinstance(one, Fault) and not one.active]
+        self._emit_each(one for one in happened if one not in forgotten)
+        self._report_all(Line(up=False, why=why))
+        self._emit_each(forgotten)  # after the loss: nobody may take it for a recovery
 
     def _turn(self, until_s: float = float("inf")) -> None:
         deadline_s = self._drivers.next_deadline()
@@ -272,7 +297,10 @@ class Bus:
             self._logger.warning("port did not close cleanly", error=str(error))
 
     def _emit_events(self) -> None:
-        for name, event in self._drivers.take_events():
+        self._emit_each(self._drivers.take_events())
+
+    def _emit_each(self, happened: Iterable[tuple[str, AnyEvent]]) -> None:
+        for name, event in happened:
             if isinstance(event, Fault):
                 self._note_fault(name, event)
             self._emit(name, event)
@@ -283,6 +311,8 @@ class Bus:
             self._logger.error("device is in fault", device=name, why=fault.why)
         else:
             self._faulty.discard(name)
+            if not self._is_up(name):
+                return
             self._logger.info("device works again", device=name, why=fault.why)
 
     def _report_all(self, line: Line) -> None:

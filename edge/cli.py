@@ -12,11 +12,11 @@ from rich.markup import escape
 from edge import bundles
 from edge.bundle_cli import bundle_app
 from edge.command import DEFAULT_CONFIG, ConfigOption, Exit, failure, say
-from edge.config import load_config
-from edge.daemon import EdgeDaemon
+from edge.config import GateConfig, load_config
+from edge.daemon import BusEndedError, EdgeDaemon
 from edge.enroll import enroll
 from edge.exits_only import ExitsOnly
-from edge.files import load_key_set
+from edge.files import load_key_set, load_units
 from edge.fire_cli import fire_reset
 from edge.journal import Journal, JournalBusyError, JournalError
 from edge.scan import Scanned, Scanning
@@ -26,7 +26,6 @@ from passes.check import Foreign, Verified, check
 from passes.keys import KeyTable
 from shell.clock import Clock, SystemClock
 from shell.logs import set_up_logs
-from shell.pages.server import PageServerError
 from shell.private import keep_private
 from shell.settings import SettingsError
 from shell.supervision import stop_event
@@ -73,19 +72,24 @@ def run(
                 EdgeDaemon(settings, config).run(stop)
             except JournalBusyError:
                 raise
-            except JournalError as error:
+            except (JournalError, SettingsError) as error:
                 say(str(error))
-                ExitsOnly(settings, SystemClock()).run(stop, lambda: _journal_opens(settings.gate.data_dir))
+                say("Entries stay shut, and exits open for everyone, until this is mended.")
+                ExitsOnly(settings, SystemClock()).run(stop, lambda: _usable(settings))
     except SettingsError as error:
         raise failure(error, Exit.USAGE) from None
-    except (JournalBusyError, PageServerError) as error:
+    except (JournalBusyError, BusEndedError) as error:
         raise failure(error, Exit.FAILED) from None
 
 
-def _journal_opens(folder: Path) -> bool:
+def _usable(settings: GateConfig) -> bool:
+    """Whether what the whole gate needs can be read now."""
+    gate = settings.gate
     try:
-        Journal(folder, SystemClock()).close()
-    except JournalError:
+        load_key_set(gate.keys, gate.site, root=gate.root)
+        load_units(gate.units)
+        Journal(gate.data_dir, SystemClock()).close()
+    except (JournalError, SettingsError):
         return False
     return True
 

@@ -27,15 +27,17 @@ from edge.inputs import BoardReported, CameraChanged, Input, ScanSeen
 from edge.journal import Journal, JournalError
 from edge.kiosk.app import create_kiosk
 from edge.kiosk.view import Uplink as UplinkView
+from edge.kiosk_page import KioskPage
 from edge.screen import Screen
 from edge.standing import Standings
 from edge.tool_requests import tool_handlers
 from edge.walkin import WalkIns
 from edge.wiring import warnings
+from passes.vocabulary import Direction
 from shell.clock import SystemClock
 from shell.control import ControlError, ControlServer
 from shell.logs import get_logger
-from shell.pages.server import PageServer
+from shell.systemd import Watchdog
 from sync.link import LinkSettings
 from sync.messages import BootData, DeviceData, Health, Kind
 from sync.uplink import Uplink
@@ -46,6 +48,19 @@ SOFTWARE: Final = "postern 0.1.0"
 TURN_S: Final = 0.25  # longest wait of the deciding thread between two looks at its deadlines
 SCANS_WAITING_MAX: Final = 64  # more means that deciding hangs; old scans would be refused anyway
 HOUSEKEEPING_EVERY_S: Final = 30.0
+DEAD_EXIT_S: Final = 5.0  # a start that ends earlier than this for a dead board would never serve anybody
+DEAD_BOARD_S: Final = 300.0  # a new start stops the exits for seconds: not at once for a board of entries
+
+
+class BusEndedError(Exception):
+    """The thread of a board has ended by a programming error; ``board`` is its name."""
+
+    def __init__(self, board: str) -> None:
+        super().__init__(
+            f"The bus of board {board!r} has ended by a programming error; the log says which. "
+            "The gate ends, so that it is started anew: systemd does, or run postern-edge run again."
+        )
+        self.board = board
 
 
 class EdgeDaemon:
@@ -58,7 +73,6 @@ class EdgeDaemon:
     Raises:
         SettingsError: Key set or unit directory cannot be used.
         JournalError: The journal cannot be opened.
-        PortTakenError: The kiosk's port belongs to another program.
     """
 
     def __init__(self, config: GateConfig, config_path: Path) -> None:
@@ -130,11 +144,11 @@ class EdgeDaemon:
             )
             self._control = ControlServer(gate.data_dir / SOCKET, requests)
             self._cameras = {lane.name: self._make_camera(lane) for lane in config.lane}
-            self._pages = PageServer(
-                create_kiosk(self._screen, clock=self._clock),
+            self._page = KioskPage(
+                lambda: create_kiosk(self._screen, clock=self._clock),
                 host=config.kiosk.host,
                 port=config.kiosk.port,
-                setting="[kiosk] port in gate.toml",
+                report=self._device_news.put,
             )
         except BaseException:
             self.journal.close()
@@ -144,10 +158,14 @@ class EdgeDaemon:
     @property
     def url(self) -> str:
         """Address of the kiosk page."""
-        return self._pages.url
+        return self._page.url
 
     def run(self, stop: threading.Event) -> None:
-        """Serve until ``stop`` is set, then close everything; the caller's thread is the deciding one."""
+        """Serve until ``stop`` is set, then close everything; the caller's thread is the deciding one.
+
+        Raises:
+            BusEndedError: A board has lost its thread for good; a new start gives it another.
+        """
         try:
             self._start()
             log.info("gate serves", kiosk=self.url, gate=self._config.gate.id)
@@ -166,7 +184,7 @@ class EdgeDaemon:
         self._boards.start()
         self._bundles.start()
         self._uplink.start()
-        self._pages.start()
+        self._page.start()
         for camera in self._cameras.values():
             camera.start()
         try:
@@ -177,7 +195,10 @@ class EdgeDaemon:
 
     def _decide_until(self, stop: threading.Event) -> None:
         housekeeping_s = self._clock.monotonic_s() + HOUSEKEEPING_EVERY_S
+        watchdog, began_s = Watchdog(self._clock.monotonic_s), self._clock.monotonic_s()
         while not stop.is_set():
+            watchdog.alive()
+            self._end_for_dead_boards(self._clock.monotonic_s() - began_s)
             deadline_s = self._gate.next_deadline_s()
             now_s = self._clock.monotonic_s()
             wait_s = TURN_S if deadline_s is None else min(TURN_S, max(0.0, deadline_s - now_s))
@@ -195,6 +216,13 @@ class EdgeDaemon:
                 housekeeping_s += HOUSEKEEPING_EVERY_S
                 self._housekeep()
 
+    def _end_for_dead_boards(self, up_s: float) -> None:
+        """A board without its thread is dead until the next start: at an exit that cannot wait."""
+        exits = {lane.board for lane in self._config.lane if lane.direction is Direction.EXIT}
+        for board in self._boards.dead():
+            if up_s >= (DEAD_EXIT_S if board in exits else DEAD_BOARD_S):
+                raise BusEndedError(board)
+
     def _housekeep(self) -> None:
         try:
             self.journal.prune()
@@ -206,7 +234,7 @@ class EdgeDaemon:
         """Close everything, the relays first; one failure keeps nothing else open."""
         with ExitStack() as rest:
             rest.callback(self.journal.close)
-            rest.callback(self._pages.stop)
+            rest.callback(self._page.stop)
             rest.callback(self._bundles.stop)
             rest.callback(self._uplink.stop)
             rest.callback(self._control.stop)
@@ -224,8 +252,10 @@ class EdgeDaemon:
 
     def _make_camera(self, lane: LaneSection) -> Camera:
         def seen(scan: Scan) -> None:
-            if self._inputs.qsize() < SCANS_WAITING_MAX:
-                self._inputs.put(ScanSeen(lane=lane.name, texts=scan.texts, at_s=scan.at_s))
+            if lane.direction is Direction.ENTRY and self._inputs.qsize() >= SCANS_WAITING_MAX:
+                self._cameras[lane.name].look_again()
+                return
+            self._inputs.put(ScanSeen(lane=lane.name, texts=scan.texts, at_s=scan.at_s))
 
         def changed(health: CameraHealth) -> None:
             self._inputs.put(

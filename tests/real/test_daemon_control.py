@@ -2,6 +2,8 @@
 
 import json
 import socket
+import subprocess
+import sys
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -9,15 +11,22 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
 
 from controller.init import DemoPlan, create_demo
+from drivers.bus import Bus
+from edge import daemon as daemon_module
 from edge.config import load_config
 from edge.control import SOCKET
-from edge.daemon import EdgeDaemon
+from edge.daemon import BusEndedError, EdgeDaemon
 from edge.gate_key import make_gate_key
+from edge.kiosk.app import create_kiosk
+from edge.kiosk_page import KioskPage
 from shell.clock import SystemClock
 from shell.control import NotRunningError, RefusedError, ask
+from simulators import staged_pages as staged
 from simulators.site import free_ports
+from sync.messages import DeviceData
 from tests.waiting import until
 
 pytestmark = pytest.mark.real
@@ -98,3 +107,87 @@ def test_something_else_at_its_place_costs_the_tools_and_not_the_gate(config: Pa
         with urllib.request.urlopen(f"{daemon.url}/api/v1/status", timeout=10) as status:
             assert {lane["name"] for lane in json.load(status)["lanes"]} == {"entry", "exit"}
     assert path.read_text() == "the guard's notes"
+
+
+def test_a_port_that_is_taken_costs_the_page_and_not_the_gate(config: Path) -> None:
+    port = load_config(config).kiosk.port
+    with socket.create_server(("127.0.0.1", port)), running(config) as daemon:
+        until(lambda: "kiosk" in faults(daemon), what="the record")
+        until(lambda: answers(config.parent / "south" / SOCKET), what="the gate")
+
+
+def staged_kiosk() -> FastAPI:
+    return create_kiosk(staged.StagedKiosk(staged.busy_gate()), clock=staged.StillClock())
+
+
+def test_the_page_comes_when_its_port_is_free(tmp_path: Path) -> None:
+    said: list[DeviceData] = []
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        page = KioskPage(
+            staged_kiosk,
+            host="127.0.0.1",
+            port=other.getsockname()[1],
+            report=said.append,
+            try_again_every_s=0.02,
+        )
+        page.start()
+        until(lambda: said, what="the fault")
+    try:
+        until(lambda: len(said) == 2, what="the page")
+        with urllib.request.urlopen(f"{page.url}/api/v1/status", timeout=10) as answer:
+            assert answer.status == 200
+    finally:
+        page.stop()
+    assert [one.state for one in said] == ["fault", "recovered"]
+
+
+def test_systemd_hears_from_the_deciding_loop(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(10)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        with running(config):
+            assert systemd.recv(100) == b"WATCHDOG=1"
+            assert systemd.recv(100) == b"WATCHDOG=1"
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_gate_ends_for_a_board_whose_thread_has_ended(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(_: Bus) -> None:
+        raise AssertionError("an error of ours")
+
+    monkeypatch.setattr(Bus, "_keep_open", breaks)
+    monkeypatch.setattr(daemon_module, "DEAD_EXIT_S", 0.0)
+    stop = threading.Event()
+    giving_up = threading.Timer(20, stop.set)
+    giving_up.start()
+    try:
+        with pytest.raises(BusEndedError):
+            EdgeDaemon(load_config(config), config).run(stop)
+    finally:
+        giving_up.cancel()
+        giving_up.join()
+
+
+def test_a_key_set_that_cannot_be_read_keeps_nobody_inside_and_the_gate_comes_back(
+    config: Path, tmp_path: Path
+) -> None:
+    keys, log = config.parent / "keyset.json", tmp_path / "log"
+    good = keys.read_bytes()
+    keys.write_text("{")
+    with log.open("wb") as out:
+        gate = subprocess.Popen(
+            [sys.executable, "-m", "edge.cli", "run", "--config", str(config)], stdout=out, stderr=out
+        )
+    try:
+        until(lambda: "exits open for everyone" in log.read_text("utf-8"), within_s=30, what="the exits")
+        assert "keyset.json" in log.read_text("utf-8")
+        keys.write_bytes(good)
+        until(lambda: answers(config.parent / "south" / SOCKET), within_s=30, what="the whole gate")
+    finally:
+        gate.terminate()
+        assert gate.wait(20) == 0
