@@ -4,9 +4,9 @@ A request is checked here, in its connection's thread; what it asks for is done 
 among others. What that does not get to in time is taken back, so that nothing is done for somebody who has gone.
 
 Requests (``do``), what they hold, and what the answer holds besides ``ok``; ``?`` may be left out. ``by`` and
-``reason`` are texts of one line, 1 to 200 characters, and are recorded (row ``override``, or ``emergency`` for a reset).
-The row is there before an entry is opened or held, and before an emergency ends; exits, ``release`` and ``off`` wait for
-no row, and theirs follows as soon as the journal takes it::
+``reason`` are texts of one line, 1 to 200 characters, and are recorded (row ``override``; ``emergency`` for a reset).
+The row is there before an entry is opened or held, and before an emergency ends; exits, ``release`` and ``off`` wait
+for no row, and theirs follows as soon as the journal takes it::
 
     walkin_issue  category unit by reason [phone? stay_minutes? dry_run?]       the pass (docs/gate.md)
     pulse         lane by reason [ms?: 100..2000]                               lane + OUTCOME
