@@ -8,6 +8,7 @@ An adapter for two wires may send back what it was given (``echo``): those bytes
 """
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import Final
 
 from drivers.model import AllOff, AnyEvent, Command, Driver, LineSettings, Urgency
@@ -150,8 +151,9 @@ class SharedLine:
 
     def line_lost(self, now_s: float) -> None:
         """The port is gone."""
-        for station in self._stations.values():
-            station.driver.line_lost(now_s)
+        with ExitStack() as rest:  # one driver's error leaves none of the others with a line that is gone
+            for station in self._stations.values():
+                rest.callback(station.driver.line_lost, now_s)
 
     def is_settled(self, name: str) -> bool:
         """Whether nothing that opens this device's outputs waits, or is on the line."""

@@ -2,14 +2,29 @@
 
 import threading
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from drivers.bus import Bus
 from drivers.lcus import LcusDriver
-from drivers.model import AllOff, Done, Event, Fault, Grade, InputEdge, Line, LineSettings, Pulse, TimedOut
+from drivers.model import (
+    AllOff,
+    Done,
+    Event,
+    Fault,
+    Grade,
+    InputEdge,
+    Line,
+    LineSettings,
+    Pulse,
+    Refusal,
+    Refused,
+    TimedOut,
+)
 from drivers.port import PortBusyError, PortError, PortLostError, PortMissingError, SerialPort
+from drivers.registry import make_driver
 from simulators.boards.pty_line import PtyLine
 from tests.real.drivers.conftest import Listen
 from tests.real.drivers.rig import Rig
@@ -254,13 +269,11 @@ def test_a_receiver_that_fails_does_not_stop_the_bus(line: PtyLine) -> None:
         bus.close()
 
 
-def test_a_bug_in_a_driver_still_opens_the_relays(line: PtyLine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_m11_a_bug_in_a_driver_opens_the_relays_and_the_bus_begins_anew(line: PtyLine) -> None:
     class Buggy(LcusDriver):
         def receive(self, data: bytes, now_s: float) -> None:  # noqa: ARG002  # the shape of every driver
             raise ZeroDivisionError
 
-    crashes: list[type[BaseException]] = []
-    monkeypatch.setattr(threading, "excepthook", lambda args: crashes.append(args.exc_type))
     events: list[Event] = []
     bus = Bus("b", SerialPort(line.link, LineSettings()), Buggy(), lambda _name, event: events.append(event))
     bus.start()
@@ -269,12 +282,100 @@ def test_a_bug_in_a_driver_still_opens_the_relays(line: PtyLine, monkeypatch: py
         assert hear(line, len(ALL_OFF) + 4) == ALL_OFF + ON_1
         line.write(b"?")
         assert hear(line, len(ALL_OFF)) == ALL_OFF
-        until(lambda: crashes, what="the crash")
+        assert hear(line, len(ALL_OFF)) == ALL_OFF  # and once more from the beginning
+        lines = [True, False, True]
+        until(
+            lambda: [one.up for one in list(events) if isinstance(one, Line)] == lines, what="the next begin"
+        )
+        assert TimedOut(id="a", maybe_executed=True) in events
+        assert bus.submit(Pulse(channel=1, ms=100, id="b", issued_s=time.monotonic()))
+        until(lambda: Done(id="b", grade=Grade.SENT) in events, what="a pulse after the error")
+        assert bus.healthy
+    finally:
+        bus.close()
+
+
+def test_m11_a_bus_that_fails_at_once_begins_anew_less_and_less_often(line: PtyLine) -> None:
+    class Buggy(LcusDriver):
+        def line_up(self, now_s: float) -> None:
+            begun_s.append(now_s)
+            raise ZeroDivisionError
+
+    begun_s: list[float] = []
+    events: list[Event] = []
+    bus = Bus("b", SerialPort(line.link, LineSettings()), Buggy(), lambda _name, event: events.append(event))
+    bus.start()
+    try:
+        until(lambda: len(begun_s) >= 4, what="the fourth attempt")
+        first, *_, last = [after - before for before, after in pairwise(begun_s)]
+        assert last > first + 0.5
+        assert [event.up for event in events if isinstance(event, Line)] == [False]
+        assert bus.submit(Pulse(channel=1, ms=100, id="a", issued_s=time.monotonic()))
+        until(lambda: Refused(id="a", why=Refusal.LINE_DOWN) in events, within_s=1.0, what="the refusal")
+    finally:
+        bus.close()
+
+
+def test_m11_a_bus_that_cannot_begin_anew_ends_and_says_so(
+    line: PtyLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken(LcusDriver):
+        def line_lost(self, now_s: float) -> None:  # noqa: ARG002  # the shape of every driver
+            raise ZeroDivisionError
+
+    crashes: list[type[BaseException]] = []
+    monkeypatch.setattr(threading, "excepthook", lambda args: crashes.append(args.exc_type))
+    events: list[Event] = []
+    bus = Bus("b", SerialPort(line.link, LineSettings()), Broken(), lambda _name, event: events.append(event))
+    bus.start()
+    try:
+        until(lambda: bus.healthy, what="the line")
+        line.unplug()
+        until(lambda: bus.is_dead, what="the end")
         assert crashes == [ZeroDivisionError]
         assert [event.up for event in events if isinstance(event, Line)] == [True, False]
-        assert TimedOut(id="a", maybe_executed=True) in events
-        assert not bus.healthy
         assert not bus.submit(AllOff())
+    finally:
+        bus.close()
+
+
+def test_an_all_off_overtakes_the_pulses_before_it_in_one_batch_and_none_behind(line: PtyLine) -> None:
+    go = threading.Event()
+    events: list[Event] = []
+
+    def slow(_name: str, event: Event) -> None:
+        events.append(event)
+        if isinstance(event, Line) and event.up:
+            assert go.wait(5)
+
+    bus = Bus("b", SerialPort(line.link, LineSettings()), LcusDriver(), slow)
+    bus.start()
+    try:
+        until(lambda: events, what="the line")
+        now_s = time.monotonic()
+        bus.submit(Pulse(channel=1, ms=100, id="before", issued_s=now_s))
+        bus.submit(AllOff())
+        bus.submit(Pulse(channel=1, ms=100, id="behind", issued_s=now_s))
+        go.set()
+        assert hear(line, 2 * len(ALL_OFF) + 8) == ALL_OFF + ALL_OFF + ON_1 + OFF_1
+        until(lambda: Done(id="behind", grade=Grade.SENT) in events, what="the pulse behind it")
+        assert Refused(id="before", why=Refusal.OVERTAKEN) in events
+    finally:
+        go.set()
+        bus.close()
+
+
+def test_s8_a_fault_that_ends_with_its_line_is_told_after_the_loss(line: PtyLine) -> None:
+    events: list[Event] = []
+    driver = make_driver("modbus-relay", profile="waveshare-relay-8")
+    bus = Bus("b", SerialPort(line.link, LineSettings()), driver, lambda _name, event: events.append(event))
+    bus.start()
+    try:
+        until(lambda: [one for one in events if isinstance(one, Fault)], what="the fault of a mute board")
+        line.unplug()
+        until(lambda: isinstance(events[-1], Fault) and not events[-1].active, what="the end of the fault")
+        assert isinstance(events[-2], Line)
+        assert not events[-2].up
     finally:
         bus.close()
 
