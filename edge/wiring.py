@@ -3,11 +3,12 @@
 ``problems`` stop the start; each names its key. ``warnings`` are said and recorded, and the gate runs.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from os.path import normpath
+from os.path import realpath
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,11 @@ from passes.vocabulary import Direction
 
 Where = tuple[str | int, ...]
 Infos = Mapping[str, DriverInfo]
+_CHANGING: Final = re.compile(r"/dev/tty(USB|ACM)\d+$")  # numbered in the order in which they were found
+_IN_TURN: Final = {
+    "numato"
+}  # each input is a question of its own, so that a short contact may fall between two
+_IN_TURN_MAX: Final = 4
 _HOW_PASSAGES_ARE_SEEN: Final = 'use passage = "contact" or "assumed"'
 
 
@@ -72,7 +78,21 @@ def warnings(boards: Sequence[BoardSection], lanes: Sequence[LaneSection]) -> li
             found.append(
                 f"board {board.name}: whoever is in its network can open its lanes. Give it a segment of its own"
             )
+    changing = [board for board in boards if _CHANGING.match(board.port)]
+    if len({board.port for board in changing}) > 1:
+        found.extend(
+            f"board {board.name}: {board.port} can be another board's after the next start. Name it by "
+            "/dev/serial/by-path, or give it expect: postern-driver ports shows both"
+            for board in changing
+            if board.expect is None
+        )
     for lane in lanes:
+        seen = infos.get(lane.contact.board) if lane.contact else None
+        if seen is not None and seen.protocol in _IN_TURN and seen.inputs > _IN_TURN_MAX:
+            found.append(
+                f"lane {lane.name}: its contact is one of {seen.inputs} inputs that are read in turn, so that a short "
+                f"passage may be missed. Leave those in use: inputs = {_IN_TURN_MAX} at most"
+            )
         if lane.direction is Direction.EXIT and lane.on_power_loss == "locked":
             found.append(
                 f"lane {lane.name}: without power it stays locked: it needs a way out in hardware beside it"
@@ -108,7 +128,7 @@ def _boards(boards: Sequence[BoardSection], infos: dict[str, DriverInfo]) -> Ite
 def _ports(boards: Sequence[BoardSection], infos: Infos) -> Iterator[Problem]:
     """Several boards on one port are on one pair of wires: each has an address, and all agree on the line."""
     for (_, one), (at, other) in combinations(enumerate(boards), 2):
-        if _port_of(one) != _port_of(other):
+        if _port_of(one, infos) != _port_of(other, infos):
             continue
         for board in (one, other):
             if "unit" not in PROTOCOLS[board.protocol].options or board.port.startswith(NETWORK):
@@ -127,10 +147,18 @@ def _ports(boards: Sequence[BoardSection], infos: Infos) -> Iterator[Problem]:
         elif one.echo != other.echo or one.expect != other.expect:
             words = f"{one.name} and {other.name} share one port: echo and expect must be the same for both"
             yield Problem(("board", at, "port"), words)
+        elif one.port != other.port:  # two owners of one line would lock each other out
+            words = (
+                f"{one.name} and {other.name} share one port, {_port_of(one, infos)}: name it alike in both"
+            )
+            yield Problem(("board", at, "port"), words)
 
 
-def _port_of(board: BoardSection) -> str:
-    return board.port if board.port.startswith(NETWORK) else normpath(board.port)
+def _port_of(board: BoardSection, infos: Infos) -> str:
+    """One text for one port, however it was written: an address in full, or the device behind the links."""
+    if board.port.startswith(NETWORK):
+        return make_port(board.port, infos[board.name].line).path
+    return realpath(board.port)
 
 
 def _lane(where: Where, lane: LaneSection, infos: Infos) -> Iterator[Problem]:

@@ -266,6 +266,50 @@ def test_what_an_installer_should_know_is_said_and_does_not_stop_the_gate(tmp_pa
     assert "lane entry: nobody signed for its wiring" in said
 
 
+def test_one_board_is_one_board_however_its_port_is_written(tmp_path: Path) -> None:
+    short = TCP.replace('"relays"', '"more"').replace("192.168.7.2:502", "192.168.7.2")
+    assert "two boards share one port" in refusal(tmp_path, TCP, short, lane(), lane("exit", board="more"))
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev" / "real").touch()
+    (tmp_path / "dev" / "link").symlink_to("real")
+    first = WAVESHARE.replace("/dev/serial/by-path/one", "dev/real")
+    second = SECOND.replace("/dev/serial/by-path/one", "dev/link")
+    found = refusal(
+        tmp_path, first, second.replace("unit = 2", "unit = 1"), lane(), lane("exit", board="more")
+    )
+    assert "a unit of its own" in found
+    assert "name it alike" in refusal(tmp_path, first, second, lane())
+    assert load(tmp_path, first, second.replace("link", "real"), lane(), lane("exit", board="more")).lane
+    other = short.replace("192.168.7.2", "192.168.7.3")
+    assert load(tmp_path, TCP, other, lane(), lane("exit", board="more")).lane
+
+
+def test_ports_that_change_their_numbers_are_told_where_there_are_two(tmp_path: Path) -> None:
+    first = WAVESHARE.replace("/dev/serial/by-path/one", "/dev/ttyUSB0")
+    second = SECOND.replace("/dev/serial/by-path/one", "/dev/ttyUSB1")
+    tested = lane(more='tested_by = "李工"\ntested_on = 2026-11-20')
+    config = load(tmp_path, first, second, tested)
+    said = warnings(config.board, config.lane)
+    assert [words.split(":")[0] for words in said] == ["board relays", "board more"]
+    assert all("/dev/serial/by-path" in words for words in said)
+    sure = first + 'expect = { socket = "1-2" }\n'
+    config = load(tmp_path, sure, second, tested)
+    assert [words.split(":")[0] for words in warnings(config.board, config.lane)] == ["board more"]
+    config = load(tmp_path, sure, second + 'expect = { socket = "1-3" }\n', tested)
+    assert warnings(config.board, config.lane) == []
+    config = load(tmp_path, first, second.replace("/dev/ttyUSB1", "/dev/ttyUSB0"), tested)
+    assert warnings(config.board, config.lane) == []
+
+
+def test_a_contact_among_many_inputs_that_are_read_in_turn_is_told(tmp_path: Path) -> None:
+    contact = 'contact = { board = "numato", channel = 1 }'
+    parts = lane(board="numato", passage="contact", more=contact)
+    config = load(tmp_path, NUMATO, parts)
+    assert "may be missed" in "\n".join(warnings(config.board, config.lane))
+    config = load(tmp_path, NUMATO.replace("inputs = 8", "inputs = 4"), parts)
+    assert "may be missed" not in "\n".join(warnings(config.board, config.lane))
+
+
 def test_a_board_that_times_its_pulses_and_a_tested_lane_need_no_words(tmp_path: Path) -> None:
     config = load(tmp_path, WAVESHARE, lane(more='tested_by = "李工"\ntested_on = 2026-11-20'))
     assert warnings(config.board, config.lane) == []
