@@ -16,8 +16,11 @@ from drivers.model import (
     Done,
     Fault,
     Garbage,
+    Grade,
+    Identity,
     InputEdge,
     Line,
+    Outputs,
     Refusal,
     Refused,
     TimedOut,
@@ -107,9 +110,12 @@ class Devices:
             case Garbage():
                 self._screen.count("garbage_bytes")
             case Line() | Fault():
+                self.roles.board(board, heard=facts.ok is True, now_s=self._clock.monotonic_s())
                 self._health(board, before)
             case _:
                 pass
+        if facts.line_up and _is_of_the_board(event):  # also of one in fault: a welded output hides no fire
+            self.roles.board(board, heard=True, now_s=self._clock.monotonic_s())
         self._heard(event)
 
     def _refused(self, board: str, event: Refused) -> None:
@@ -126,8 +132,6 @@ class Devices:
         ok = facts.ok is True
         if before == ok:
             return
-        now_s = self._clock.monotonic_s()
-        self.roles.board(board, ok=ok, now_s=now_s)
         if before is not None or not ok:
             self._device(board, ok=ok, detail=facts.detail)
         reads_fire = any(one.role == "fire" and one.board == board for one, _ in self.roles.all())
@@ -248,6 +252,17 @@ class Devices:
     def _lane_of(self, section: InputSection) -> LaneState:
         assert section.lane is not None, "the configuration demands a lane"
         return self._lanes.states[section.lane]
+
+
+def _is_of_the_board(event: AnyEvent) -> bool:
+    """Whether a board can only have said this itself."""
+    match event:
+        case Done():
+            return event.grade is not Grade.SENT
+        case Outputs():
+            return event.read
+        case _:
+            return isinstance(event, InputEdge | Identity | Counted)
 
 
 def _expects(lane: Lane, now_s: float) -> bool:

@@ -1,7 +1,7 @@
 """From levels of inputs to what they mean: fire, exit button, tamper, door. Pure.
 
 A board tells changes from "no current" only. A contact that is closed at rest has to show its current first: where it
-does not within ``SETTLE_S`` of a board that works, its loop is broken, and that counts as active.
+does not within ``SETTLE_S`` of a board that is heard, its loop is broken, and that counts as active.
 """
 
 from collections.abc import Iterable
@@ -42,11 +42,11 @@ class Roles:
     def __init__(self, sections: Iterable[InputSection]) -> None:
         self._inputs = [_Input(section) for section in sections]
 
-    def board(self, board: str, *, ok: bool, now_s: float) -> None:
-        """A board works, or no longer: what it has not told by then is as it is without current."""
+    def board(self, board: str, *, heard: bool, now_s: float) -> None:
+        """A board is heard, or not now: what it has not told by then is as it is without current."""
         for one in self._inputs:
             if one.section.board == board and one.active is None:
-                one.settles_s = now_s + SETTLE_S if ok else None
+                one.settles_s = (one.settles_s or now_s + SETTLE_S) if heard else None
 
     def edge(self, board: str, channel: int, *, current: bool) -> list[RoleChanged]:
         """A level changed."""

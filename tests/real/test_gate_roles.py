@@ -9,17 +9,20 @@ import pytest
 from drivers.model import (
     Admit,
     Alarm,
+    AnyEvent,
     Counted,
     Done,
     Fault,
     Grade,
     Identity,
+    InputEdge,
     Line,
     Outputs,
     Pulse,
     Refusal,
     Refused,
     Side,
+    TimedOut,
 )
 from drivers.peripherals import Scanned
 from edge.hands import HandsError, Order
@@ -186,6 +189,48 @@ def test_a_loop_that_never_shows_its_current_is_broken(make: Make, normally: str
     assert world.screen.snapshot().emergency == ""
     world.wait(2.5)
     assert world.screen.snapshot().emergency == ("active" if normally == "closed" else "")
+
+
+@pytest.mark.parametrize(
+    "heard",
+    [
+        InputEdge(channel=8, active=True, at_s=0.0),
+        Done(id="x", grade=Grade.ACCEPTED),
+        Outputs(id="x", bits=0, read=True),
+        Identity(id="", maker="m", model="x"),
+    ],
+)
+def test_s12_a_fault_that_has_nothing_to_do_with_it_hides_no_broken_loop(make: Make, heard: AnyEvent) -> None:
+    world = make(inputs=[{**INPUTS[0], "normally": "closed"}])
+    said: list[AnyEvent] = [Fault(active=True, why="output 1 stays closed"), heard]
+    for event in said:
+        world.wait(1)
+        world.gate.handle(BoardReported(board="inputs", event=event))
+    world.wait(1.5)
+    world.gate.handle(BoardReported(board="inputs", event=heard))
+    assert world.screen.snapshot().emergency == ""
+    world.wait(0.6)
+    assert world.screen.snapshot().emergency == "active"
+
+
+@pytest.mark.parametrize(
+    "heard",
+    [
+        InputEdge(channel=8, active=True, at_s=0.0),
+        Done(id="x", grade=Grade.SENT),
+        Outputs(id="x", bits=0, read=False),
+        TimedOut(id="x", maybe_executed=True),
+    ],
+)
+def test_s12_a_board_that_nobody_hears_is_no_emergency(make: Make, heard: AnyEvent) -> None:
+    world = make(inputs=[{**INPUTS[0], "normally": "closed"}])
+    silent = Fault(active=True, why="the board does not answer")
+    said = [silent, heard, silent] if isinstance(heard, InputEdge) else [silent, heard]
+    for event in said:
+        world.wait(0.5)
+        world.gate.handle(BoardReported(board="inputs", event=event))
+    world.wait(5)
+    assert world.screen.snapshot().emergency == ""
 
 
 # -- exit button, tamper, doors
