@@ -216,6 +216,7 @@ class Bus:
 
     def _open_relays(self) -> None:
         """Whatever happened before: no relay stays closed while this side can still say so."""
+        self._unopened.clear()  # a line that ends is not said to be up any more
         try:
             until_s = self._monotonic_s() + CLOSING_S
             self._drivers.all_off(self._monotonic_s())

@@ -158,10 +158,13 @@ class SerialPort:
             PortError: It is something else than a serial device.
         """
         assert self._serial is None, f"port {self._path} is already open"
-        device = Path(
-            self._path
-        ).resolve()  # what is looked at now is what is opened, wherever the link moves
-        self._check_identity(device)
+        try:
+            device = Path(
+                self._path
+            ).resolve()  # what is looked at now is what is opened, wherever the link moves
+            self._check_identity(device)
+        except (OSError, RuntimeError, ValueError) as error:  # it went meanwhile, or its links go in circles
+            raise self._open_error(error) from error
         virtual = device.parent == _PSEUDO_TERMINALS
         try:
             # Nothing is set later: a second set-up fails on some devices.
@@ -174,12 +177,20 @@ class SerialPort:
                 write_timeout=WRITE_WITHIN_S,
                 exclusive=True,
             )
-        except _PYSERIAL_ERRORS as error:
+        except (*_PYSERIAL_ERRORS, ValueError) as error:  # the latter: a speed that no device has
             raise self._open_error(error) from error
+        try:
+            self._check_identity(device)  # it may have gone and another come while it was opened
+        except (PortError, OSError) as error:
+            self._serial.close()
+            self._serial = None
+            raise error if isinstance(error, PortError) else self._open_error(error) from error
 
     def _check_identity(self, device: Path) -> None:
-        if self._expect is None or not device.exists():
+        if self._expect is None:
             return
+        if not device.exists():
+            raise PortMissingError(self._path)
         found = self._identify(device)
         if not found.fits(self._expect):
             raise PortStrangerError(self._path, expected=self._expect, found=found)

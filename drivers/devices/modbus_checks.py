@@ -108,7 +108,7 @@ class CheckedRelayDriver:
 
     def wants_line(self) -> Urgency | None:
         """How urgent the next frame is."""
-        if self._rests():
+        if self._rests() or self._relays.holds_line():
             return None
         wants = (self._exchange.wants_line(), self._relays.wants_line())
         return min((one for one in wants if one is not None), default=None)

@@ -51,14 +51,13 @@ class TcpPort:
         assert self._socket is None, f"port {self._path} is already open"
         try:
             connection = socket.create_connection(self._address, timeout=CONNECT_WITHIN_S)
-        except OSError as error:
+        except (OSError, ValueError, OverflowError) as error:  # the latter two: no address at all
             raise self._open_error(error) from error
-        connection.setblocking(False)  # noqa: FBT003  # the socket module's own
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_S)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_S)
+        try:
+            _set_up(connection)
+        except OSError as error:  # reset by the board meanwhile
+            connection.close()
+            raise self._open_error(error) from error
         self._socket, self._lost = connection, False
 
     def fileno(self) -> int:
@@ -94,6 +93,8 @@ class TcpPort:
         try:
             if self._lost:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
+        except OSError as error:
+            raise self._lost_by(_words(error)) from error
         finally:
             connection.close()
 
@@ -105,15 +106,26 @@ class TcpPort:
         self._lost = True
         return PortLostError(self._path, why)
 
-    def _open_error(self, error: OSError) -> PortError:
-        if error.errno in _DENIED:
+    def _open_error(self, error: Exception) -> PortError:
+        number = getattr(error, "errno", None)
+        if number in _DENIED:
             return PortDeniedError(self._path)
-        if isinstance(error, TimeoutError) or error.errno in _ABSENT:
+        if isinstance(error, TimeoutError) or number in _ABSENT:
             return PortMissingError(self._path)
         return PortError(
             self._path, f"{self._path} cannot be reached ({_words(error)}). Check the address and the cable"
         )
 
 
-def _words(error: OSError) -> str:
-    return os.strerror(error.errno) if error.errno else str(error)
+def _set_up(connection: socket.socket) -> None:
+    connection.setblocking(False)  # noqa: FBT003  # the socket module's own
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_S)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_S)
+
+
+def _words(error: Exception) -> str:
+    number = getattr(error, "errno", None)
+    return os.strerror(number) if isinstance(number, int) and number > 0 else str(error)

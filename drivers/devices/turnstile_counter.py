@@ -4,6 +4,7 @@ from typing import Final
 
 PEOPLE_A_SECOND_MAX: Final = 2.0  # twice what the fastest lanes are sold for (drivers reference 3)
 PEOPLE_AT_ONCE: Final = 5  # between two readings, however close
+LOOKED_AWAY_S: Final = 60.0  # nobody says how many went through an outage that was longer
 
 
 class TurnstileCounter:
@@ -30,7 +31,7 @@ class TurnstileCounter:
         if self._total is None:
             self._begin(total, now_s)
             return None
-        possible = PEOPLE_AT_ONCE + PEOPLE_A_SECOND_MAX * (now_s - self._at_s)
+        possible = PEOPLE_AT_ONCE + PEOPLE_A_SECOND_MAX * min(now_s - self._at_s, LOOKED_AWAY_S)
         onward = (total - self._total) % self._modulus
         if onward <= possible:
             self._begin(total, now_s)

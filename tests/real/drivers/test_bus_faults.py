@@ -24,7 +24,7 @@ from drivers.model import (
     Refused,
     TimedOut,
 )
-from drivers.port import PortBusyError, PortLostError, PortStrangerError, SerialPort
+from drivers.port import PortBusyError, PortLostError, PortMissingError, PortStrangerError, SerialPort
 from drivers.registry import make_driver
 from drivers.usb_socket import PortIdentity, identity_of
 from simulators.boards.pty_line import PtyLine
@@ -255,6 +255,45 @@ def test_s4_two_equal_boards_with_swapped_links_are_refused_until_they_are_back(
         assert pair[1].read() == b""
     finally:
         watched.bus.close()
+
+
+def test_s9_a_device_that_changes_while_it_is_opened_is_not_used(line: PtyLine) -> None:
+    seen = iter(["1-1:1.0", "1-2:1.0"])  # before, and after
+    port = SerialPort(
+        line.link,
+        LineSettings(),
+        expect=PortIdentity(socket="1-1:1.0"),
+        identify=lambda _path: PortIdentity(socket=next(seen)),
+    )
+    with pytest.raises(PortStrangerError):
+        port.open()
+    again = SerialPort(line.link, LineSettings())
+    again.open()  # the first one let go of it
+    again.close()
+
+
+def test_s9_a_device_that_goes_while_it_is_looked_at_is_missing(line: PtyLine, tmp_path: Path) -> None:
+    late = tmp_path / "late"
+    port = SerialPort(
+        late, LineSettings(), expect=PortIdentity(socket="1-1:1.0"), identify=lambda _: PortIdentity()
+    )
+    with pytest.raises(PortMissingError):
+        port.open()
+
+    def goes(_path: Path) -> PortIdentity:
+        raise FileNotFoundError(2, "it went")
+
+    late.symlink_to(line.link)
+    port = SerialPort(late, LineSettings(), expect=PortIdentity(socket="1-1:1.0"), identify=goes)
+    with pytest.raises(PortMissingError):
+        port.open()
+
+
+def test_s15_links_in_a_circle_are_an_error_of_the_port(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    with pytest.raises(PortMissingError):
+        SerialPort(tmp_path / "a", LineSettings()).open()
 
 
 def test_s3_a_port_is_found_by_its_socket_and_serial_number(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from drivers.bus import Bus
 from drivers.devices.modbus_tcp import NetworkAddressError, modbus_tcp, tcp_port
 from drivers.devices.modbus_tcp_port import TcpPort
 from drivers.model import AnyEvent, Done, Grade, InputEdge, Line, Pulse, TimedOut
-from drivers.port import PortLostError, PortMissingError
+from drivers.port import PortError, PortLostError, PortMissingError
 from tests.waiting import until
 
 pytestmark = pytest.mark.real
@@ -180,6 +180,11 @@ def test_f5_a_board_that_goes_away_is_found_again_at_its_address(
     board.wait_line(up=True, count=2)
     assert time.monotonic() - begun_s < 2.0
     connection.close()
+
+
+def test_s15_an_address_that_is_none_is_an_error_of_the_port() -> None:
+    with pytest.raises(PortError, match="cannot be reached"):
+        TcpPort("a" * 64, 502).open()
 
 
 def test_nobody_at_the_address_is_a_missing_port(peer: socket.socket) -> None:

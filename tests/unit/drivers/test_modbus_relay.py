@@ -308,6 +308,18 @@ def test_commissioning_shares_the_line_with_pulses_and_polls() -> None:
     assert bench.submit(Commission(id="d")) == [Refused(id="d", why=Refusal.LINE_DOWN)]
 
 
+def test_s1_commissioning_wants_no_line_while_an_answer_is_due() -> None:
+    driver = modbus_relay("waveshare-io-8ch")
+    driver.line_up(0.0)
+    driver.submit(Commission(id="c"), 0.0)
+    driver.tick(0.0)
+    assert driver.wants_line() is not None
+    assert len(driver.take_output()) == 1  # the opening of all outputs
+    assert driver.holds_line()
+    assert driver.wants_line() is None  # else another unit's frame would be written over the answer
+    assert driver.take_output() == []
+
+
 def test_commissioning_an_absent_board_ends() -> None:
     bench = Bench(modbus_relay("waveshare-io-8ch"), silent)
     events = bench.submit(Commission(id="c"), then_s=10)

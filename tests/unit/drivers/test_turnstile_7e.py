@@ -219,6 +219,15 @@ def reading(bits: int, *totals: int) -> list[int | None]:
     return [counter.read(total, 0.5 * at) for at, total in enumerate(totals)]
 
 
+def test_s5_another_controller_after_an_outage_is_not_thousands_of_people() -> None:
+    counter = TurnstileCounter(24)
+    assert counter.read(100, 0.0) is None
+    assert counter.read(150, 3600.0) == 50  # what one minute allows
+    assert counter.read(5050, 7200.0) is None
+    assert counter.read(5051, 7200.2) is None  # counting starts here
+    assert counter.read(5052, 7200.4) == 1
+
+
 def test_the_counter_knows_wraps_resets_and_what_nobody_can_walk() -> None:
     assert reading(16, 10, 10, 12) == [None, 0, 2]
     assert reading(16, 65534, 1, 2) == [None, 3, 1]
