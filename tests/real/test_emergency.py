@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from drivers.model import Fault
 from edge.hands import HandsError, Order
@@ -116,6 +117,36 @@ def test_d1_what_is_owed_of_an_emergency_is_recorded_before_its_reset_or_it_is_n
     world.gate.hands.fire_reset(GUARD)
     assert emergency_rows(world) == ["began", "input_clear", "reset"]
     assert len(world.events("device")) == 1000
+
+
+class Endless(BaseModel):
+    """What no journal takes, however often it is asked."""
+
+    text: str = "x" * 1_000_000
+
+
+def test_d1_while_anything_of_an_emergency_is_owed_it_is_not_reset(world: World) -> None:
+    world.gate.note(Kind.DEVICE, Endless())
+    world.input(FIRE, active=True)
+    world.input(FIRE, active=False)
+    world.wait(2.1)
+    with pytest.raises(HandsError) as refused:
+        world.gate.hands.fire_reset(GUARD)
+    assert refused.value.code == "not_recorded"
+    assert emergency_rows(world) == []
+    assert world.screen.snapshot().emergency == "clear"
+
+
+def test_d1_a_reset_that_no_journal_takes_leaves_nothing_behind(world: World) -> None:
+    world.input(FIRE, active=True)
+    world.input(FIRE, active=False)
+    world.wait(2.1)
+    world.journal.read("pragma query_only = on")
+    with pytest.raises(HandsError) as refused:
+        world.gate.hands.fire_reset(GUARD)
+    assert refused.value.code == "not_recorded"
+    assert (world.folder / "emergency").read_text() == "clear\n"
+    assert list(world.folder.glob("emergency.*")) == []
 
 
 def test_a_fire_input_in_fault_is_not_reset(world: World) -> None:

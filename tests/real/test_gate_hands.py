@@ -224,10 +224,10 @@ def test_no_hold_ends_in_an_emergency_and_all_end_at_its_reset(make: Make, grade
 
 def test_p13_a_hold_that_a_board_lost_in_an_emergency_is_neither_asserted_nor_locked(make: Make) -> None:
     world = make(tested=True, inputs=FIRE)
-    world.gate.hands.hold("exit", GUARD, 60)
+    world.gate.hands.hold("exit", GUARD, 900)
     fire(world)
     tell(world, TimedOut(id=sent(world, Hold)[0].id, maybe_executed=True))
-    world.wait(900)
+    world.wait(60)
     assert (len(sent(world, Hold)), sent(world, Release)) == (1, [])
     fire(world, active=False)
     world.wait(3)

@@ -225,7 +225,7 @@ def test_s12_a_fault_that_has_nothing_to_do_with_it_hides_no_broken_loop(make: M
 def test_s12_a_board_that_nobody_hears_is_no_emergency(make: Make, heard: AnyEvent) -> None:
     world = make(inputs=[{**INPUTS[0], "normally": "closed"}])
     silent = Fault(active=True, why="the board does not answer")
-    said = [silent, heard, silent] if isinstance(heard, InputEdge) else [silent, heard]
+    said: list[AnyEvent] = [silent, heard, silent] if isinstance(heard, InputEdge) else [silent, heard]
     for event in said:
         world.wait(0.5)
         world.gate.handle(BoardReported(board="inputs", event=event))
