@@ -252,6 +252,7 @@ class RelayDriver:
     def _begin(self) -> None:
         """The board is the right one: open everything, then look at it regularly."""
         self._all_off()
+        self._asking.put_blind()
         self._polls.start(self._now_s)
 
     def line_lost(self, now_s: float) -> None:

@@ -61,6 +61,13 @@ class Asking:
         for channel in range(1, self._codec.info.outputs + 1):
             self.put(Purpose(ask=Ask.OFF, channel=channel), Urgency.ALL_OFF, repeats=READ_REPEATS)
 
+    def put_blind(self) -> None:
+        """Once more, to a board that neither answers nor can be read: the first frame may have met half another."""
+        info = self._codec.info
+        if self._codec.within_s(Ask.OFF) is None and not info.reads_outputs:
+            for channel in range(1, info.outputs + 1):
+                self.put(Purpose(ask=Ask.OFF, channel=channel), Urgency.ALL_OFF)
+
     def waits(self, ask: Ask, id_: str | None = None) -> bool:
         """Whether such a question (of this run or command) waits, or is open."""
         return self.exchange.waits(

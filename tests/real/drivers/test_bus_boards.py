@@ -64,7 +64,7 @@ def test_a_pulled_cable_ends_the_pulse_and_nothing_is_repeated_when_it_is_back(
     line: PtyLine, listen: Listen
 ) -> None:
     listener = listen("lcus", line.link)
-    assert hear(line, len(ALL_OFF)) == ALL_OFF
+    assert hear(line, 2 * len(ALL_OFF)) == ALL_OFF * 2
     listener.wait_up()
     listener.pulse("a", ms=2000)
     assert hear(line, 4) == ON_1
@@ -74,8 +74,8 @@ def test_a_pulled_cable_ends_the_pulse_and_nothing_is_repeated_when_it_is_back(
     line.plug()
     listener.wait_up(count=2)
     listener.pulse("b", channel=2, ms=100)
-    # The next thing after the all-off is the new pulse: the old one did not come again.
-    assert hear(line, len(ALL_OFF) + 4) == ALL_OFF + ON_2
+    # The next thing after the openings is the new pulse: the old one did not come again.
+    assert hear(line, 2 * len(ALL_OFF) + 4) == ALL_OFF * 2 + ON_2
     assert listener.wait(Done) == [Done(id="b", grade=Grade.SENT)]
 
 
@@ -203,7 +203,7 @@ def test_a_board_hears_nothing_at_the_wrong_speed(rig: Rig) -> None:
 
 def test_closing_in_mid_pulse_opens_the_relays_and_is_quick(line: PtyLine, listen: Listen) -> None:
     listener = listen("lcus", line.link)
-    hear(line, len(ALL_OFF))
+    hear(line, 2 * len(ALL_OFF))
     listener.wait_up()
     listener.pulse(ms=2000)
     assert hear(line, 4) == ON_1
@@ -236,7 +236,7 @@ def test_an_all_off_overtakes_pulses_that_wait(line: PtyLine) -> None:
     bus = Bus("b", SerialPort(line.link, LineSettings()), LcusDriver(), slow)
     bus.start()
     try:
-        hear(line, len(ALL_OFF))
+        hear(line, 2 * len(ALL_OFF))
         for command in (
             Pulse(channel=1, ms=100, id="before", issued_s=time.monotonic()),
             AllOff(),
@@ -263,7 +263,7 @@ def test_a_receiver_that_fails_does_not_stop_the_bus(line: PtyLine) -> None:
     try:
         until(lambda: bus.healthy, what="the line")
         bus.submit(Pulse(channel=1, ms=100, id="a", issued_s=time.monotonic()))
-        assert hear(line, len(ALL_OFF) + 8) == ALL_OFF + ON_1 + OFF_1
+        assert hear(line, 2 * len(ALL_OFF) + 8) == ALL_OFF * 2 + ON_1 + OFF_1
         until(lambda: Done(id="a", grade=Grade.SENT) in seen, what="the result")
     finally:
         bus.close()
@@ -279,10 +279,9 @@ def test_m11_a_bug_in_a_driver_opens_the_relays_and_the_bus_begins_anew(line: Pt
     bus.start()
     try:
         bus.submit(Pulse(channel=1, ms=2000, id="a", issued_s=time.monotonic()))
-        assert hear(line, len(ALL_OFF) + 4) == ALL_OFF + ON_1
+        assert hear(line, 2 * len(ALL_OFF) + 4) == ALL_OFF * 2 + ON_1
         line.write(b"?")
-        assert hear(line, len(ALL_OFF)) == ALL_OFF
-        assert hear(line, len(ALL_OFF)) == ALL_OFF  # and once more from the beginning
+        assert hear(line, 3 * len(ALL_OFF)) == ALL_OFF * 3  # the end, and the beginning anew
         lines = [True, False, True]
         until(
             lambda: [one.up for one in list(events) if isinstance(one, Line)] == lines, what="the next begin"
@@ -357,7 +356,7 @@ def test_an_all_off_overtakes_the_pulses_before_it_in_one_batch_and_none_behind(
         bus.submit(AllOff())
         bus.submit(Pulse(channel=1, ms=100, id="behind", issued_s=now_s))
         go.set()
-        assert hear(line, 2 * len(ALL_OFF) + 8) == ALL_OFF + ALL_OFF + ON_1 + OFF_1
+        assert hear(line, 3 * len(ALL_OFF) + 8) == ALL_OFF * 3 + ON_1 + OFF_1
         until(lambda: Done(id="behind", grade=Grade.SENT) in events, what="the pulse behind it")
         assert Refused(id="before", why=Refusal.OVERTAKEN) in events
     finally:

@@ -116,10 +116,10 @@ def test_s2_a_cable_pulled_after_any_byte_of_a_switch_repeats_nothing(line: PtyL
             return len(got) >= count
 
         os.set_blocking(line.fileno(), True)
-        until(lambda: hear(len(ALL_OFF)), what="the opening")
+        until(lambda: hear(2 * len(ALL_OFF)), what="the opening")
         watched.wait_up()
         watched.pulse()
-        until(lambda: hear(len(ALL_OFF) + heard), what="the bytes before the cut")
+        until(lambda: hear(2 * len(ALL_OFF) + heard), what="the bytes before the cut")
         line.unplug()
         until(watched.outcome, what="the outcome")
         (outcome,) = watched.outcome()
@@ -133,9 +133,9 @@ def test_s2_a_cable_pulled_after_any_byte_of_a_switch_repeats_nothing(line: PtyL
         def closed() -> bool:
             nonlocal after
             after += line.read()
-            return after == ALL_OFF * 2
+            return after == ALL_OFF * 3
 
-        until(closed, what="two all-offs and nothing else")
+        until(closed, what="the openings and nothing else")
         assert watched.outcome() == [outcome]
     finally:
         watched.bus.close()
@@ -251,7 +251,7 @@ def test_s4_two_equal_boards_with_swapped_links_are_refused_until_they_are_back(
         link.unlink()
         link.symlink_to(devices[0])
         watched.wait_up()
-        until(lambda: pair[0].read() == ALL_OFF, what="the opening of the right board")
+        until(lambda: pair[0].read() == ALL_OFF * 2, what="the opening of the right board")
         assert pair[1].read() == b""
     finally:
         watched.bus.close()

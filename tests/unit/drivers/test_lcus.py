@@ -46,7 +46,7 @@ def test_a_line_that_comes_up_opens_every_relay_first() -> None:
     driver = LcusDriver()
     driver.line_up(0.0)
     driver.submit(pulse(issued_s=0.0), 0.0)
-    assert driver.take_output() == [*ALL_OFF, ON_1]
+    assert driver.take_output() == [*ALL_OFF, *ALL_OFF, ON_1]  # the first may have met half a frame
 
 
 def test_a_pulse_is_on_then_off_at_its_deadline_and_done_when_written(driver: LcusDriver) -> None:
@@ -134,7 +134,7 @@ def test_a_lost_line_ends_the_pulse_and_never_repeats_it(driver: LcusDriver) -> 
     assert driver.take_events() == [TimedOut(id="a", maybe_executed=True)]
     driver.line_up(10.5)
     driver.tick(30.0)
-    assert (driver.take_output(), driver.take_events()) == (ALL_OFF, [])
+    assert (driver.take_output(), driver.take_events()) == (ALL_OFF * 2, [])
 
 
 def test_an_off_frame_that_failed_to_go_out_is_not_done(driver: LcusDriver) -> None:

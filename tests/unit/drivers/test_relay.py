@@ -1,6 +1,5 @@
 """Relay boards of every kind in virtual time: what is promised, and what must never happen."""
 
-from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -62,6 +61,8 @@ def test_s15_a_line_that_comes_up_opens_every_output_first(kind: Kind) -> None:
     bench.run(3.0)
     first = bench.asks(*SWITCHING)
     opened = [(Ask.ALL_OFF, 0)] if kind.all_off else [(Ask.OFF, channel) for channel in range(1, 5)]
+    if not kind.answers and not kind.reads:  # a board that says nothing is told twice
+        opened += [(Ask.OFF, channel) for channel in range(1, 5)]
     assert first[: len(opened)] == opened
     assert first[len(opened)] == (Ask.ON if kind.host_timed else Ask.PULSE, 1)
     assert bench.board.closed(3.0) == set()
@@ -282,53 +283,6 @@ def test_s13_a_relay_that_somebody_else_closed_is_a_fault_and_is_told_to_open() 
     assert bench.board.closed(5.0) == set()
 
 
-@pytest.mark.parametrize(
-    "kind", [Kind(reads=False, answers=False), HOST, BOARD, Kind(host_timed=True, reads=False)]
-)
-@pytest.mark.parametrize("deaf", ["mute", "denies"])
-def test_m2_an_exit_pulse_goes_to_a_board_that_does_not_say_that_it_is_open(kind: Kind, deaf: str) -> None:
-    bench = Bench(kind, up=False)
-    bench.board.mute = deaf == "mute"
-    bench.board.denies = {Ask.OFF, Ask.ALL_OFF} if deaf == "denies" else set()
-    bench.driver.line_up(0.0)
-    for number in range(6):  # the first one before anybody knows, the others with openings owed
-        bench.submit(replace(pulse(bench, f"exit {number}"), insist=True))
-        bench.run(bench.now_s + 3.0)
-    assert len(bench.asks(Ask.ON, Ask.PULSE)) == 6
-    ended = [type(outcome) for number in range(6) for outcome in outcomes(bench, f"exit {number}")]
-    assert len(ended) == 6
-    assert Refused not in ended
-    bench.board.mute, bench.board.denies = False, set()
-    bench.run(bench.now_s + 5.0)
-    assert bench.board.closed(bench.now_s) == set()
-    bench.submit(pulse(bench, "entry"))
-    bench.run(bench.now_s + 3.0)
-    assert [type(outcome) for outcome in outcomes(bench, "entry")] == [Done]
-
-
-def test_m2_an_exit_pulse_behind_a_release_is_not_cut_short_by_it() -> None:
-    bench = Bench(BOARD)
-    bench.submit(hold(bench))
-    bench.run(1.0)
-    bench.submit(Release(channel=1, id="release"))
-    bench.submit(replace(pulse(bench), insist=True))
-    bench.run(1.2)
-    assert bench.board.closed(1.2) == {1}
-    bench.run(3.0)
-    assert outcomes(bench, "a") == [Done(id="a", grade=Grade.CONFIRMED)]
-    assert bench.asks(Ask.ON, Ask.OFF, Ask.PULSE) == [(Ask.ON, 1), (Ask.OFF, 1), (Ask.PULSE, 1)]
-
-
-def test_m2_an_exit_pulse_is_overtaken_by_an_all_off_like_any_other() -> None:
-    bench = Bench(BOARD)
-    bench.run(1.0)
-    bench.submit(replace(pulse(bench), insist=True))
-    bench.submit(AllOff())
-    bench.run(3.0)
-    assert outcomes(bench, "a") == [Refused(id="a", why=Refusal.OVERTAKEN)]
-    assert bench.asks(Ask.PULSE) == []
-
-
 @pytest.mark.parametrize("kind", [Kind(all_off=False), Kind(), HOST])
 def test_an_opening_that_is_denied_is_owed_and_nothing_is_closed_meanwhile(kind: Kind) -> None:
     bench = Bench(kind)
@@ -520,11 +474,11 @@ def test_a_board_that_needs_silence_gets_it_between_frames() -> None:
     bench = Bench(Kind(reads=False, answers=False, all_off=False, silence_s=0.05))
     bench.run(1.0)
     times = [at_s for at_s, _, _ in bench.written]
-    assert [later - earlier for earlier, later in pairwise(times)] == pytest.approx([0.05] * 3)
+    assert [later - earlier for earlier, later in pairwise(times)] == pytest.approx([0.05] * 7)
 
 
 def test_a_board_that_says_nothing_gets_its_frames_at_once() -> None:
     driver = RelayDriver(ScriptedCodec(Kind(host_timed=True, reads=False, answers=False, all_off=False)))
     driver.line_up(0.0)
     driver.submit(Pulse(channel=1, ms=100, id="a", issued_s=0.0), 0.0)
-    assert len(driver.take_output()) == 5
+    assert len(driver.take_output()) == 9  # two openings of each output and the pulse
