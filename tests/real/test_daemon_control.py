@@ -160,7 +160,7 @@ def test_a_gate_ends_for_a_board_whose_thread_has_ended(
     def breaks(_: Bus) -> None:
         raise AssertionError("an error of ours")
 
-    monkeypatch.setattr(Bus, "_keep_open", breaks)
+    monkeypatch.setattr(Bus, "_run", breaks)
     monkeypatch.setattr(daemon_module, "DEAD_EXIT_S", 0.0)
     stop = threading.Event()
     giving_up = threading.Timer(20, stop.set)

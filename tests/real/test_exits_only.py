@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from controller.init import DemoPlan, create_demo
+from edge.camera import Camera
 from edge.config import GateConfig
 from edge.exits_only import ExitsOnly
 from edge.walkin_cli import encode
@@ -122,3 +123,39 @@ def test_a_relay_of_an_entry_that_was_left_closed_is_told_to_open_and_a_hanging_
             thread.join(10)
         assert not stop.is_set()
         assert not thread.is_alive()
+
+
+class Stalled(SystemClock):
+    """Time as it is, but for the thread that serves: it finds itself three seconds late, once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.late = True
+
+    def monotonic_s(self) -> float:
+        now_s = super().monotonic_s()
+        return now_s + 3.0 if self.late and threading.current_thread().name == "serving" else now_s
+
+
+def test_who_was_seen_too_long_ago_is_asked_for_again_before_the_exit_opens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, clock, stop = on_two_boards(tmp_path), Stalled(), threading.Event()
+    asked: list[str] = []
+
+    def look_again(camera: Camera) -> None:
+        asked.append(camera.name)
+        stop.set()
+
+    monkeypatch.setattr(Camera, "look_again", look_again)
+    end = PtyEnd(tmp_path / "dev" / "exit", Cable([make_board("lcus")], seed=1))
+    with running(tmp_path, [end]) as station:
+        thread = threading.Thread(target=ExitsOnly(settings, clock).run, args=(stop, bool), name="serving")
+        thread.start()
+        try:
+            until(lambda: asked, within_s=20, what="another look")
+        finally:
+            stop.set()
+            thread.join(10)
+        assert set(asked) == {"exit"}
+        assert station.whats() == []
