@@ -6,9 +6,10 @@ import subprocess
 import sys
 import threading
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
@@ -16,10 +17,13 @@ from fastapi import FastAPI
 from controller.init import DemoPlan, create_demo
 from drivers.bus import Bus
 from edge import daemon as daemon_module
+from edge.camera import Camera, Scan
 from edge.config import load_config
 from edge.control import SOCKET
-from edge.daemon import BusEndedError, EdgeDaemon
+from edge.daemon import SCANS_WAITING_MAX, BusEndedError, EdgeDaemon
+from edge.gate import Gate
 from edge.gate_key import make_gate_key
+from edge.inputs import Input, ScanSeen
 from edge.kiosk.app import create_kiosk
 from edge.kiosk_page import KioskPage
 from shell.clock import SystemClock
@@ -191,3 +195,38 @@ def test_a_key_set_that_cannot_be_read_keeps_nobody_inside_and_the_gate_comes_ba
     finally:
         gate.terminate()
         assert gate.wait(20) == 0
+
+
+def test_a_full_queue_drops_no_scan_of_an_exit_and_an_entrys_camera_looks_again(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again: list[str] = []
+    seen: dict[str, Callable[[Scan], None]] = {}
+
+    class Watched(Camera):
+        def __init__(self, name: str, spec: str, on_scan: Callable[[Scan], None], *rest: Any) -> None:
+            super().__init__(name, spec, on_scan, *rest)
+            seen[name] = on_scan
+
+        def look_again(self) -> None:
+            again.append(self.name)
+
+    handled: list[str] = []
+    stop = threading.Event()
+
+    def handle(_: Gate, item: Input) -> None:
+        if isinstance(item, ScanSeen):
+            handled.append(item.lane)
+            if item.texts == ("last",):
+                stop.set()
+
+    monkeypatch.setattr(daemon_module, "Camera", Watched)
+    monkeypatch.setattr(Gate, "handle", handle)
+    gate = EdgeDaemon(load_config(config), config)
+    for lane in ("entry", "exit"):
+        for _ in range(SCANS_WAITING_MAX + 1):
+            seen[lane](Scan(camera=lane, texts=("code",), at_s=0.0))
+    seen["exit"](Scan(camera="exit", texts=("last",), at_s=0.0))
+    gate.run(stop)
+    assert again == ["entry"]
+    assert (handled.count("entry"), handled.count("exit")) == (SCANS_WAITING_MAX, SCANS_WAITING_MAX + 2)
