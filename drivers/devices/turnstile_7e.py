@@ -125,6 +125,7 @@ def _heard(frame: bytes, *, answers: bool) -> Heard:
     version, fault, alarm = frame[1], frame[3], frame[5]
     return Heard(
         answers=answers,
+        names_command=False,  # which byte does was never published: a late one answers anything
         counts=(
             (Side.LEFT, int.from_bytes(frame[6:9], "big")),
             (Side.RIGHT, int.from_bytes(frame[9:12], "big")),

@@ -40,6 +40,7 @@ from drivers.tally import GarbageTally
 
 POLL_EVERY_S: Final = 0.200
 POLL_FAULTY_EVERY_S: Final = 1.0
+TRY_AGAIN_S: Final = 30.0  # a controller that cannot be asked is trusted with one more admission after this
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +49,7 @@ class Heard:
 
     Args:
         answers: It answers the open request.
+        names_command: It says which command it answers; otherwise it may be the late answer to another.
         counts: Its own count of each side that the frame speaks of.
         alarms: Alarms that are on, by the maker's names; None when the frame says nothing of alarms.
         fault: What is wrong with it, empty for nothing; None when the frame says nothing of faults.
@@ -55,6 +57,7 @@ class Heard:
     """
 
     answers: bool
+    names_command: bool = True
     counts: tuple[tuple[Side, int], ...] = ()
     alarms: frozenset[str] | None = None
     fault: str | None = None
@@ -128,6 +131,7 @@ class TurnstileDriver:
         self._alarms: frozenset[str] = frozenset()
         self._up = False
         self._poll_at_s: float | None = None
+        self._try_again_s: float | None = None  # it did not answer, and only an admission would tell more
         self._now_s = float("-inf")
 
     @property
@@ -261,6 +265,9 @@ class TurnstileDriver:
             self._failed(request.purpose, end)
         if self._poll_at_s is not None and self._poll_at_s <= now_s:
             self._poll(now_s)
+        if self._try_again_s is not None and self._try_again_s <= now_s:
+            self._try_again_s = None
+            self._events += self._faults.end("silent")
         self._events += self._tally.take(now_s)
 
     def _poll(self, now_s: float) -> None:
@@ -277,7 +284,12 @@ class TurnstileDriver:
 
     def next_deadline(self) -> float | None:
         """The next thing that ``tick`` has to do."""
-        deadlines = (self._exchange.next_deadline(), self._tally.next_deadline(), self._poll_at_s)
+        deadlines = (
+            self._exchange.next_deadline(),
+            self._tally.next_deadline(),
+            self._poll_at_s,
+            self._try_again_s,
+        )
         return min((one for one in deadlines if one is not None), default=None)
 
     def take_events(self) -> list[AnyEvent]:
@@ -294,7 +306,7 @@ class TurnstileDriver:
 
     def line_lost(self, now_s: float) -> None:
         """End everything that is unfinished. Counts are kept: people who went through meanwhile are counted."""
-        self._now_s, self._up, self._poll_at_s = now_s, False, None
+        self._now_s, self._up, self._poll_at_s, self._try_again_s = now_s, False, None, None
         for request, end in self._exchange.lost():
             self._failed(request.purpose, end)
         self._events += self._faults.forget()
@@ -303,6 +315,7 @@ class TurnstileDriver:
 
     def _learn(self, heard: Heard) -> None:
         self._events += self._faults.end("silent")
+        self._try_again_s = None
         for side, total in heard.counts:
             counter = self._counters[side]
             first = not counter.known
@@ -320,13 +333,14 @@ class TurnstileDriver:
                 self._events += self._faults.end("controller")
 
     def _answered(self, purpose: _Purpose, heard: Heard) -> None:
+        grade = Grade.ACCEPTED if heard.names_command else Grade.SENT
         match purpose.kind:
             case _Kind.ADMIT:
-                self._end(Done(id=purpose.id, grade=Grade.ACCEPTED))
+                self._end(Done(id=purpose.id, grade=grade))
             case _Kind.MODE:
                 more = self._exchange.waits(lambda one: one.purpose.id == purpose.id)
                 if purpose.last:
-                    self._end(Done(id=purpose.id, grade=Grade.ACCEPTED))
+                    self._end(Done(id=purpose.id, grade=grade))
                 elif not more:  # its other frames were overtaken
                     self._end(TimedOut(id=purpose.id, maybe_executed=True))
             case _Kind.IDENTIFY if heard.named is not None:
@@ -345,6 +359,8 @@ class TurnstileDriver:
                 return
             case End.UNANSWERED:
                 self._events += self._faults.begin("silent", "the controller does not answer")
+                if self._codec.status() is None:
+                    self._try_again_s = self._now_s + TRY_AGAIN_S
                 self._exchange.withdraw(
                     lambda one: one.purpose.kind is _Kind.MODE and one.purpose.id == purpose.id
                 )

@@ -72,7 +72,7 @@ def test_modes_are_the_makers_commands(mode: Mode, side: Side | None, commands: 
 def test_an_admission_lets_one_person_through_and_the_person_is_counted() -> None:
     gate = Turnstile7E()
     bench = start(gate)
-    assert bench.submit(admit(bench), then_s=0.5) == [Done(id="a", grade=Grade.ACCEPTED)]
+    assert bench.submit(admit(bench), then_s=0.5) == [Done(id="a", grade=Grade.SENT)]
     assert gate.is_open("left")
     gate.walk("left", bench.now_s)
     (event,) = bench.run(0.5)
@@ -104,9 +104,9 @@ def test_one_id_admits_once_and_one_side_has_one_open_admission() -> None:
     bench.driver.submit(first, bench.now_s)
     bench.driver.submit(first, bench.now_s)
     assert bench.submit(admit(bench, "b")) == [Refused(id="b", why=Refusal.BUSY)]
-    assert Done(id="a", grade=Grade.ACCEPTED) in bench.run(0.5)
+    assert Done(id="a", grade=Grade.SENT) in bench.run(0.5)
     assert gate.permits["left"] == 1
-    assert bench.submit(admit(bench, "c", Side.RIGHT), then_s=0.5) == [Done(id="c", grade=Grade.ACCEPTED)]
+    assert bench.submit(admit(bench, "c", Side.RIGHT), then_s=0.5) == [Done(id="c", grade=Grade.SENT)]
 
 
 def test_refusals_name_their_reason() -> None:
@@ -141,13 +141,11 @@ def test_all_off_takes_back_what_was_not_written_and_closes_on_nobody() -> None:
 def test_modes_end_in_the_newest() -> None:
     gate = Turnstile7E()
     bench = start(gate)
-    assert bench.submit(SetMode(mode=Mode.BLOCKED, id="b"), then_s=0.5) == [
-        Done(id="b", grade=Grade.ACCEPTED)
-    ]
+    assert bench.submit(SetMode(mode=Mode.BLOCKED, id="b"), then_s=0.5) == [Done(id="b", grade=Grade.SENT)]
     assert gate.forbidden == {"left", "right"}
     bench.driver.submit(SetMode(mode=Mode.FREE, id="f"), bench.now_s)
     events = bench.submit(SetMode(mode=Mode.NORMAL, id="n"), then_s=0.5)
-    assert events == [Refused(id="f", why=Refusal.OVERTAKEN), Done(id="n", grade=Grade.ACCEPTED)]
+    assert events == [Refused(id="f", why=Refusal.OVERTAKEN), Done(id="n", grade=Grade.SENT)]
     assert (gate.forbidden, gate.always) == (set(), None)
 
 

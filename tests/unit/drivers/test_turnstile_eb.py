@@ -95,6 +95,22 @@ def test_p13_without_an_answer_somebody_may_be_in_and_nothing_is_repeated() -> N
     assert bench.written == [OPEN_LEFT]
 
 
+def test_s2_one_missed_reply_does_not_keep_entries_shut_for_ever() -> None:
+    gate = TurnstileEB()
+    gate.silent = True
+    bench = Bench(turnstile_eb(), twin(gate))
+    bench.submit(admit(bench), then_s=25)
+    assert [event.active for event in bench.events if isinstance(event, Fault)] == [True]
+    assert [type(event) for event in bench.run(10)] == [Fault]  # one more may be tried
+    again = bench.submit(admit(bench, "b"), then_s=1)
+    assert [event.active for event in again if isinstance(event, Fault)] == [True]
+    assert bench.written == [OPEN_LEFT] * 2
+    gate.silent = False
+    bench.run(40)
+    assert Done(id="c", grade=Grade.ACCEPTED) in bench.submit(admit(bench, "c"), then_s=1)
+    assert [event.active for event in bench.events if isinstance(event, Fault)][-1:] == [False]
+
+
 def test_nothing_moves_at_a_line_up_and_nothing_is_asked() -> None:
     bench = Bench(turnstile_eb(), twin(TurnstileEB()))
     bench.run(60)

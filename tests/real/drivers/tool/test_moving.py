@@ -90,6 +90,21 @@ def test_an_input_that_does_not_answer_is_exit_1_and_one_that_is_active_moves_no
     assert (code, out, "active already" in err, twin.moved()) == (1, "", True, before)
 
 
+@pytest.mark.parametrize("expect", [(), ("--expect", "in2", "--within", "0.2")])
+def test_a_pulse_whose_relay_welds_has_failed(plug: Plug, expect: tuple[str, ...]) -> None:
+    board: Any = make_board("modbus-relay", profile="waveshare-io-8ch")
+    twin = plug(board)
+    where = ("--port", twin.link, "--protocol", "modbus-relay", "--profile", "waveshare-io-8ch")
+    code, out, err = run("pulse", "1", *where, "--confirm", "entry", "--json")
+    assert (code, json.loads(out)["stays_closed"]) == (0, []), err
+    wire(twin, 1, 2)
+    twin.station.ask(lambda: board.relays.weld(1))
+    code, out, err = run("pulse", "1", *where, *expect, "--confirm", "entry", "--json")
+    assert (code, json.loads(out)["stays_closed"]) == (1, [1]), err
+    assert "Relay 1 STAYS CLOSED" in err
+    assert board.relays.mask() == 1
+
+
 def test_the_contact_of_the_lane_may_be_on_another_board(plug: Plug, tmp_path: Path) -> None:
     plug(make_board("lcus"), name="line")
     inputs = plug(make_board("modbus-inputs"), name="inputs")
@@ -292,12 +307,12 @@ def test_watch_names_inputs_by_their_roles(plug: Plug, tmp_path: Path) -> None:
         board.inputs.set(channel, active=False)
 
 
-@pytest.mark.parametrize("protocol", ["turnstile-7e", "turnstile-eb"])
-def test_a_controller_admits_one_person_on_a_side(plug: Plug, protocol: str) -> None:
+@pytest.mark.parametrize(("protocol", "grade"), [("turnstile-7e", "sent"), ("turnstile-eb", "accepted")])
+def test_a_controller_admits_one_person_on_a_side(plug: Plug, protocol: str, grade: str) -> None:
     twin = plug(make_board(protocol))
     where = ("--port", twin.link, "--protocol", protocol)
     code, out, err = run("pulse", "2", *where, "--confirm", "exit", "--json")
-    assert (code, json.loads(out)["grade"]) == (0, "accepted"), err
+    assert (code, json.loads(out)["grade"]) == (0, grade), err
     assert [one for one in twin.moved() if one[0] == "relay_on"] == [("relay_on", 2)]
     assert run("pulse", "3", *where, "--confirm", "exit")[0] == 2
 
