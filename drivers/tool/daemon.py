@@ -5,17 +5,34 @@ from typing import Any, Final, NoReturn
 
 from drivers.holders import holder_of
 from drivers.tool.console import Exit, both, fail
+from drivers.tool.gate_file import GateFile
 from drivers.tool.target import Target
 from passes.words import Pair
 from shell.control import ControlError, NoAnswerError, NotRunningError, RefusedError, ask
 
 ASK_WITHIN_S: Final = 20.0
+_GREETED_WITHIN_S: Final = 2.0
 DAEMON: Final = "postern-edge"
 
 
 def daemon_runs(target: Target) -> bool:
     """Whether the daemon of the gate's file listens; False when no file was named."""
-    return target.gate is not None and target.gate.control_socket.is_socket()
+    return target.gate is not None and daemon_listens(target.gate)
+
+
+def daemon_listens(gate: GateFile) -> bool:
+    """Whether somebody listens at the gate's control socket.
+
+    Its file proves nothing: a daemon that was killed leaves it behind. A request that means nothing is sent, and
+    whatever comes of it but "nobody listens" is a daemon: busy, stuck, or of another user.
+    """
+    try:
+        ask(gate.control_socket, {}, within_s=_GREETED_WITHIN_S)
+    except NotRunningError:
+        return False
+    except ControlError:
+        return True
+    return True
 
 
 def ask_daemon(

@@ -11,6 +11,7 @@ from rich.padding import Padding
 from drivers.ports import PortRow, list_ports
 from drivers.tool.config_check import problems_of
 from drivers.tool.console import Exit, JsonOption, both, put_json, put_line, say, show, text
+from drivers.tool.daemon import daemon_listens
 from drivers.tool.findings import (
     Finding,
     Level,
@@ -60,7 +61,7 @@ def examine(gate: GateFile | None, rows: Sequence[PortRow], host: Host, clock: C
     folder = Path.cwd() if gate is None else gate.data_dir
     found = [*about_ports(rows, host), *about_clock(host, clock), *about_machine(host, folder)]
     if gate is not None:
-        running = gate.control_socket.is_socket()
+        running = daemon_listens(gate)
         found += about_boards(gate, rows, daemon_runs=running)
         found += [
             Finding(

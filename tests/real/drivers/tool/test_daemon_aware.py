@@ -1,5 +1,6 @@
 """Commands and the running daemon: through its control socket, or a clear word."""
 
+import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -66,3 +67,30 @@ def test_s10_a_board_of_the_running_daemon_is_left_to_it(
     code, _, err = run("identify", "--board", "relays", "--config", tmp_path / "gate.toml")
     assert (code, "systemctl stop postern-edge" in err) == (3, True)
     assert run("identify", "--port", twin.link, "--protocol", "kmtronic")[0] == 0
+
+
+def test_a_socket_that_a_killed_daemon_left_behind_locks_nobody_out(
+    target: Target, plug: Plug, tmp_path: Path
+) -> None:
+    assert target.gate is not None
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(target.gate.control_socket))
+    assert target.gate.control_socket.is_socket()
+    twin = plug(make_board("kmtronic"))
+    where = ("--board", "relays", "--config", tmp_path / "gate.toml")
+    assert run("identify", *where)[0] == 0
+    code, _, err = run("off", *where, "--confirm", "relays")
+    assert (code, err, twin.moved()) == (0, "", [])
+
+
+def test_a_daemon_that_is_stuck_still_has_its_boards(
+    target: Target, plug: Plug, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("drivers.tool.daemon._GREETED_WITHIN_S", 0.1)
+    plug(make_board("kmtronic"))
+    assert target.gate is not None
+    with socket.socket(socket.AF_UNIX) as stuck:
+        stuck.bind(str(target.gate.control_socket))
+        stuck.listen()
+        code, _, err = run("identify", "--board", "relays", "--config", tmp_path / "gate.toml")
+    assert (code, "systemctl stop postern-edge" in err) == (3, True)
