@@ -36,7 +36,7 @@ from drivers.tool.opening import port_words
 from drivers.tool.switching import HOPELESS, harmless, switched
 from drivers.tool.trace import TraceOption
 from drivers.tool.usb_ids import NUMATO, UsbHint, usb_hint
-from drivers.tool.wire import collect, hexed, raw_port
+from drivers.tool.wire import collect, hexed, is_virtual, raw_port
 from passes.words import Pair
 
 LISTEN_BAUDS: Final = (9600, 115200)
@@ -209,7 +209,7 @@ def _listen(row: PortRow, seconds: float, step: Any) -> tuple[bytes, str]:
         step(f"{row.path} {baud}")
         if not seconds:
             continue
-        if row.holder is not None and not _is_virtual(row.path):
+        if row.holder is not None and not is_virtual(row.path):
             return b"", text(Pair("被 {holder} 占用", "held by {holder}"), holder=row.holder)
         port = SerialPort(row.path, LineSettings(baud=baud))
         try:
@@ -223,11 +223,6 @@ def _listen(row: PortRow, seconds: float, step: Any) -> tuple[bytes, str]:
         if any(each.protocol for each in overheard(heard)):
             break
     return heard, ""
-
-
-def _is_virtual(path: str) -> bool:
-    """Whether whoever has it open may be the device itself, played by a simulator."""
-    return Path(path).resolve().parent == Path("/dev/pts")
 
 
 def _hinted(hint: UsbHint | None) -> list[Candidate]:

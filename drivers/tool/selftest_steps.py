@@ -29,7 +29,7 @@ from drivers.peripherals import ModemState, SetUp
 from drivers.tool.daemon import daemon_runs
 from drivers.tool.gate_file import NETWORK_SCHEMES
 from drivers.tool.target import Target, driver_of
-from drivers.tool.wire import collect, hexed, raw_port
+from drivers.tool.wire import collect, hexed, is_virtual, raw_port
 from passes.words import Pair
 
 BUDGET_MS: Final = 300.0  # from the command to the relay's edge (drivers reference 3)
@@ -104,7 +104,7 @@ def passive(target: Target) -> Iterator[Step]:
             "按编号绑定：重新插拔后可能指向别的板，请写 by-path 链接",
             "bound by number, which may be another board after a re-plug: use its by-path link",
         )
-    holder = holder_of(port)
+    holder = None if is_virtual(port) else holder_of(port)  # a lock is met on opening
     if holder is not None or (target.board is not None and daemon_runs(target)):
         yield a_step(
             "holder",

@@ -52,6 +52,11 @@ def collect(port: Port, seconds: float, *, enough: Callable[[bytes], bool] = lam
     return heard
 
 
+def is_virtual(path: str) -> bool:
+    """Whether whoever has it open may be the device itself, played by a simulator."""
+    return Path(path).resolve().parent == Path("/dev/pts")
+
+
 def hexed(data: bytes, *, most: int = 24) -> str:
     """Bytes for people: ``A0 01 01 A2``, and how many more there were."""
     shown = data[:most].hex(" ").upper()

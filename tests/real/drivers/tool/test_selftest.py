@@ -1,11 +1,15 @@
 """From ``detect`` to ``selftest`` for each family of boards on its virtual twin, and ``soak``."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from drivers.model import LineSettings
+from drivers.port import SerialPort
 from drivers.tool.report import signable_hash
 from simulators.boards.catalogue import make_board
 from simulators.boards.device import Device
@@ -93,6 +97,26 @@ def test_passive_sends_nothing_and_a_missing_port_is_exit_3(plug: Plug, tmp_path
     assert (code, verdicts(document)) == (3, {"port": "FAIL"})
 
 
+def test_a_board_that_another_process_plays_is_tested_unless_somebody_else_has_it(tmp_path: Path) -> None:
+    link = tmp_path / "board"
+    command = [sys.executable, "-m", "simulators.cli", "board", "kmtronic", "--link", str(link)]
+    where = ("--port", link, "--protocol", "kmtronic")
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+        try:
+            until(link.is_symlink, within_s=20, what="the link of the simulator")
+            code, document, err = examined(tmp_path, *where)
+            assert (code, document["count"]["FAIL"], verdicts(document)["reads"]) == (0, 0, "PASS"), err
+            held = SerialPort(str(link), LineSettings())
+            held.open()
+            try:
+                code, document, err = examined(tmp_path, *where)
+            finally:
+                held.close()
+            assert (code, verdicts(document)["listen"], "is in use by" in err) == (3, "FAIL", True)
+        finally:
+            process.terminate()
+
+
 def test_reading_asks_no_stranger(plug: Plug, tmp_path: Path) -> None:
     twin = plug(make_board("devantech-usb"))
     code, document, _ = examined(tmp_path, "--port", twin.link, "--protocol", "numato")
@@ -175,10 +199,23 @@ def test_soak_counts_what_was_missed(plug: Plug) -> None:
     code, out, err = run("soak", "1", "--n", "5", *where, "--confirm", "entry", "--json")
     row = json.loads(out)
     assert (code, row["openings"], row["done"], row["missed"], row["replugs"]) == (0, 5, 5, 0, 0)
+    assert row["stays_closed"] == []
     assert 0 <= row["p50_ms"] <= row["p99_ms"] < 300
     assert "WILL OPEN 5 TIMES" in err
     assert twin.moved().count(("relay_on", 1)) == 5
     assert run("soak", "1", "--n", "5", *where)[0] == 4
+
+
+def test_soak_stops_at_a_relay_that_stays_closed(plug: Plug) -> None:
+    board: Any = make_board("kmtronic")
+    twin = plug(board)
+    twin.station.ask(lambda: board.relays.weld(1))
+    where = ("--port", twin.link, "--protocol", "kmtronic", "--ms", "100", "--every", "0")
+    code, out, err = run("soak", "1", "--n", "5", *where, "--confirm", "entry", "--json")
+    row = json.loads(out)
+    assert (code, row["openings"], row["done"], row["missed"], row["stays_closed"]) == (1, 1, 0, 1, [1]), err
+    assert "Relay 1 STAYS CLOSED" in err
+    assert twin.moved().count(("relay_on", 1)) == 1
 
 
 def test_soak_survives_a_cable_that_is_pulled_and_put_back(plug: Plug) -> None:
