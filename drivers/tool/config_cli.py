@@ -32,6 +32,7 @@ from drivers.tool.toml_text import NotFoundError, parsed_value, to_toml, value_t
 from passes.words import Pair
 from shell.clock import SystemClock
 from shell.settings import SettingsError
+from shell.text import visible_json
 
 EXPORT: Final = "postern gate.toml"  # what an exported file says that it is
 
@@ -192,7 +193,7 @@ def export_config(
     document = {"v": 1, "what": EXPORT, "content": content if with_secrets else masked(content)}
     written = json.dumps(document, ensure_ascii=False, indent=1, default=str) + "\n"
     if out is None:
-        typer.echo(written, nl=False)
+        typer.echo(visible_json(written), nl=False)
         return
     try:
         write_whole(out, written, now=SystemClock().now())

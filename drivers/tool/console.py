@@ -19,6 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from passes.words import Pair
+from shell.text import visible, visible_json
 
 PROGRAM: Final = "postern-driver"
 NOTHING: Final = Pair("", "")
@@ -64,14 +65,19 @@ def language() -> Language:
 
 
 def text(pair: Pair, **values: object) -> str:
-    """A phrase in the language in use, with ``values`` in its ``{name}`` places."""
+    """A phrase in the language in use, with ``values`` in its ``{name}`` places; harmless to a terminal."""
     found = pair.zh if _language.get() is Language.ZH else pair.en
-    return found.format(**values) if values else found
+    return visible(found.format(**values) if values else found, keep="\n")
 
 
 def both(same: str) -> Pair:
     """A phrase that is the same in both languages: a name, a number, somebody else's words."""
     return Pair(same, same)
+
+
+def plain(outside: str) -> str:
+    """Somebody else's words for a table: no markup in them, and nothing that a terminal obeys."""
+    return escape(visible(outside, keep="\n"))
 
 
 def say(pair: Pair, **values: object) -> None:
@@ -97,12 +103,12 @@ def fail(code: Exit, pair: Pair, **values: object) -> NoReturn:
 
 def put_json(data: object) -> None:
     """One JSON document, on one line of stdout; days, which TOML has, become texts."""
-    typer.echo(json.dumps(data, ensure_ascii=False, default=str))
+    typer.echo(visible_json(json.dumps(data, ensure_ascii=False, default=str)))
 
 
 def put_line(line: str) -> None:
-    """One plain line of data on stdout."""
-    typer.echo(line)
+    """One plain line of data on stdout, or several; harmless to a terminal, whatever a device put into it."""
+    typer.echo(visible(line, keep="\n"))
 
 
 def show(renderable: RenderableType, *, err: bool = False) -> None:
@@ -127,7 +133,7 @@ def table(*headings: Pair, title: Pair | None = None) -> Table:
 
 def add_row(made: Table, cells: Iterable[object], *, style: str | None = None) -> None:
     """One row of plain texts; nothing in them is taken for markup."""
-    made.add_row(*(escape(str(cell)) for cell in cells), style=style)
+    made.add_row(*(plain(str(cell)) for cell in cells), style=style)
 
 
 def facts(pairs: Iterable[tuple[Pair, object]]) -> None:
@@ -136,7 +142,7 @@ def facts(pairs: Iterable[tuple[Pair, object]]) -> None:
     made.add_column(style="dim", no_wrap=True)
     made.add_column(overflow="fold")
     for name, value in pairs:
-        made.add_row(escape(text(name)), escape(str(value)))
+        made.add_row(escape(text(name)), plain(str(value)))
     show(made)
 
 
@@ -153,7 +159,7 @@ def progress(what: Pair, total: int) -> Iterator[Callable[[str], None]]:
     console = _messages()
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(escape(text(what)), total=total, now="")
-        yield lambda now: bar.update(task, advance=1, now=escape(now))
+        yield lambda now: bar.update(task, advance=1, now=plain(now))
 
 
 def at_terminal() -> bool:

@@ -14,6 +14,7 @@ from drivers.tool.candidates import Candidate, overheard
 from drivers.tool.modbus_asking import READS, answer, any_question
 from drivers.tool.usb_ids import DEVANTECH, NUMATO
 from passes.words import Pair
+from shell.text import visible
 
 _DEVANTECH_MODELS: Final = {8: "USB-RLY08", 9: "USB-RLY16", 10: "USB-RLY02", 15: "USB-RLY16L"}
 
@@ -69,7 +70,7 @@ def _devantech(heard: bytes) -> Candidate | None:
 def _numato(heard: bytes) -> Candidate | None:
     if b"ver" not in heard or b">" not in heard:
         return None
-    version = heard.replace(b"ver", b"", 1).strip(b"\r\n> ").decode("ascii", "replace")
+    version = visible(heard.replace(b"ver", b"", 1).strip(b"\r\n> ").decode("ascii", "replace"))
     return Candidate(
         protocol="numato",
         certainty=Certainty.STRONG,

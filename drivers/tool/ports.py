@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
 from drivers.ports import PortRow, list_ports
-from drivers.tool.console import JsonOption, put_json, say, show, text
+from drivers.tool.console import JsonOption, plain, put_json, say, show, text
 from drivers.tool.host import Host
 from drivers.tool.usb_ids import usb_hint
 from passes.words import Pair
@@ -74,13 +73,13 @@ def claims(row: PortRow, host: Host) -> list[str]:
 
 def _show(row: PortRow, host: Host) -> None:
     show(
-        f"[bold]{escape(row.path)}[/]  {escape(' '.join(each for each in (row.usb, _said(row.driver)) if each))}"
+        f"[bold]{plain(row.path)}[/]  {plain(' '.join(each for each in (row.usb, _said(row.driver)) if each))}"
     )
     made = Table.grid(padding=(0, 2))
     made.add_column(style="dim", no_wrap=True)
     made.add_column(overflow="fold")
     for name, value, style in _facts(row, host):
-        made.add_row(escape(text(name)), escape(value), style=style)
+        made.add_row(plain(text(name)), plain(value), style=style)
     show(Padding(made, (0, 0, 0, 2), expand=False))
 
 

@@ -29,6 +29,7 @@ from drivers.tool.toml_text import value_text
 from drivers.tool.wiring import consequences, info_of
 from passes.words import Pair
 from shell.clock import SystemClock
+from shell.text import visible, visible_json
 
 VERSION: Final = 1
 PACKAGES: Final = ("postern", "pyserial", "pydantic", "typer", "rich")
@@ -84,7 +85,10 @@ def report(
             put_line(as_text(document))
         return
     try:
-        for suffix, content in ((".json", _dumped(document, indent=1)), (".txt", as_text(document))):
+        for suffix, content in (
+            (".json", visible_json(_dumped(document, indent=1))),
+            (".txt", as_text(document)),
+        ):
             write_whole(out.with_name(out.name + suffix), content + "\n", now=SystemClock().now())
     except OSError as error:
         fail(
@@ -163,7 +167,7 @@ def as_text(document: Mapping[str, Any]) -> str:
         "",
         f"sha256 {document['sha256']}",
     ]
-    return "\n".join(lines)
+    return visible("\n".join(lines), keep="\n")
 
 
 def _lanes(gate: GateFile) -> list[dict[str, str]]:

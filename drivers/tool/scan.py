@@ -29,6 +29,7 @@ from drivers.tool.temp import demand_kind
 from drivers.tool.trace import TraceOption
 from drivers.tool.wire import collect, hexed, raw_port
 from passes.words import Pair
+from shell.text import visible
 
 GAP_S: Final = 0.05  # silence that ends a code: drivers reference 1.4
 _ENDS: Final = {
@@ -138,7 +139,7 @@ def _put(data: bytes, *, raw: bool, as_json: bool) -> None:
         return
     ends = Pair(f"以 {ending} 结尾", f"ends with {ending}") if ending else Pair("没有结尾符", "no terminator")
     shown = text(Pair("不是文字：速率对吗？", "not text: is the speed right?")) if found is None else found
-    put_line(f"{shown[:_SHOWN_MAX]}{'…' if len(shown) > _SHOWN_MAX else ''}")
+    put_line(f"{visible(shown[:_SHOWN_MAX])}{'…' if len(shown) > _SHOWN_MAX else ''}")
     put_line(f"  {len(data)} B, {text(ends)}")
     if raw:
         for at in range(0, len(data), 16):

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from drivers.tool.confirm import confirmed_lane
@@ -18,6 +17,7 @@ from drivers.tool.console import (
     asked,
     at_terminal,
     fail,
+    plain,
     put_json,
     put_line,
     say,
@@ -46,6 +46,7 @@ from drivers.tool.target import (
 )
 from passes.words import Pair
 from shell.clock import SystemClock
+from shell.text import visible, visible_json
 
 
 class Level(StrEnum):
@@ -256,9 +257,9 @@ def _write(document: dict[str, Any], out: Path) -> None:
     ]
     try:
         out.with_name(f"{out.name}.json").write_text(
-            json.dumps(document, ensure_ascii=False, indent=1) + "\n", encoding="utf-8"
+            visible_json(json.dumps(document, ensure_ascii=False, indent=1)) + "\n", encoding="utf-8"
         )
-        out.with_name(f"{out.name}.txt").write_text("\n".join(lines), encoding="utf-8")
+        out.with_name(f"{out.name}.txt").write_text(visible("\n".join(lines), keep="\n"), encoding="utf-8")
     except OSError as error:
         fail(
             Exit.FAILED,
@@ -280,7 +281,7 @@ def _show(number: int, step: Step) -> None:
     more = ", ".join(f"{name.removesuffix('_ms')} {value:g} ms" for name, value in timing.items())
     words = text(step.what) + (f" ({more})" if more else "")
     verdict = f"[{_COLOURS[step.verdict]}]{step.verdict.value}[/]"
-    made.add_row(str(number), verdict, escape(step.device_short), escape(words))
+    made.add_row(str(number), verdict, plain(step.device_short), plain(words))
     show(made)
 
 

@@ -29,6 +29,7 @@ from drivers.tool.through import watched_by_daemon
 from drivers.tool.trace import TraceOption
 from passes.words import Pair
 from shell.clock import SystemClock
+from shell.text import visible
 
 _LEVELS: Final = {True: Pair("有效", "active"), False: Pair("无效", "inactive")}
 _CODE_MAX: Final = 60  # characters of a code that are shown: a whole pass would fill the screen
@@ -188,6 +189,7 @@ def _words(row: dict[str, Any]) -> Pair:
         case "scan":
             shown = "?" if row["text"] is None else str(row["text"]).replace("{", "(").replace("}", ")")
             shown = shown if len(shown) <= _CODE_MAX else shown[:_CODE_MAX] + "…"
+            shown = visible(shown)
             return Pair(f"码 {row['bytes']} 字节：{shown}", f"code, {row['bytes']} bytes: {shown}")
         case "temperature":
             if row["target_c"] is None:

@@ -1,11 +1,13 @@
 """One line is one line, wherever it was typed."""
 
+import json
+
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from passes.vocabulary import ClockTrust
 from shell.logs import mask
-from shell.text import CONTROL, OneLine, one_line
+from shell.text import CONTROL, OneLine, one_line, visible, visible_json
 from sync.messages import DeviceData, Hello, RegistrationData
 
 WORDS = TypeAdapter(OneLine)
@@ -55,3 +57,18 @@ def test_what_gates_send_is_taken_whatever_it_holds_and_never_breaks_a_line() ->
     assert Hello.model_validate(hello).software == "1.0\ufffd[2J"
     with pytest.raises(ValidationError):
         DeviceData(device="camera", state="fault", detail="x" * 201)
+
+
+@pytest.mark.parametrize("text", [*HARMFUL, "a\u200bb", "a\u200eb", "a\u061cb", "a\ufeffb", "a\xadb"])
+def test_what_a_device_says_is_spelt_out_and_as_json_says_the_same(text: str) -> None:
+    assert visible(text) == text.encode("unicode_escape").decode().replace(r"\n", r"\x0a").replace(
+        r"\r", r"\x0d"
+    ).replace(r"\t", r"\x09")
+    dumped = visible_json(json.dumps({"said": text}, ensure_ascii=False, indent=1))
+    assert (json.loads(dumped), dumped.count("\n")) == ({"said": text}, 2)
+    assert visible(dumped, keep="\n") == dumped
+
+
+def test_what_shows_itself_is_left_as_it_is() -> None:
+    assert visible("王芳 \\x1b é 👩") == "王芳 \\x1b é 👩"
+    assert visible("a\nb", keep="\n") == "a\nb"

@@ -9,6 +9,7 @@ import pytest
 
 from simulators.boards.catalogue import make_board
 from simulators.boards.device import Device
+from simulators.boards.numato import Numato
 from simulators.devices.modem import Modem
 from simulators.devices.scanner import TextScanner as Scanner
 from simulators.devices.scanner_gm65 import Gm65
@@ -150,3 +151,32 @@ def test_scan_without_a_code_is_exit_1_and_sends_nothing(plug: Plug) -> None:
     assert (code, out, twin.moved()) == (1, "", [])
     assert err == "0 of 1 codes came within 0.2 s\n"
     assert run("scan")[0] == 2
+
+
+HOSTILE = "A\x1b]0;X\x07\x9b2J\u202eB"
+SPELT = r"A\x1b]0;X\x07\x9b2J\u202eB"
+
+
+def _obeyed(out: str) -> list[str]:
+    return [each for each in out if each in "\x1b\x07\x9b\u202e"]
+
+
+@pytest.mark.parametrize("command", [("scan",), ("watch", "--protocol", "scanner", "--make", "text")])
+def test_a_code_never_drives_the_terminal_and_what_it_holds_is_shown(
+    plug: Plug, command: tuple[str, ...]
+) -> None:
+    scanner = Scanner()
+    scanner.repeat([HOSTILE], every_s=0.3)
+    listen = [*command, "--port", str(plug(scanner).link), "--count", "1", "--timeout", "5"]
+    code, out, err = run(*listen)
+    assert (code, SPELT in out, _obeyed(out + err)) == (0, True, []), out + err
+    code, out, err = run(*listen, "--json")
+    assert (code, json.loads(out)["text"], _obeyed(out + err)) == (0, HOSTILE, []), out + err
+
+
+def test_a_version_that_a_board_gives_never_drives_the_terminal(plug: Plug) -> None:
+    board = Numato()
+    board.version = "1\x1b]0;X\x07"
+    asked = ("identify", "--port", plug(board).link, "--protocol", "numato", "--confirm", "isolated")
+    code, out, err = run(*asked)
+    assert (code, r"1\x1b]0;X\x07" in out, _obeyed(out + err)) == (0, True, []), out + err

@@ -247,3 +247,17 @@ def test_a_report_is_complete_masked_and_signable(gate: Path, tmp_path: Path) ->
     code, _, err = run("report", "--config", gate, "--out", tmp_path / "visit")
     assert (code, json.loads((tmp_path / "visit.json").read_text("utf-8"))["sha256"] in err) == (0, True)
     assert "== Wiring of the lanes ==" in (tmp_path / "visit.txt").read_text("utf-8")
+
+
+def test_the_text_of_a_report_never_drives_a_terminal(gate: Path, tmp_path: Path) -> None:
+    said = '{"ms": 1, "do": "rx", "frames": ["A\x9b2J\u202eB"]}'
+    (tmp_path / "trace-1.jsonl").write_text(
+        '{"trace": 1, "protocol": "scanner"}\n' + said + "\n", encoding="utf-8"
+    )
+    code, _, err = run("report", "--config", gate, "--installer", "\x1b]0;X\x07", "--out", tmp_path / "visit")
+    assert code == 0
+    readable, document = ((tmp_path / f"visit.{end}").read_text("utf-8") for end in ("txt", "json"))
+    assert [each for each in readable + document + err if each in "\x1b\x07\x9b\u202e"] == []
+    assert r"A\x9b2J\u202eB" in readable
+    assert r"\x1b]0;X\x07" in readable
+    assert json.loads(document)["installer"] == "\x1b]0;X\x07"
