@@ -22,10 +22,11 @@ from drivers.tool.doctor import as_row as finding_row
 from drivers.tool.doctor import examine
 from drivers.tool.gate_file import GateFile
 from drivers.tool.host import Host
-from drivers.tool.masking import masked, masked_numbers, masked_text
+from drivers.tool.masking import masked, masked_numbers
 from drivers.tool.ports import as_row as port_row
 from drivers.tool.target import DEFAULT_CONFIG, ConfigOption, read_gate
 from drivers.tool.toml_text import value_text
+from drivers.tool.trace_masking import sendable
 from drivers.tool.wiring import consequences, info_of
 from passes.words import Pair
 from shell.clock import SystemClock
@@ -35,6 +36,7 @@ VERSION: Final = 1
 PACKAGES: Final = ("postern", "pyserial", "pydantic", "typer", "rich")
 TRACE_LINES: Final = 200  # the newest ones
 FILE_BYTES_MAX: Final = 2_000_000
+HEADER_BYTES_MAX: Final = 10_000
 
 
 def report(
@@ -215,11 +217,12 @@ def _lines(file: Path | None) -> list[str]:
         return []
     try:
         with file.open("rb") as source:
+            header = source.readline(HEADER_BYTES_MAX).decode("utf-8", "replace")
             source.seek(max(0, file.stat().st_size - FILE_BYTES_MAX))
             lines = source.read().decode("utf-8", "replace").splitlines()
     except OSError as error:
         return [str(error)]
-    return [masked_numbers(masked_text(line)) for line in lines[-TRACE_LINES:]]
+    return sendable(lines[-TRACE_LINES:], header)
 
 
 def _dumped(content: Any, indent: int | None = None) -> str:

@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -180,3 +181,36 @@ def test_a_version_that_a_board_gives_never_drives_the_terminal(plug: Plug) -> N
     asked = ("identify", "--port", plug(board).link, "--protocol", "numato", "--confirm", "isolated")
     code, out, err = run(*asked)
     assert (code, r"1\x1b]0;X\x07" in out, _obeyed(out + err)) == (0, True, []), out + err
+
+
+@pytest.mark.parametrize("protocol", ["modem", ""])
+def test_a_report_with_the_trace_of_a_modem_holds_no_number_in_any_writing(
+    plug: Plug, tmp_path: Path, protocol: str
+) -> None:
+    twin, trace = plug(Modem(sends_in_s=0.1, reports_in_s=0.2)), tmp_path / "trace-1.jsonl"
+    assert run(*SMS, twin.link, "--trace", trace)[0] == 0
+    header, *rows = trace.read_text("utf-8").splitlines()
+    head = json.loads(header) | {"protocol": protocol}
+    trace.write_text("\n".join([json.dumps(head), *rows, '{"ms": 1, "do": "rx", "hex": "3']), "utf-8")
+    swapped = NUMBER + "F"
+    swapped = "".join(swapped[at + 1] + swapped[at] for at in range(0, len(swapped), 2))
+    writings = [NUMBER, swapped, *(each.encode().hex(" ").upper() for each in (NUMBER, swapped, swapped[:6]))]
+    assert [each for each in writings[1:] if each in "\n".join(rows)] != []
+    code, out, err = run("report", "--trace", trace, "--json")
+    kept = [json.loads(line) for line in json.loads(out)["trace"][:-1]]
+    assert (code, [each for each in writings if each in out + err]) == (0, [])
+    assert not any("hex" in row for row in kept)
+    assert {"AT+CMGS", "OK"} <= {word for row in kept for word in row.get("frames", [])}
+    assert kept[-1]["do"] == "close"
+
+
+def test_the_trace_of_a_board_keeps_its_bytes_in_a_report(tmp_path: Path) -> None:
+    trace = tmp_path / "trace-1.jsonl"
+    trace.write_text(
+        '{"trace": 1, "protocol": "lcus"}\n{"ms": 1.0, "do": "tx", "hex": "A0 01 01 A2"}\n'
+        f'{{"ms": 2.0, "do": "rx", "hex": "{NUMBER.encode().hex(" ")}"}}\n',
+        encoding="utf-8",
+    )
+    code, out, _ = run("report", "--trace", trace, "--json")
+    rows = [json.loads(line) for line in json.loads(out)["trace"]]
+    assert (code, rows[1]["hex"], rows[2]["hex"]) == (0, "A0 01 01 A2", "")
