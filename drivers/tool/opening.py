@@ -1,6 +1,7 @@
 """A device in a command's hands: its bus, its events in order, and one way to wait for the answer to a command."""
 
 import queue
+import re
 import time
 import uuid
 from collections import deque
@@ -28,6 +29,7 @@ from drivers.tool.trace import Notes, TracedPort, open_trace
 from passes.words import Pair
 
 REACH_WITHIN_S: Final = 3.0
+_STAYS_CLOSED: Final = re.compile(r"output (\d+) stays closed")  # as the drivers word that fault
 
 
 class Session:
@@ -43,6 +45,12 @@ class Session:
         self.bus, self.info = bus, driver.info
         self._events = events
         self._early: deque[AnyEvent] = deque()  # what came before the line was up
+        self._stuck: set[int] = set()
+
+    @property
+    def stays_closed(self) -> list[int]:
+        """Outputs that were told to open and were read closed, by the events so far; what heals later counts too."""
+        return sorted(self._stuck)
 
     def next(self, until_s: float | None) -> AnyEvent | None:
         """The next event; None when none came before ``until_s`` (monotonic seconds; None waits for ever)."""
@@ -50,9 +58,12 @@ class Session:
             return self._early.popleft()
         timeout_s = None if until_s is None else max(0.0, until_s - time.monotonic())
         try:
-            return self._events.get(timeout=timeout_s)
+            event = self._events.get(timeout=timeout_s)
         except queue.Empty:
             return None
+        if isinstance(event, Fault) and event.active and (stuck := _STAYS_CLOSED.match(event.why)):
+            self._stuck.add(int(stuck[1]))
+        return event
 
     def answer(
         self, command: Command, *, within_s: float, meanwhile: Callable[[AnyEvent], None] | None = None

@@ -7,7 +7,7 @@ second person in, so the words are: look first.
 from typing import Final, NoReturn
 
 from drivers.model import AnyEvent, Refusal, Refused, TimedOut
-from drivers.tool.console import Exit, fail
+from drivers.tool.console import Exit, fail, warn
 from passes.words import Pair
 
 REFUSALS: Final = {
@@ -29,6 +29,17 @@ UNKNOWN: Final = Pair(
     "MAYBE EXECUTED: nobody confirmed it, and the lane may have opened. Look at it before you try again: a second "
     "pulse may let a second person in",
 )
+
+STAYS_CLOSED: Final = Pair(
+    "继电器 {n} 没有断开，通道可能一直开着：触点粘连，或别人在控制。看现场，断开板的电源，更换继电器",
+    "Relay {n} STAYS CLOSED, and the lane may stand open: welded, or switched by somebody else. Look at the lane, "
+    "take the board's supply off and have the relay replaced",
+)
+
+
+def warn_of_closed(outputs: list[int]) -> None:
+    """Say that these outputs did not open at the end."""
+    warn(STAYS_CLOSED, n=", ".join(map(str, outputs)))
 
 
 def end_by(outcome: AnyEvent | None, port: str) -> NoReturn:

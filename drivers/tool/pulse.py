@@ -12,7 +12,7 @@ from drivers.tool.expecting import Expected, Watcher, check_input, expected_inpu
 from drivers.tool.looking import looking
 from drivers.tool.moving import Moved, Mover, Stopwatch, check_output, default_ms, frames_of, timed_by
 from drivers.tool.opening import opened
-from drivers.tool.outcomes import UNKNOWN, end_by
+from drivers.tool.outcomes import UNKNOWN, end_by, warn_of_closed
 from drivers.tool.target import (
     BoardOption,
     ConfigOption,
@@ -82,7 +82,7 @@ def pulse(
 
     First every relay of the board is opened, then this one is closed once, and never again for the same command.
     Without --confirm the lane's name is asked for at a terminal; elsewhere nothing is sent (exit 4). With --expect,
-    exit 1 means that the input did not answer.
+    exit 1 means that the input did not answer. Exit 1 also: a relay was read closed after its opening ended.
     """
     target = find_target(
         port=port, protocol=protocol, board=board, config=config, unit=unit, profile=profile, make=make
@@ -117,6 +117,7 @@ def pulse(
             moved, seen = mover.move(output, length_ms), None
         else:
             moved, seen = _watched(stack, mover, expected, (output, length_ms), within_s=within)
+    row["stays_closed"] = session.stays_closed
     _report(row, moved, seen, info, as_json=as_json)
 
 
@@ -165,8 +166,12 @@ def _report(
         put_line(f"{row['lane']}: {text(_headline(row, info))}")
         for line in _figures(row, seen):
             put_line(f"  {line}")
+    if row["stays_closed"]:
+        warn_of_closed(row["stays_closed"])
     if row["result"] != "done":
         end_by(moved.outcome, row["port"])
+    if row["stays_closed"]:
+        raise typer.Exit(Exit.FAILED)
     if seen is not None and seen["seen_ms"] is None:
         fail(
             Exit.FAILED,

@@ -12,6 +12,7 @@ from drivers.tool.console import Exit, JsonOption, banner, fail, progress, put_j
 from drivers.tool.expecting import Watcher, check_input, expected_input
 from drivers.tool.moving import Moved, Mover, Stopwatch, check_output, default_ms
 from drivers.tool.opening import Session, opened, say_event
+from drivers.tool.outcomes import warn_of_closed
 from drivers.tool.pulse import ChannelOption, OutputArgument, output_of
 from drivers.tool.selftest_steps import percentile
 from drivers.tool.target import (
@@ -58,7 +59,8 @@ def soak(
       postern-driver soak 1 --n 2 --every 0 --port /dev/ttyUSB0 --protocol lcus --confirm entry --json
 
     A cable that is pulled and put back within 30 s is counted and survived; a pulse that may have been executed is
-    missed, and never given again. Exit code 1: some were missed; Ctrl-C ends it with the figures so far.
+    missed, and never given again. A relay that stays closed ends it at once. Exit code 1: some were missed; Ctrl-C
+    ends it with the figures so far.
     """
     target = find_target(port=port, protocol=protocol, board=board, config=config, unit=unit, profile=profile)
     info = driver_of(target).info
@@ -84,17 +86,18 @@ def soak(
                     watcher.edges.clear()
                 step(f"{tally.missed}")
                 _rest(session, tally, watcher, every)
-                if not tally.is_up:
+                if session.stays_closed or not tally.is_up:
                     break
         except KeyboardInterrupt:
             pass
+        tally.stuck(session.stays_closed)
     _report(lane, tally, as_json=as_json)
 
 
 def _rest(session: Session, tally: "_Tally", watcher: Watcher | None, seconds: float) -> None:
-    """Wait between two openings; when the cable is out, until it is back."""
+    """Wait between two openings; when the cable is out, until it is back; not at all when a relay stays closed."""
     until_s = time.monotonic() + seconds
-    while (event := session.next(until_s)) is not None:
+    while not session.stays_closed and (event := session.next(until_s)) is not None:
         was_up = tally.is_up
         tally.meanwhile(watcher)(event)
         if was_up != tally.is_up:
@@ -109,6 +112,8 @@ class _Tally:
         self._results: Counter[str] = Counter()
         self._latencies: list[float] = []
         self.unseen = 0
+        self.stays_closed: list[int] = []
+        self._last = ""
 
     @property
     def missed(self) -> int:
@@ -126,12 +131,20 @@ class _Tally:
 
     def add(self, moved: Moved, seen_ms: float | None) -> None:
         """One more."""
-        self._results[moved.result["result"]] += 1
+        self._last = moved.result["result"]
+        self._results[self._last] += 1
         if not isinstance(moved.outcome, Done):
             return
         latency = next((ms for ms in (seen_ms, moved.answered_ms, moved.sent_ms) if ms is not None), None)
         if latency is not None:
             self._latencies.append(latency)
+
+    def stuck(self, outputs: list[int]) -> None:
+        """These outputs did not open at the end: the last opening was none that is done."""
+        self.stays_closed = outputs
+        if outputs and self._last == "done":
+            self._results.subtract(["done"])
+            self._results["stays_closed"] += 1
 
     def row(self) -> dict[str, Any]:
         """For people and programs."""
@@ -143,6 +156,7 @@ class _Tally:
             "maybe_executed": self._results["timed_out"],
             "p50_ms": percentile(known, 50) if known else None,
             "p99_ms": percentile(known, 99) if known else None,
+            "stays_closed": self.stays_closed,
             "replugs": self.replugs,
         }
 
@@ -174,7 +188,9 @@ def _report(lane: str, tally: _Tally, *, as_json: bool) -> None:
             "  p50 {p50_ms} ms, p99 {p99_ms} ms, {replugs} re-plugs survived",
         )
         put_line(text(words, **row))
+    if tally.stays_closed:
+        warn_of_closed(tally.stays_closed)
     if not tally.is_up:
         fail(Exit.UNREACHABLE, Pair("端口没有回来", "The port did not come back"))
-    if tally.missed:
+    if tally.missed or tally.stays_closed:
         raise typer.Exit(Exit.FAILED)
