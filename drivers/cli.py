@@ -5,6 +5,7 @@ stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not reachable, 4 not conf
 """
 
 import logging
+import signal
 from typing import Annotated
 
 import typer
@@ -101,7 +102,10 @@ def about(
 
 
 def main() -> None:
-    """Entry point of ``postern-driver``."""
+    """Entry point of ``postern-driver``. A dropped session ends a command as Ctrl-C does: with open relays."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
     app(prog_name=PROGRAM)
 
 

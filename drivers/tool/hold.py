@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from drivers.model import AnyEvent, Done, Hold, Line, Mode, Outputs, Refused, Release, SetMode, TimedOut
+from drivers.model import AnyEvent, Done, Hold, Line, Outputs, Refused, Release, TimedOut
 from drivers.tool.confirm import ConfirmOption, confirmed_lane
 from drivers.tool.console import (
     DryRunOption,
@@ -78,10 +78,19 @@ def hold(
     output = output_of(number, channel)
     info = driver_of(target).info
     check_output(info, output)
+    if info.sides:  # its ways back differ, and some set both sides at once: a lane must not stay free
+        fail(
+            Exit.UNSAFE,
+            Pair(
+                "转闸控制器的一侧不能用此命令保持常开，没有动作。请用控制器自身的常开功能",
+                "A side of a turnstile controller is not held by this command; nothing moved. Use the controller's own"
+                " free mode",
+            ),
+        )
     lane = _wired(target, output)
     if dry_run:
         for row in frames_of(target, output, info.pulse_ms[0]):
-            if row["what"] == "rest" or info.sides:
+            if row["what"] == "rest":
                 put_line(row["hex"])
         say(Pair("然后吸合，{m:g} 分钟后断开", "then close, and open after {m:g} min"), m=minutes)
         return
@@ -135,12 +144,8 @@ def _wired(target: Target, output: int) -> LaneEntry:
 def _hold(session: Session, lane: LaneEntry, output: int, minutes: float) -> tuple[str, float]:
     """Hold, show it, and end it; how it ended, and after how many seconds."""
     stop, began_s, id_ = stop_event(), time.monotonic(), fresh_id()
-    sides, seconds = session.info.sides, minutes * 60
-    if sides:
-        started = SetMode(mode=Mode.FREE, id=id_, side=sides[output - 1])
-        session.bus.submit(started)
-    else:
-        session.bus.submit(Hold(channel=output, seconds=seconds, id=id_, issued_s=began_s))
+    seconds = minutes * 60
+    session.bus.submit(Hold(channel=output, seconds=seconds, id=id_, issued_s=began_s))
     _announce(lane, minutes)
     if session.info.host_timed:
         warn(
@@ -152,17 +157,10 @@ def _hold(session: Session, lane: LaneEntry, output: int, minutes: float) -> tup
     until_s = began_s + seconds
     while not stop.is_set() and time.monotonic() < until_s + _ENDS_WITHIN_S:
         event = session.next(min(until_s + _ENDS_WITHIN_S, time.monotonic() + _LOOK_EVERY_S))
-        ended = _ended(event, id_, is_mode=bool(sides))
+        ended = _ended(event, id_)
         if ended is not None:
             return ended, round(time.monotonic() - began_s, 1)
-        if sides and time.monotonic() >= until_s:
-            break
-    fresh = fresh_id()
-    end: SetMode | Release = (
-        SetMode(mode=Mode.NORMAL, id=fresh, side=sides[output - 1])
-        if sides
-        else Release(channel=output, id=fresh)
-    )
+    end = Release(channel=output, id=fresh_id())
     done = session.answer(end, within_s=_ENDS_WITHIN_S, meanwhile=lambda _event: None)
     held_s = round(time.monotonic() - began_s, 1)
     if isinstance(done, Done):
@@ -170,11 +168,11 @@ def _hold(session: Session, lane: LaneEntry, output: int, minutes: float) -> tup
     return "unknown", held_s
 
 
-def _ended(event: AnyEvent | None, id_: str, *, is_mode: bool) -> str | None:
+def _ended(event: AnyEvent | None, id_: str) -> str | None:
     """How an event ends the hold; None when it goes on."""
     match event:
         case Done(id=found) if found == id_:
-            return None if is_mode else "time"
+            return "time"
         case TimedOut(id=found) if found == id_:
             return "unknown"
         case Refused(id=found, why=why) if found == id_:

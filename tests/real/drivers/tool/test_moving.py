@@ -174,6 +174,28 @@ def hold(path: Path, *more: str) -> list[str]:
     return ["hold", "1", "--board", "relays", "--config", str(path), "--confirm", "entry", "--json", *more]
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda one: one.name)
+@pytest.mark.parametrize("what", ["hold", "pulse"])
+def test_a_dropped_session_leaves_no_relay_closed(
+    plug: Plug, tmp_path: Path, what: str, number: signal.Signals
+) -> None:
+    twin, path = plug(make_board("lcus")), gate(tmp_path, relays())
+    pulse = ["pulse", "1", "--board", "relays", "--config", str(path), "--confirm", "entry", "--ms", "2000"]
+    with started([*hold(path), "--minutes", "10"] if what == "hold" else pulse) as process:
+        until(lambda: ("relay_on", 1) in twin.moved(), what="the relay")
+        process.send_signal(number)
+        process.communicate(timeout=20)
+    assert twin.moved() == [("relay_on", 1), ("relay_off", 1)]
+
+
+def test_a_side_of_a_controller_is_not_held_since_it_might_stay_free(plug: Plug, tmp_path: Path) -> None:
+    twin = plug(make_board("turnstile-7e"))
+    path = gate(tmp_path, 'name = "tripod"\nport = "relays"\nprotocol = "turnstile-7e"')
+    ends = ("--board", "tripod", "--config", path, "--confirm", "entry")
+    code, _, said = run("hold", "1", *ends)
+    assert (code, "nothing moved" in said, twin.moved()) == (4, True, []), said
+
+
 @pytest.mark.parametrize("ends", ["ctrl-c", "time"])
 def test_a_hold_ends_by_ctrl_c_or_by_its_time(plug: Plug, tmp_path: Path, ends: str) -> None:
     twin = plug(make_board("lcus"))
