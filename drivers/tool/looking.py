@@ -34,7 +34,9 @@ from drivers.relay_codec import Ask, Denied, Levels, Named, RelayCodec, Reply
 from drivers.relay_polls import Polls
 from drivers.relay_runs import Purpose
 from drivers.tally import GarbageTally
+from drivers.tool.console import Exit, fail
 from drivers.tool.target import Target, driver_of, options_of
+from passes.words import Pair
 
 _NO_ID: Final = ""
 
@@ -197,6 +199,9 @@ class LookingDriver:
         )
 
 
+_WITH_CODECS: Final = frozenset({"modbus-relay", "modbus-tcp", "numato", "kmtronic", "devantech-usb", "lcus"})
+
+
 def looking(target: Target) -> Driver:
     """A driver for the device that switches nothing; ends with exit code 2 when its description fits none."""
     driver = driver_of(target)
@@ -206,7 +211,16 @@ def looking(target: Target) -> Driver:
 
 
 def codec_of(target: Target) -> RelayCodec:
-    """The bytes of a board whose options the registry has taken already."""
+    """The bytes of a board whose options the registry has taken already; ends with exit code 2 where it has none."""
+    if target.protocol not in _WITH_CODECS:
+        fail(
+            Exit.USAGE,
+            Pair(
+                "此命令还不支持 {protocol}，没有发送任何内容。请在运行中的门禁上试",
+                "This command cannot work with {protocol} yet; nothing was sent. Try the device in the running gate",
+            ),
+            protocol=target.protocol,
+        )
     given = {name: value for name, value in options_of(target).items() if value is not None}
     outputs, inputs = given.get("outputs"), given.get("inputs")
     sizes = {"outputs": outputs} if isinstance(outputs, int) else {}
@@ -224,4 +238,4 @@ def codec_of(target: Target) -> RelayCodec:
             return DevantechUsbCodec(model=model) if isinstance(model, str) else DevantechUsbCodec()
         case "lcus":
             return LcusCodec(channels=outputs) if isinstance(outputs, int) else LcusCodec()
-    raise AssertionError(f"{target.protocol} boards cannot be looked at without switching them")
+    raise AssertionError(f"{target.protocol} stands among the codecs and has none")

@@ -13,6 +13,7 @@ from drivers.tool.confirm import confirmed_isolated, confirmed_lane
 from drivers.tool.console import Language, both, language_of, text, use_language
 from drivers.tool.frames import in_words
 from drivers.tool.gate_file import read_gate_file
+from drivers.tool.looking import codec_of
 from drivers.tool.opening import port_words
 from drivers.tool.target import Target, find_target
 from drivers.tool.trace import Trace, TracedPort
@@ -249,3 +250,14 @@ def test_a_trace_has_every_byte_in_order_with_its_time() -> None:
         {"ms": 1000.0, "do": "close"},
     ]
     trace.close()
+
+
+def test_a_device_that_cannot_be_looked_at_is_said_in_words_and_not_in_a_traceback(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(typer.Exit) as ended:
+        codec_of(Target(name="reader", port="/dev/null", protocol="osdp", options={"key_file": "k"}))
+    assert ended.value.exit_code == 2
+    assert "nothing was sent" in capsys.readouterr().err
+    lcus = codec_of(Target(name="relays", port="/dev/null", protocol="lcus"))
+    assert lcus.info.outputs == 8
