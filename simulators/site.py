@@ -131,8 +131,19 @@ class Site:
         log = self.folder / "logs" / f"{name}.log" if self._logs else None
         self.children[name] = Child(self._argv(name), log_path=log)
 
+    def _demand_kiosk_port(self) -> None:
+        """A gate goes on without its page, and says so in its journal; whoever starts a demo wants to see the page."""
+        try:
+            socket.create_server(("127.0.0.1", self.ports.kiosk)).close()
+        except OSError as error:
+            raise SiteError(
+                f"port {self.ports.kiosk} of the kiosk is taken by another program ({error.strerror})."
+                " Stop it, or set [kiosk] port to a free one: --kiosk-port"
+            ) from None
+
     def start_all(self, stop: Event) -> None:
         """Start every part in order and wait until the pages answer; raises ``SiteError``."""
+        self._demand_kiosk_port()
         for name in ORDER:
             if stop.is_set():
                 return

@@ -53,6 +53,7 @@ def test_a_confirmed_pulse_moves_the_relay_and_says_how_sure_it_is(rig: Rig) -> 
         "channel": 1,
         "ms": 100,
         "timed_by": "host",
+        "stays_closed": [],
         "result": "done",
         "grade": "sent",
         "answered_ms": None,
