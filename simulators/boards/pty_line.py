@@ -50,13 +50,19 @@ class PtyLine:
         if self.link.exists() and not self.link.is_symlink():
             raise FileExistsError(f"{self.link} exists and is not a link. Name another path with --link")
         self.link.parent.mkdir(parents=True, exist_ok=True)
-        self._master, self._spare = os.openpty()
-        tty.setraw(self._spare)  # before anything else, or the terminal echoes the board's own bytes
-        os.set_blocking(self._master, False)  # positional only
-        fresh = self.link.with_name(f".{self.link.name}.{os.getpid()}")
-        fresh.unlink(missing_ok=True)
-        fresh.symlink_to(os.ttyname(self._spare))
-        fresh.replace(self.link)
+        master, spare = os.openpty()
+        try:
+            tty.setraw(spare)  # before anything else, or the terminal echoes the board's own bytes
+            os.set_blocking(master, False)  # positional only
+            fresh = self.link.with_name(f".{self.link.name}.{os.getpid()}")
+            fresh.unlink(missing_ok=True)
+            fresh.symlink_to(os.ttyname(spare))
+            fresh.replace(self.link)
+        except BaseException:
+            os.close(spare)
+            os.close(master)
+            raise
+        self._master, self._spare = master, spare  # last: who sees "plugged" from another thread finds the link
 
     def unplug(self) -> None:
         """Pull the plug: clients get errors, the link goes; a second call does nothing."""

@@ -21,7 +21,7 @@ from edge.control import SOCKET
 from edge.daemon import EdgeDaemon
 from edge.walkin_cli import encode
 from shell.clock import SystemClock
-from shell.control import RefusedError, ask
+from shell.control import NotRunningError, RefusedError, ask
 from simulators.boards.catalogue import make_board
 from simulators.boards.device import Device
 from simulators.boards.modbus_board import ModbusBoard
@@ -163,8 +163,13 @@ class Served:
         return refused.value.code
 
     def wait_up(self) -> None:
-        until(self._socket.exists, what="the control socket")
-        until(lambda: self.ask("watch")["now"]["lanes"][0]["works"], what="the boards of the lane")
+        until(self._first_lane_works, what="the boards of the lane")
+
+    def _first_lane_works(self) -> bool:
+        try:
+            return bool(self.ask("watch")["now"]["lanes"][0]["works"])
+        except NotRunningError:
+            return False  # its socket is not made yet, or made and not listened at
 
 
 @contextmanager
