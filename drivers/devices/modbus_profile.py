@@ -5,19 +5,23 @@ and the bytes of the frame as the maker prints it. A file whose own rules do not
 all, so a slip of the pen is found at the desk and not at the gate.
 """
 
+import struct
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from drivers.devices.modbus_frames import READ_REGISTERS, WRITE_REGISTER, Question, Rtu
+from drivers.devices.modbus_frames import READ_REGISTERS, Question, Rtu
 from drivers.model import Parity
 from drivers.relay_codec import Ask
 
 FOLDER: Final = Path(__file__).with_name("profiles")
 FILE_BYTES_MAX: Final = 64 * 1024
 PULSE_MS: Final = (100, 2000)  # drivers reference 0.5: longer pulses hold lanes open
+WRITE_REGISTERS: Final = 16
+_ONE_REGISTER: Final = struct.Struct(">BBHHBH")
 
 Address = Annotated[int, Field(ge=0, le=0xFFFF)]
 Value = Annotated[int, Field(ge=0, le=0xFFFF)]
@@ -31,6 +35,15 @@ class ProfileError(ValueError):
         place = f"{file}, {where}" if where else file
         super().__init__(f"Profile {place}: {why}")
         self.file, self.where = file, where
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisterWrite(Question):
+    """Write ``value`` to one register by the function for several: some boards know no other."""
+
+    def body(self) -> bytes:
+        """Unit, function, address, one register, two bytes, value."""
+        return _ONE_REGISTER.pack(self.unit, self.function, self.address, 1, 2, self.value)
 
 
 class _Strict(BaseModel):
@@ -112,6 +125,22 @@ class AddressSection(_Strict):
 
     register_: Annotated[Address, Field(alias="register")]
     broadcast: bool = False
+    write: Literal[6, 16] = 6
+
+
+class SpeedSection(_Strict):
+    """The register that holds the speed of the line: what is written for which baud; ``read`` if it lies elsewhere."""
+
+    register_: Annotated[Address, Field(alias="register")]
+    read: Address | None = None
+    write: Literal[6, 16] = 6
+    codes: Annotated[dict[Annotated[int, Field(ge=1200, le=921600)], Value], Field(min_length=2)]
+
+    @model_validator(mode="after")
+    def _codes_differ(self) -> Self:
+        if len(set(self.codes.values())) != len(self.codes):
+            raise ValueError("two speeds have the same code")
+        return self
 
 
 class CheckSection(_Strict):
@@ -145,6 +174,7 @@ class Profile(_Strict):
     outputs: OutputsSection | None = None
     inputs: InputsSection | None = None
     address: AddressSection | None = None
+    speed: SpeedSection | None = None
     check: tuple[CheckSection, ...] = ()
     vector: tuple[VectorSection, ...]
 
@@ -173,8 +203,21 @@ class Profile(_Strict):
         if self.address is None:
             return None
         asked = 0 if self.address.broadcast else unit
-        function, value = (READ_REGISTERS, 1) if new is None else (WRITE_REGISTER, new)
-        return Question(unit=asked, function=function, address=self.address.register_, value=value)
+        if new is not None:
+            return _write_register(asked, self.address.write, self.address.register_, new)
+        return Question(unit=asked, function=READ_REGISTERS, address=self.address.register_, value=1)
+
+    def speed_question(self, *, unit: int, baud: int | None = None) -> Question | None:
+        """Read the code of the board's speed, or write that of another one; None where the profile has none."""
+        speed = self.speed
+        if speed is None:
+            return None
+        if baud is None:
+            address = speed.register_ if speed.read is None else speed.read
+            return Question(unit=unit, function=READ_REGISTERS, address=address, value=1)
+        if baud not in speed.codes:
+            return None
+        return _write_register(unit, speed.write, speed.register_, speed.codes[baud])
 
     def in_words(self, what: str, *, unit: int) -> Question | None:
         """The question that the words of a vector mean, for example ``pulse 1 700``; None when there is none."""
@@ -196,6 +239,10 @@ class Profile(_Strict):
                 return self.address_question(unit=unit)
             case "set_address", [new]:
                 return self.address_question(unit=unit, new=new)
+            case "read_baud", []:
+                return self.speed_question(unit=unit)
+            case "set_baud", [baud]:
+                return self.speed_question(unit=unit, baud=baud)
         return None
 
     def verbs(self) -> set[str]:
@@ -211,7 +258,14 @@ class Profile(_Strict):
             needed |= {verb for verb, part in parts.items() if part is not None}
         if self.address is not None:
             needed |= {"set_address"}
+        if self.speed is not None:
+            needed |= {"read_baud", "set_baud"}
         return needed | ({"check"} if self.check else set())
+
+
+def _write_register(unit: int, function: Literal[6, 16], address: int, value: int) -> Question:
+    kind = RegisterWrite if function == WRITE_REGISTERS else Question
+    return kind(unit=unit, function=function, address=address, value=value)
 
 
 def _read_outputs(outputs: OutputsSection, unit: int, channel: int) -> Question | None:
