@@ -17,7 +17,7 @@ import numpy as np
 import segno
 
 from benchmarks.result import Options, Outcome, Result
-from edge.reader import Picture, Reader
+from edge.vision.reader import Picture, Reader
 from passes.gp1 import to_text
 from simulators.cameras.pixels import Generator, array
 from simulators.cameras.scene import HEIGHT_PX, WIDTH_PX, backgrounds, jpeg, noise_fields, tinted

@@ -21,8 +21,8 @@ import cv2
 import zxingcpp
 
 from benchmarks.result import Options, Outcome, Result, Skipped
-from edge.picture import load
-from edge.reader import Picture, Reader
+from edge.vision.picture import load
+from edge.vision.reader import Picture, Reader
 
 Read = Callable[[Picture], set[str]]
 BASELINE: Final = "zxing fast"

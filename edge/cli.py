@@ -19,7 +19,7 @@ from edge.exits_only import ExitsOnly
 from edge.files import load_key_set, load_units
 from edge.fire_cli import fire_reset
 from edge.journal import Journal, JournalBusyError, JournalError
-from edge.scan import Scanned, Scanning
+from edge.vision.scan import Scanned, Scanning
 from edge.walkin_cli import walkin_app
 from passes.bundle import Refused
 from passes.check import Foreign, Verified, check

@@ -17,12 +17,11 @@ from typing import Final
 from drivers.model import AnyEvent
 from edge.boards import Boards
 from edge.bundles import BundleKeeper
-from edge.camera import Camera, CameraHealth, CameraState, Scan
 from edge.config import GateConfig
 from edge.control import SOCKET, DecidingThread, handlers
 from edge.files import load_key_set, load_units
 from edge.gate import Gate
-from edge.hardware import LaneSection
+from drivers.gate.hardware import LaneSection
 from edge.inputs import BoardReported, CameraChanged, Input, ScanSeen
 from edge.journal import Journal, JournalError
 from edge.kiosk.app import create_kiosk
@@ -31,8 +30,9 @@ from edge.kiosk_page import KioskPage
 from edge.screen import Screen
 from edge.standing import Standings
 from edge.tool_requests import tool_handlers
+from edge.vision.camera import Camera, CameraHealth, CameraState, Scan
 from edge.walkin import WalkIns
-from edge.wiring import warnings
+from drivers.gate.wiring import warnings
 from passes.vocabulary import Direction
 from shell.clock import SystemClock
 from shell.control import ControlError, ControlServer

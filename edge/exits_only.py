@@ -11,9 +11,9 @@ from contextlib import ExitStack
 from typing import Final
 
 from edge.boards import Boards, opening
-from edge.camera import Camera, Scan
 from edge.config import GateConfig
 from edge.hardware import LaneSection
+from edge.vision.camera import Camera, Scan
 from passes.vocabulary import Direction
 from shell.clock import Clock
 from shell.logs import get_logger

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.mjpeg import MultipartJpegs
+from edge.vision.mjpeg import MultipartJpegs
 
 PIECES = st.lists(
     st.sampled_from(

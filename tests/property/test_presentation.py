@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.presentation import GONE_AFTER_S, InView, look
+from edge.vision.presentation import GONE_AFTER_S, InView, look
 
 TEXTS = st.frozensets(st.sampled_from("ABC"), max_size=3)
 FRAMES = st.lists(st.tuples(st.floats(0, 3, allow_nan=False), TEXTS), max_size=40)

@@ -11,8 +11,8 @@ from itertools import pairwise
 
 import pytest
 
-from edge.picture import decode
-from edge.reader import Reader
+from edge.vision.picture import decode
+from edge.vision.reader import Reader
 from simulators.cameras.server import CameraServer
 
 pytestmark = pytest.mark.real

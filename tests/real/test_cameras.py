@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 import segno
 
-from edge.camera import Camera, CameraHealth, CameraState, Scan
-from edge.frames import SourceMissingError, shown
-from edge.sources import open_source
+from edge.vision.camera import Camera, CameraHealth, CameraState, Scan
+from edge.vision.frames import SourceMissingError, shown
+from edge.vision.sources import open_source
 from shell.clock import SystemClock
 from simulators.cameras.look import Difficulty, Look
 from simulators.cameras.pixels import Picture

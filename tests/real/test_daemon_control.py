@@ -17,7 +17,6 @@ from fastapi import FastAPI
 from controller.init import DemoPlan, create_demo
 from drivers.bus import Bus
 from edge import daemon as daemon_module
-from edge.camera import Camera, Scan
 from edge.config import load_config
 from edge.control import SOCKET
 from edge.daemon import SCANS_WAITING_MAX, BusEndedError, EdgeDaemon
@@ -26,6 +25,7 @@ from edge.gate_key import make_gate_key
 from edge.inputs import Input, ScanSeen
 from edge.kiosk.app import create_kiosk
 from edge.kiosk_page import KioskPage
+from edge.vision.camera import Camera, Scan
 from shell.clock import SystemClock
 from shell.control import NotRunningError, RefusedError, ask
 from simulators import staged_pages as staged

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from controller.init import DemoPlan, create_demo
-from edge.camera import Camera
 from edge.config import GateConfig
 from edge.exits_only import ExitsOnly
+from edge.vision.camera import Camera
 from edge.walkin_cli import encode
 from shell.clock import SystemClock
 from simulators.boards.cable import Cable

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import segno
 
-from edge.scan import Code, Scanned, Scanning
+from edge.vision.scan import Code, Scanned, Scanning
 from shell.clock import SystemClock
 from simulators.cameras.look import Difficulty, Look
 from simulators.cameras.pixels import Picture

@@ -20,7 +20,7 @@ from typer.testing import CliRunner, Result
 from controller.cli import app as centre_app
 from edge.cli import app
 from edge.control import SOCKET
-from edge.reader import Reader
+from edge.vision.reader import Reader
 from shell.control import RefusedError, ask
 from simulators.site import Site, free_ports
 from tests.waiting import until

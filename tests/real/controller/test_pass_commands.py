@@ -21,7 +21,7 @@ from controller.gate_keys import Enrolment
 from controller.hours import read_hours
 from controller.issuer_keys import load_keys
 from controller.phone.enrolment import proof_message
-from edge.reader import Reader
+from edge.vision.reader import Reader
 from passes.check import Verified, check
 from passes.claims import Claims, decode_claims
 from passes.gp1 import SignedPass, open_body, to_text

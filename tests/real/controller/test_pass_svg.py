@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from controller.pass_picture import draw
-from edge.reader import Reader
+from edge.vision.reader import Reader
 from passes.check import Verified, check
 from passes.vocabulary import Category
 from simulators.chromium import CHROMIUM_FLAGS, find_chromium

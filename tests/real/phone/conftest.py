@@ -19,7 +19,7 @@ from controller.phone.enrolment import Enrolment
 from controller.phone.routers import phone_routers
 from controller.units import load_units
 from controller.web.app import create_console
-from edge.reader import Reader
+from edge.vision.reader import Reader
 from passes.check import Checked, Stored, Verified, check
 from passes.gp1 import Envelope, from_text, open_body
 from shell.pages.server import PageServer

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from controller.pass_picture import Names, draw
-from edge.reader import Reader
+from edge.vision.reader import Reader
 from passes.check import Verified, check
 from passes.vocabulary import Category, Colour
 from shell.pass_picture import FRAME, HEAD, PNG_MODULE_PX, QUIET, PassPicture, Surface

@@ -19,7 +19,7 @@ from controller.pass_picture import draw
 from edge.config import StaySection
 from edge.control import DecidingThread, find_unit, handlers
 from edge.inputs import Asked
-from edge.reader import Reader
+from edge.vision.reader import Reader
 from edge.walkin import WalkIns
 from edge.walkin_cli import encode
 from passes.stay import StayRule

@@ -2,7 +2,7 @@
 
 import pytest
 
-from edge.mjpeg import HEAD_BYTES_MAX, PART_BYTES_MAX, MultipartJpegs
+from edge.vision.mjpeg import HEAD_BYTES_MAX, PART_BYTES_MAX, MultipartJpegs
 
 
 def part(picture: bytes, *, length: bool = True, boundary: bytes = b"frame", end: bytes = b"\r\n") -> bytes:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edge.picture import PictureError, decode, load, size_px
+from edge.vision.picture import PictureError, decode, load, size_px
 
 BLOT = np.tile(np.arange(0, 240, 4, dtype=np.uint8), (40, 1))  # 40 high, 60 wide
 

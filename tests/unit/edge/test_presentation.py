@@ -1,6 +1,6 @@
 """When a held code counts as shown: the cases a guard would name."""
 
-from edge.presentation import InView, look
+from edge.vision.presentation import InView, look
 
 
 def shown(frames: list[tuple[float, set[str]]]) -> list[tuple[float, tuple[str, ...]]]:

@@ -6,7 +6,7 @@ import numpy.typing as npt
 import pytest
 import segno
 
-from edge.reader import PIXELS_MAX, Picture, Reader
+from edge.vision.reader import PIXELS_MAX, Picture, Reader
 from simulators.cameras.look import Colour, Difficulty, Ink, Look, Medium
 from simulators.cameras.scene import backgrounds, jpeg, render
 

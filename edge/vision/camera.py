@@ -14,10 +14,10 @@ from typing import Final
 import cv2
 import numpy as np
 
-from edge.frames import Frame, Source, shown
-from edge.presentation import InView, look
-from edge.reader import Picture, Reader
-from edge.sources import open_source
+from edge.vision.frames import Frame, Source, shown
+from edge.vision.presentation import InView, look
+from edge.vision.reader import Picture, Reader
+from edge.vision.sources import open_source
 from shell.clock import Clock
 from shell.logs import get_logger
 
@@ -65,7 +65,7 @@ class Camera:
 
     Args:
         name: Its name in reports.
-        spec: Its source, as ``edge.sources.open_source`` takes it.
+        spec: Its source, as ``edge.vision.sources.open_source`` takes it.
         on_scan: Called from the camera's thread for each presentation; must not block.
         on_health: Called from the camera's thread when the state changes; must not block.
         clock: Time of the frames.

@@ -10,9 +10,9 @@ from urllib.parse import SplitResult, unquote, urlsplit
 import cv2
 import numpy as np
 
-from edge.frames import Frame, Source, SourceLostError, SourceMissingError
-from edge.mjpeg import MultipartJpegs
-from edge.picture import PictureError, decode
+from edge.vision.frames import Frame, Source, SourceLostError, SourceMissingError
+from edge.vision.mjpeg import MultipartJpegs
+from edge.vision.picture import PictureError, decode
 from shell.clock import Clock
 
 OPEN_WITHIN_S: Final = 4.0

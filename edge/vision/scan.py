@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from edge.frames import SourceError, shown
-from edge.picture import SUFFIXES, PictureError, load
-from edge.reader import Picture, Reader
-from edge.sources import open_source
-from edge.sources_file import FilmFrames, pictures_of
+from edge.vision.frames import SourceError, shown
+from edge.vision.picture import SUFFIXES, PictureError, load
+from edge.vision.reader import Picture, Reader
+from edge.vision.sources import open_source
+from edge.vision.sources_file import FilmFrames, pictures_of
 from shell.clock import Clock
 
 Judge = Callable[[str], tuple[bool, str | None]]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from edge.reader import Picture
+from edge.vision.reader import Picture
 
 
 def shown(spec: str) -> str:

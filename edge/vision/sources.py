@@ -5,10 +5,10 @@ from urllib.parse import urlsplit
 
 import cv2
 
-from edge.frames import Source, SourceMissingError
-from edge.picture import SUFFIXES
-from edge.sources_file import Film, Pictures
-from edge.sources_live import LiveCapture, open_http
+from edge.vision.frames import Source, SourceMissingError
+from edge.vision.picture import SUFFIXES
+from edge.vision.sources_file import Film, Pictures
+from edge.vision.sources_live import LiveCapture, open_http
 from shell.clock import Clock
 
 
