@@ -7,13 +7,14 @@ from collections.abc import Callable
 from typing import Final
 
 from simulators.boards.board import Board
-from simulators.boards.device import Answer
+from simulators.boards.device import Answer, earliest
 from simulators.boards.modbus_io import SILENCE_S, check_bytes
 
 ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE = 1, 2, 3
 _FIXED: Final = {1, 2, 3, 4, 5, 6}  # eight bytes each
 _COUNTED: Final = {15, 16}  # seven, a count of bytes before them, and the check
 _BUFFER_MAX: Final = 256
+_SETTLES_S: Final = 0.02  # the answer to a change of speed still goes out at the old one
 
 
 class IllegalError(Exception):
@@ -38,8 +39,29 @@ class ModbusBoard(Board):
     def __init__(self, *, unit: int = 1, relays: int = 0, inputs: int = 0) -> None:
         super().__init__(relays=relays, inputs=inputs)
         self.unit = unit
+        self.restarts_for_speed = (
+            False  # whether a new speed waits for the next power cycle; makers do not say
+        )
+        self._line_baud = self._kept_baud = self.baud
+        self._settles_s: float | None = None
         self._pending = b""
         self._heard_s = 0.0
+
+    @property
+    def speed(self) -> int:
+        """The speed it listens at now."""
+        return self._line_baud
+
+    @property
+    def kept_speed(self) -> int:
+        """The speed that its register holds; perhaps only that after the next power cycle."""
+        return self._kept_baud
+
+    def set_speed(self, baud: int, now_s: float) -> None:
+        """Keep another speed, for good: it holds right after the answer, or after the next power cycle."""
+        self._kept_baud = baud
+        self._settles_s = None if self.restarts_for_speed else now_s + _SETTLES_S
+        self._happen("setting", now_s, 0, f"{baud} baud")
 
     def functions(self) -> dict[int, Callable[[bytes, float], bytes]]:
         """What it understands: function number to a method (body, moment) -> body of the answer."""
@@ -92,9 +114,18 @@ class ModbusBoard(Board):
     def _is_mine(self, unit: int) -> bool:
         return unit == self.unit or (unit == 0 and self.answers_unit_0)
 
+    def _pass_time(self, now_s: float) -> list[Answer]:
+        if self._settles_s is not None and now_s >= self._settles_s:
+            self._line_baud, self._settles_s = self._kept_baud, None
+        return super()._pass_time(now_s)
+
+    def _next_deadline(self) -> float | None:
+        return earliest([self._settles_s, super()._next_deadline()])
+
     def _lose_power(self, now_s: float) -> None:
         super()._lose_power(now_s)
-        self._pending = b""
+        self._pending, self._settles_s = b"", None
+        self._line_baud = self._kept_baud
 
     # Bodies that several boards share
 

@@ -20,6 +20,16 @@ _ON, _OFF, _TOGGLE = 0xFF00, 0x0000, 0x5500
 _FLASH_ON, _FLASH_OFF = 0x0200, 0x0400
 _TENTH_S: Final = 0.1
 _UNIT, _UART, _VERSION, _MODES = 0x4000, 0x2000, 0x8000, 0x1000
+_UART_CODES: Final = {
+    4800: 0,
+    9600: 1,
+    19200: 2,
+    38400: 3,
+    57600: 4,
+    115200: 5,
+}  # low byte; the high one is parity
+_LC_UNIT, _LC_READ_SPEED, _LC_WRITE_SPEED = 0x0000, 0x03E8, 0x03E9
+_LC_CODES: Final = {4800: 2, 9600: 3, 19200: 4}
 _NORMAL, _LINKED, _TOGGLING, _EDGE = 0, 1, 2, 3  # what an input of an IO board does to its output
 
 
@@ -72,7 +82,7 @@ class WaveshareRelay(ModbusBoard):
         return [place + 1]
 
     def _register(self, address: int) -> int:
-        known = {_UNIT: self.unit, _UART: 0x0001, _VERSION: self.version}
+        known = {_UNIT: self.unit, _UART: _UART_CODES[self.kept_speed], _VERSION: self.version}
         if address not in known:
             raise IllegalError(ILLEGAL_ADDRESS)
         return known[address]
@@ -88,8 +98,10 @@ class WaveshareRelay(ModbusBoard):
         if address == _UNIT and 1 <= value <= 255:
             self.unit = value
             self._happen("setting", now_s, value, f"unit {value}")
+        elif address == _UART and value in _UART_CODES.values():
+            self.set_speed(_baud_of(_UART_CODES, value), now_s)
         else:
-            raise IllegalError(ILLEGAL_VALUE if address == _UNIT else ILLEGAL_ADDRESS)
+            raise IllegalError(ILLEGAL_VALUE if address in (_UNIT, _UART) else ILLEGAL_ADDRESS)
         return body
 
 
@@ -250,14 +262,26 @@ class StandardCoils(ModbusBoard):
 
 
 class LcTech2(StandardCoils):
-    """LC-Tech's two relays with two opto inputs: unit 255, and only "read eight inputs" is understood."""
+    """LC-Tech's two relays with two opto inputs: unit 255, and only "read eight inputs" is understood.
+
+    It answers to unit 0, by which its address is read and written (function 16). The code of its speed is read at
+    03E8 and written at 03E9.
+    """
+
+    answers_unit_0 = True
 
     def __init__(self, *, unit: int = 255) -> None:
         super().__init__(unit=unit, relays=2, inputs=2)
 
     def functions(self) -> Functions:
-        """Coils, and inputs by the eight."""
-        return super().functions() | {1: self._read_eight_relays, 2: self._read_eight, 15: self._write_relays}
+        """Coils, inputs by the eight, address and speed."""
+        return super().functions() | {
+            1: self._read_eight_relays,
+            2: self._read_eight,
+            3: self._read_setting,
+            15: self._write_relays,
+            16: self._write_setting,
+        }
 
     def _read_eight(self, body: bytes, now_s: float) -> bytes:
         if split_words(body) != (0, 8):
@@ -269,3 +293,28 @@ class LcTech2(StandardCoils):
         if first != 0 or count not in (1, 2, 8):
             raise IllegalError(ILLEGAL_VALUE)
         return packed(self.relays.mask(), count)
+
+    def _read_setting(self, body: bytes, _now_s: float) -> bytes:
+        known = {_LC_UNIT: self.unit, _LC_READ_SPEED: _LC_CODES[self.kept_speed]}
+        address, count = split_words(body)
+        if address not in known or count != 1:
+            raise IllegalError(ILLEGAL_ADDRESS)
+        return words(known[address])
+
+    def _write_setting(self, body: bytes, now_s: float) -> bytes:
+        address, count = split_words(body[:4])
+        value = int.from_bytes(body[5:], "big")
+        if address == _LC_UNIT and count == 1 and 1 <= value <= 255:
+            self.unit = value
+            self._happen("setting", now_s, value, f"unit {value}")
+            return (
+                body  # the maker's list shows the whole frame coming back, and not the standard's short one
+            )
+        if address == _LC_WRITE_SPEED and count == 1 and value in _LC_CODES.values():
+            self.set_speed(_baud_of(_LC_CODES, value), now_s)
+            return body[:4]
+        raise IllegalError(ILLEGAL_ADDRESS)
+
+
+def _baud_of(codes: dict[int, int], code: int) -> int:
+    return next(baud for baud, each in codes.items() if each == code)

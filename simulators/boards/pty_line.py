@@ -62,7 +62,8 @@ class PtyLine:
             os.close(spare)
             os.close(master)
             raise
-        self._master, self._spare = master, spare  # last: who sees "plugged" from another thread finds the link
+        # Last: who sees "plugged" from another thread finds the link.
+        self._master, self._spare = master, spare
 
     def unplug(self) -> None:
         """Pull the plug: clients get errors, the link goes; a second call does nothing."""
