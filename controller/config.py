@@ -12,10 +12,10 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from passes.stay import StayRule
 from passes.vocabulary import Category
+from shell.broker_url import parse_broker_url
+from shell.names import GateId
 from shell.settings import SettingsError, SettingsModel, ZoneName, load_settings
 from shell.text import without_control
-from sync.link import parse_broker_url
-from sync.messages import GateId
 
 SITE_MAX: Final = 65_535  # the size of a pass is promised up to here
 MINUTES_MAX: Final = 24 * 60  # no stay rule is longer than a day

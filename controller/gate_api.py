@@ -12,8 +12,8 @@ from controller.issuer_keys import IssuerKeyError
 from controller.person_secrets import PersonSecrets
 from controller.phone.guarding import bearer, bounded, guarded
 from passes.vocabulary import Category
+from shell.names import GateId
 from shell.person_secret import PersonSecret
-from sync.messages import GateId
 
 Kid = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}$")]
 

@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
+from shell.masking import masked
+
 FILE_BYTES_MAX = 1_000_000
 EXIT_USAGE = 2  # wrong configuration and wrong usage share one exit code (STYLE section 10)
 
@@ -53,6 +55,19 @@ def load_settings(path: Path, model: type[M], *, context: Mapping[str, Any] | No
     Raises:
         SettingsError: The file is missing, is not TOML, or holds a wrong key or value.
     """
+    text, data = read_toml(path)
+    try:
+        return model.model_validate(data, context=context)
+    except ValidationError as error:
+        raise SettingsError(path, [_explain(text, problem, model) for problem in error.errors()]) from error
+
+
+def read_toml(path: Path) -> tuple[str, dict[str, Any]]:
+    """A TOML file as its text and its values, not checked against anything.
+
+    Raises:
+        SettingsError: The file is missing, too large, or is not TOML.
+    """
     try:
         if path.stat().st_size > FILE_BYTES_MAX:
             raise SettingsError(path, [f": is larger than {FILE_BYTES_MAX} bytes; is this the right file?"])
@@ -64,13 +79,9 @@ def load_settings(path: Path, model: type[M], *, context: Mapping[str, Any] | No
     except UnicodeDecodeError as error:
         raise SettingsError(path, [f": is not UTF-8 text (byte {error.start})"]) from error
     try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        return text, tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise SettingsError(path, [f": is not TOML: {error}"]) from error
-    try:
-        return model.model_validate(data, context=context)
-    except ValidationError as error:
-        raise SettingsError(path, [_explain(text, problem, model) for problem in error.errors()]) from error
 
 
 def _explain(text: str, problem: ErrorDetails, model: type[BaseModel]) -> str:
@@ -83,9 +94,15 @@ def _explain(text: str, problem: ErrorDetails, model: type[BaseModel]) -> str:
         return f"{where}: unknown key. Allowed here: {', '.join(allowed)}"
     if problem["type"] == "missing":
         return f"{where}: this key is missing"
-    given = problem.get("input")
-    shown = f" (got {given!r})" if isinstance(given, str | int | float | bool) else ""
-    return f"{where}: {problem['msg'].removeprefix('Value error, ')}{shown}"
+    return f"{where}: {words_of(problem)}"
+
+
+def words_of(problem: ErrorDetails) -> str:
+    """What pydantic says of one value, and which it is; a password in it, or a secret, is masked."""
+    given, location = problem.get("input"), problem["loc"]
+    key = str(location[-1]) if location else ""
+    shown = f" (got {masked(given, key)!r})" if isinstance(given, str | int | float | bool) else ""
+    return f"{problem['msg'].removeprefix('Value error, ')}{shown}"
 
 
 def _line_of(text: str, location: tuple[int | str, ...]) -> int | None:

@@ -17,10 +17,10 @@ import threading
 from pathlib import Path
 from typing import Final, Literal, Protocol
 
+from shell.broker_url import parse_broker_url
 from shell.clock import Clock, SystemClock
 from shell.logs import get_logger
 from shell.supervision import Child
-from sync.link import parse_broker_url
 from sync.messages import MESSAGE_BYTES_MAX
 
 Kind = Literal["mosquitto", "amqtt", "external"]

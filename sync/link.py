@@ -15,7 +15,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
@@ -23,6 +22,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from shell.broker_url import parse_broker_url
 from shell.clock import Clock
 from shell.logs import get_logger
 from sync.mailbox import LinkDown, LinkUp, Mailbox, Received
@@ -44,30 +44,6 @@ QUEUED_MAX: Final = 2000
 
 _LEVEL_NAMES: Final = {MQTTProtocolVersion.MQTTv5: "5", MQTTProtocolVersion.MQTTv311: "3.1.1"}
 log = get_logger("link")
-
-
-class BrokerUrlError(ValueError):
-    """A broker address that cannot be used."""
-
-    def __init__(self, url: str, problem: str) -> None:
-        super().__init__(f"Broker address {url!r}: {problem}. Write it as mqtt://host:port")
-        self.url = url
-
-
-def parse_broker_url(url: str) -> tuple[str, int]:
-    """Host and port of ``mqtt://host[:port]``; raises ``BrokerUrlError`` for anything else."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port or 1883
-    except ValueError as error:
-        raise BrokerUrlError(url, str(error)) from error
-    if parts.scheme != "mqtt":
-        raise BrokerUrlError(url, f"the scheme {parts.scheme!r} is not known")
-    if not parts.hostname:
-        raise BrokerUrlError(url, "the host is missing")
-    if parts.username or parts.password or parts.path not in {"", "/"} or parts.query or parts.fragment:
-        raise BrokerUrlError(url, "only a host and a port can be given")
-    return parts.hostname, port
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from passes.vocabulary import ClockTrust, Direction
+from shell.names import GateId, Word
 from shell.text import Cleaned
 
 WIRE_VERSION: Final = 1
@@ -19,10 +20,8 @@ BATCH_EVENTS_MAX: Final = 500
 BATCH_BYTES_MAX: Final = 128 * 1024
 MESSAGE_BYTES_MAX: Final = 256 * 1024  # anything larger on any topic goes to the dead-letter shelf unread
 
-GateId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 Hex16 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
 Hex64 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 Line = Annotated[Cleaned, StringConstraints(max_length=200)]
 Seq = Annotated[int, Field(ge=1, le=2**53)]
 Upto = Annotated[int, Field(ge=0, le=2**53)]

@@ -1,29 +1,13 @@
-"""Secrets out of what is shown or sent in: passwords in addresses, PINs, tokens. What is masked says that it is."""
+"""What leaves this machine: secrets and phone numbers out of it, and secrets back into what comes in again."""
 
 import re
-from collections.abc import Mapping
 from typing import Any, Final
 
-MASK: Final = "***"
-_SECRET_KEYS: Final = re.compile(r"(^|_)(pin|password|passwd|secret|token|key)$", re.IGNORECASE)
-_USER_INFO: Final = re.compile(r"(?<=://)[^/@\s:]+:[^/@\s]+(?=@)")
+from shell.masking import MASK, masked, masked_text, masked_value
+
+__all__ = ["MASK", "masked", "masked_numbers", "masked_text", "unmasked"]
+
 _PHONE: Final = re.compile(r"(?<!\d)(\+?\d{7,12})(\d{4})(?!\d)")
-
-
-def masked(content: Any, key: str = "") -> Any:
-    """The same values with every secret replaced by ``***``."""
-    if isinstance(content, Mapping):
-        return {name: masked(value, str(name)) for name, value in content.items()}
-    if isinstance(content, list):
-        return [masked(value, key) for value in content]
-    if _SECRET_KEYS.search(key) and content not in ("", None):
-        return MASK
-    return masked_text(content) if isinstance(content, str) else content
-
-
-def masked_text(text: str) -> str:
-    """A text without the user and password of the addresses in it."""
-    return _USER_INFO.sub(MASK, text)
 
 
 def masked_numbers(text: str) -> str:
@@ -39,7 +23,7 @@ def unmasked(content: Any, present: Any) -> Any:
     if isinstance(content, list):
         return [unmasked(value, _same(value, at, present)) for at, value in enumerate(content)]
     if isinstance(content, str) and MASK in content and isinstance(present, str | int):
-        return present if content in (MASK, masked_text(str(present))) else content
+        return present if content in (MASK, masked_value(str(present))) else content
     return content
 
 

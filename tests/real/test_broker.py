@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from shell.broker_url import BrokerUrlError
 from sync.broker import (
     BrokerPortTakenError,
     EmbeddedBroker,
@@ -19,7 +20,6 @@ from sync.broker import (
     port_is_free,
 )
 from sync.broker_amqtt import EXIT_UNSAFE, is_loopback
-from sync.link import BrokerUrlError
 from tests.brokers import KINDS, BrokerKind, PlainClient, free_port, port_of, require, running_broker
 from tests.waiting import until
 

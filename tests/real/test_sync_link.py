@@ -8,9 +8,10 @@ from random import Random
 
 import pytest
 
+from shell.broker_url import BrokerUrlError, parse_broker_url
 from shell.clock import SystemClock
 from sync.broker import EmbeddedBroker, mosquitto_config
-from sync.link import BrokerUrlError, LinkSettings, Message, MqttLink, parse_broker_url
+from sync.link import LinkSettings, Message, MqttLink
 from sync.mailbox import Item, LinkDown, LinkUp, Mailbox, Received
 from tests.brokers import KINDS, PlainClient, nodelay_of_accepted_sockets, port_of, running_broker
 from tests.waiting import until

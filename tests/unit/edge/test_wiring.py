@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from drivers.gate.wiring import warnings
 from edge.config import GateConfig, load_config
-from edge.wiring import warnings
 from shell.settings import SettingsError
 
 HEAD = """[gate]

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Final
 
 from drivers.devices.modbus_tcp import NetworkAddressError
+from drivers.gate.hardware import NETWORK, BoardSection, InputSection, LaneSection
 from drivers.model import DriverInfo
 from drivers.registry import PROTOCOLS, OptionError, make_port
-from edge.hardware import NETWORK, BoardSection, InputSection, LaneSection
 from passes.vocabulary import Direction
 
 Where = tuple[str | int, ...]

@@ -1,0 +1,236 @@
+"""The hardware part of ``gate.toml``: boards, lanes and inputs, each as far as it can be checked by itself.
+
+What must fit together, and what a board's protocol allows, is checked in ``drivers.gate.wiring``.
+"""
+
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from drivers.model import Driver, Side
+from drivers.registry import PROTOCOLS, Options, UnknownProtocolError, make_driver
+from drivers.usb_socket import PortIdentity
+from passes.vocabulary import Direction
+from shell.names import Word
+from shell.settings import SettingsModel
+
+PULSE_MS_MAX: Final = (
+    2000  # longer pulses make some turnstiles close without their safety (reference, drivers 0.5)
+)
+CHANNELS_MAX: Final = 32
+NETWORK: Final = "tcp://"
+
+
+def wrong(key: str, words: str) -> ValidationError:
+    """What a model-wide check raises about one of its keys, so that the key's line is named."""
+    problem = PydanticCustomError("hardware", "{words}", {"words": words})
+    return ValidationError.from_exception_data(
+        "hardware", [InitErrorDetails(type=problem, loc=(key,), input=None)]
+    )
+
+
+Channel = Annotated[int, Field(ge=1, le=CHANNELS_MAX)]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60)]
+
+
+class ContactConfig(SettingsModel):
+    """Which input of which board reports a passage; channels count from 1."""
+
+    board: Word
+    channel: Channel
+
+
+class LampsSection(SettingsModel):
+    """Which spare outputs of which board carry a lane's lamps and its buzzer."""
+
+    board: Word
+    green: Channel | None = None
+    red: Channel | None = None
+    buzzer: Channel | None = None
+
+    @property
+    def channels(self) -> dict[str, int]:
+        """Output of each lamp that there is."""
+        named = {"green": self.green, "red": self.red, "buzzer": self.buzzer}
+        return {name: channel for name, channel in named.items() if channel is not None}
+
+
+class ExpectSection(SettingsModel):
+    """What a port must be before it is opened: where ``postern-driver ports`` saw it, and which adapter."""
+
+    socket: str = ""
+    usb: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{4}:[0-9a-f]{4})?$")] = ""
+    serial: str = ""
+
+    def to_domain(self) -> PortIdentity:
+        """As the port compares it."""
+        return PortIdentity(socket=self.socket, usb=self.usb, serial=self.serial)
+
+
+class BoardSection(SettingsModel):
+    """One device on a serial port, or on the network. What its protocol does not know must be left out."""
+
+    name: Word
+    protocol: str
+    port: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+    unit: Annotated[int, Field(ge=0, le=255)] | None = None
+    profile: str | None = None
+    make: str | None = None
+    model: str | None = None
+    serial: str | None = None
+    outputs: Annotated[int, Field(ge=1, le=CHANNELS_MAX)] | None = None
+    inputs: Annotated[int, Field(ge=1, le=CHANNELS_MAX)] | None = None
+    baud: Annotated[int, Field(ge=300, le=4_000_000)] | None = None
+    pin: str | None = None
+    check: str | None = None
+    key_file: str | None = None
+    echo: bool = False
+    expect: ExpectSection | None = None
+
+    @field_validator("protocol")
+    @classmethod
+    def _is_spoken(cls, protocol: str) -> str:
+        if protocol not in PROTOCOLS:
+            raise ValueError(str(UnknownProtocolError(protocol)))
+        return protocol
+
+    @model_validator(mode="after")
+    def _port_is_of_its_kind(self) -> Self:
+        network = PROTOCOLS[self.protocol].network
+        if network != self.port.startswith(NETWORK):
+            wanted = "tcp://HOST:PORT" if network else "the path of a serial device"
+            raise wrong("port", f"port of protocol {self.protocol!r}: write {wanted}")
+        return self
+
+    @property
+    def options(self) -> Options:
+        """What the registry is told of it."""
+        return Options(
+            unit=self.unit,
+            profile=self.profile,
+            make=self.make,
+            model=self.model,
+            serial=self.serial,
+            outputs=self.outputs,
+            inputs=self.inputs,
+            baud=self.baud,
+            pin=self.pin,
+            check=self.check,
+            key_file=self.key_file,
+        )
+
+    def beside(self, base: Path) -> Self:
+        """The same with its relative paths below ``base``."""
+        port, profile = self.port, self.profile
+        return self.model_copy(
+            update={
+                "port": port if port.startswith(NETWORK) else str(base / port),
+                "profile": str(base / profile) if profile and profile.endswith(".toml") else profile,
+                "key_file": str(base / self.key_file) if self.key_file else None,
+            }
+        )
+
+    def driver(self) -> Driver:
+        """A new driver for it; raises what ``make_driver`` raises."""
+        return make_driver(self.protocol, **self.options)
+
+
+class LaneSection(SettingsModel):
+    """One lane: its camera, what opens it, how a passage is noticed, and how it is wired."""
+
+    name: Word
+    direction: Direction
+    camera: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+    board: Word
+    channel: Channel | None = None
+    side: Side | None = None
+    pulse_ms: Annotated[int, Field(ge=100, le=PULSE_MS_MAX)] = 300
+    passage: Literal["contact", "counter", "assumed"]
+    contact: ContactConfig | None = None
+    lamps: LampsSection | None = None
+    passage_wait_s: Annotated[float, Field(ge=1, le=60)] = 5.0
+    release: Literal["pulse_to_open", "energise_to_lock"]
+    on_power_loss: Literal["open", "locked", "as_is"]
+    tested_by: Name | None = None
+    tested_on: date | None = None
+
+    @field_validator("camera")
+    @classmethod
+    def _camera_is_known(cls, spec: str) -> str:
+        scheme, found, _ = spec.partition("://")
+        if found and scheme not in {"http", "https", "rtsp", "rtsps"}:
+            raise ValueError("write a folder, a video file, http(s)://…, rtsp://… or /dev/videoN")
+        return spec
+
+    @model_validator(mode="after")
+    def _says_what_it_needs(self) -> Self:
+        if (self.channel is None) == (self.side is None):
+            words = 'a lane has either a channel (relay) or side = "left" | "right" (turnstile controller)'
+            raise wrong("side" if self.side else "board", words)
+        if (self.passage == "contact") != (self.contact is not None):
+            words = 'passage = "contact" needs contact = { board, channel }, and "counter" and "assumed" have none'
+            raise wrong("passage", words)
+        if self.passage == "counter" and self.side is None:
+            words = 'passage = "counter" needs a turnstile controller: side = "left" | "right"'
+            raise wrong("passage", words)
+        if self.passage_wait_s < self.pulse_ms / 1000 + 1:
+            raise wrong("passage_wait_s", "passage_wait_s must be at least one second longer than pulse_ms")
+        if self.release == "energise_to_lock":
+            words = 'release = "energise_to_lock" is not driven yet: wire this lane as "pulse_to_open"'
+            raise wrong("release", words)
+        if self.direction is Direction.EXIT and self.on_power_loss == "as_is":
+            words = (
+                'on_power_loss = "as_is" is refused at an exit: whoever is inside must get out without power'
+            )
+            raise wrong("on_power_loss", words)
+        if (self.tested_by is None) != (self.tested_on is None):
+            words = "tested_by and tested_on belong together: who pulled the plug, and on which day"
+            raise wrong("tested_by" if self.tested_by else "tested_on", words)
+        return self
+
+    @property
+    def boards(self) -> frozenset[str]:
+        """The boards without which it does not work."""
+        return frozenset({self.board} | ({self.contact.board} if self.contact else set()))
+
+    @property
+    def is_tested(self) -> bool:
+        """Whether somebody signed for its wiring; without that it is not held open."""
+        return self.tested_by is not None
+
+
+class InputSection(SettingsModel):
+    """What an input of a board means. It is only read: fire and button act in hardware (decision 0007)."""
+
+    role: Literal["fire", "exit_button", "tamper", "door"]
+    board: Word
+    channel: Channel
+    lane: Word | None = None
+    normally: Literal["open", "closed"] = "open"
+
+    @model_validator(mode="after")
+    def _lane_fits_the_role(self) -> Self:
+        if self.role in {"exit_button", "door"} and self.lane is None:
+            raise wrong("role", f'role = "{self.role}" needs the lane that it belongs to')
+        if self.role == "fire" and self.lane is not None:
+            raise wrong("lane", 'role = "fire" is the whole gate\'s: leave lane out')
+        return self
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Board and channel."""
+        return self.board, self.channel
+
+    @property
+    def spot(self) -> str:
+        """Where it is, in words."""
+        terminal = f"{self.board}/{self.channel}"
+        return f"{self.lane} {terminal}" if self.lane else terminal
+
+    @property
+    def label(self) -> str:
+        """How it is called in records."""
+        return f"{self.role} {self.spot}"
