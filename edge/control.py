@@ -9,29 +9,36 @@ The row is there before an entry is opened or held, and before an emergency ends
 for no row, and theirs follows as soon as the journal takes it::
 
     walkin_issue  category unit by reason [phone? stay_minutes? dry_run?]       the pass (docs/gate.md)
-    pulse         lane by reason [ms?: 100..2000]                               lane + OUTCOME
-    hold          lane by reason seconds: 1..900                                lane seconds + OUTCOME ("held")
+    pulse         lane by reason [ms?: 100..2000]                               lane issued_s + OUTCOME
+    hold          lane by reason seconds: 1..900                                lane seconds id + OUTCOME ("held")
     release       lane by reason                                                lane + OUTCOME
-    off           by reason [board?]                  boards: {name: whether its bus took it}
+    off           by reason [board?]                  boards: {name: whether its bus took it}; modes?: {name: OUTCOME}
+                                                      of turnstile controllers, which are set to normal on both sides
     fire_reset    by reason                           emergency: "none"
     devices       -                                   SNAPSHOT; boards are asked for their names first (2 s at most)
-    watch         [since?: int] [wait_s?: 0..10]      seq; events: those behind ``since``, else none; now: SNAPSHOT
+    watch         [since?: int] [wait_s?: 0..10]      seq: to go on from; events: those behind ``since``, 64 at most,
+                                                      and none without it; now: SNAPSHOT
 
     OUTCOME   outcome: done (grade: confirmed | accepted | sent) | held | refused (why) | timed_out (maybe_executed)
     SNAPSHOT  emergency: none | active | clear
               boards: [{name protocol port line: up | down | unknown, why fault identity? garbage_bytes outputs inputs
-                        sides host_timed}]            identity: {maker model firmware serial certainty}
+                        active sides host_timed}]     identity: {maker model firmware serial certainty}
+                        active: inputs that are, as last heard; a board with a fault, or its line down, tells none
               lanes: [{name direction board channel? side? state works held_s? release on_power_loss tested_by?
                        tested_on?}]
               inputs: [{role board channel lane? active?}]
     events    {seq board event: done | timed_out | refused | input_edge | fault | line | identity | outputs | counted |
-               alarm, and the fields of that event}; {seq event: override, lane act}; {seq event: emergency, phase};
+               alarm, and the fields of that event}; {seq event: override, lane? act by boards?}; {seq event: emergency,
+               phase}; {seq event: hold_ended, lane id by why: time | released | off | board (it lost the hold)};
               at most 256 are kept: a gap in ``seq`` is what was missed
 
+Moments (``issued_s``, ``at_s``) are seconds of this machine's monotonic clock.
+
 A refusal holds ``error``, ``problem``, ``next`` and perhaps ``why``: ``bad_request``, ``unknown_lane``,
-``unknown_board``, ``unsupported``, ``busy`` (just opened, somebody walking in, or held already), ``board_fault`` (at an
-entry), ``not_recorded``, ``not_clear``, ``no_answer``, and ``unsafe`` with ``why`` = ``no_wiring_facts`` (hold) or
-``emergency`` (release, off).
+``unknown_board``, ``unsupported`` (why: ``controller``), ``busy`` (why: ``just_opened``, ``walking``, ``held``; none:
+the gate did not get to it), ``board_fault`` (at an entry), ``not_recorded``, ``not_clear``, ``no_answer``, and
+``unsafe`` with ``why`` = ``no_wiring_facts`` or ``controller`` (hold), ``emergency`` (release, off). What its words
+speak of comes beside it: ``lane``, ``board``, ``known``, ``detail``.
 """
 
 import threading

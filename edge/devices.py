@@ -82,6 +82,9 @@ class Devices:
         self._screen, self._alarms, self._feed, self._clock = screen, alarms, feed, clock
         self._note, self._health_changed, self._heard = note, health_changed, heard
         self.roles = Roles(config.input)
+        self.active: dict[str, set[int]] = {
+            board.name: set() for board in config.board
+        }  # inputs, as last heard
         self._doors_s: dict[str, tuple[InputSection, float]] = {}  # open doors, and when that is too long
 
     # -- boards
@@ -176,6 +179,10 @@ class Devices:
     # -- passages
 
     def _edge(self, board: str, event: InputEdge) -> None:
+        if event.active:
+            self.active[board].add(event.channel)
+        else:
+            self.active[board].discard(event.channel)
         for state in self._lanes.states.values():
             contact = state.section.contact
             if contact and (contact.board, contact.channel) == (board, event.channel):

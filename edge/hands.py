@@ -2,13 +2,10 @@
 
 Each is recorded with who and why. An entry's row is there before its relay moves, and without a row it does not move;
 an exit moves all the same, and is tried whatever its board says of itself. A hold needs wiring facts that somebody
-signed for, and ends by itself; one that its board lost is not asserted again. In an emergency no hold ends: what was
-held stays so until the reset.
+signed for; ``edge.holds`` has its end.
 """
 
 from collections.abc import Callable
-from concurrent.futures import Future
-from dataclasses import dataclass
 from functools import partial
 from os import urandom
 from typing import Any, Final
@@ -20,12 +17,13 @@ from drivers.model import (
     Certainty,
     Done,
     DriverInfo,
-    Hold,
     Identify,
     Identity,
+    Mode,
     Outputs,
     Refused,
     Release,
+    SetMode,
     TimedOut,
 )
 from edge.board_facts import BoardFacts
@@ -33,11 +31,14 @@ from edge.config import GateConfig
 from edge.devices import Devices
 from edge.emergency import Emergency, NotClearError
 from edge.feed import Feed
+from edge.holds import Holds
 from edge.journal import Journal, JournalError
 from edge.lane import Event, State
-from edge.lane_state import Held, LaneState, Let
+from edge.lane_state import LaneState, Let
 from edge.lanes import GRANT_GAP_S, Lanes
+from edge.orders import HandsError, Order, Outcome, Waiting
 from edge.owed import Owed
+from edge.snapshot import Snapshot, identity_facts
 from passes.vocabulary import Direction
 from shell.clock import Clock
 from shell.logs import get_logger
@@ -45,27 +46,8 @@ from sync.messages import Kind, OverrideData
 
 log = get_logger("hands")
 
-HOLD_S_MAX: Final = 900.0  # longer than any delivery; a lane that is to stay open has a key
 _WALKING: Final = {State.GRANTED, State.PASSING}
-RELEASE_AFTER_S: Final = 1.0  # the driver ends a hold by itself; this is for when it did not
-
-Outcome = Future[dict[str, Any]]
-
-
-class HandsError(Exception):
-    """It is not done. ``code`` and ``why`` are for programs, the message and ``next_step`` for people."""
-
-    def __init__(self, code: str, problem: str, next_step: str = "", *, why: str = "") -> None:
-        super().__init__(problem)
-        self.code, self.problem, self.next_step, self.why = code, problem, next_step, why
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """Who asks, and why."""
-
-    by: str
-    reason: str
+_NOT_TAKEN: Final = "not_taken"
 
 
 class Hands:
@@ -96,11 +78,21 @@ class Hands:
         submit: Callable[[str, BoardCommand], bool],
         recorded: Callable[[], None],
     ) -> None:
-        self._config, self._facts, self._lanes, self._devices = config, facts, lanes, devices
+        self._facts, self._lanes, self._devices = facts, lanes, devices
         self._emergency, self._feed, self._journal, self._owed = emergency, feed, journal, owed
         self._clock, self._submit, self._recorded = clock, submit, recorded
         self._infos: dict[str, DriverInfo] = {board.name: board.driver().info for board in config.board}
-        self._waiting: dict[str, Outcome] = {}
+        self._waiting = Waiting()
+        self._holds = Holds(lanes=lanes, emergency=emergency, feed=feed, clock=clock, submit=submit)
+        self.snapshot = Snapshot(
+            config,
+            infos=self._infos,
+            facts=facts,
+            lanes=lanes,
+            devices=devices,
+            emergency=emergency,
+            clock=clock,
+        ).take
 
     # -- what is asked for
 
@@ -110,45 +102,35 @@ class Hands:
         self._demand_working(state)
         now_s = self._clock.monotonic_s()
         if now_s - state.last_grant_s < GRANT_GAP_S:
-            raise HandsError("busy", f"Lane {lane} opened a moment ago", "Try again")
+            raise HandsError(
+                "busy", f"Lane {lane} opened a moment ago", "Try again", why="just_opened", lane=lane
+            )
         entry = state.section.direction is Direction.ENTRY
         if entry and state.lane.state in _WALKING and not self._emergency:
-            raise HandsError("busy", f"Somebody is walking through lane {lane}", "Try again")
+            raise HandsError(
+                "busy", f"Somebody is walking through lane {lane}", "Try again", why="walking", lane=lane
+            )
         token = self._record(state, "pulse", order)
-        outcome = self._await(token)
+        outcome = self._waiting.begin(token, now_s)
         self._lanes.let[token] = Let(
             lane=lane, direction=state.section.direction, stay_id=None, claims=None, issued_s=now_s, ms=ms
         )
         if not self._lanes.advance(state, Event.GRANTED, token):
-            self._answer(token, {"outcome": "refused", "why": "not_taken"})
+            self._waiting.end(token, outcome="refused", why=_NOT_TAKEN)
         return outcome
 
     def hold(self, lane: str, order: Order, seconds: float) -> Outcome:
         """Hold a lane open for so long at most; raises ``HandsError``."""
         state = self._lane(lane)
-        section = state.section
-        if section.channel is None:
-            raise HandsError(
-                "unsupported", f"Lane {lane} has a turnstile controller, which is not held open from here"
-            )
-        if not section.is_tested:
-            raise HandsError(
-                "unsafe",
-                f"Nobody signed for the wiring of lane {lane}, so it is not held open",
-                "Pull the plug once, see what the lane does, and write tested_by and tested_on into gate.toml",
-                why="no_wiring_facts",
-            )
+        self._demand_holdable(state)
         if state.held is not None:
-            raise HandsError("busy", f"Lane {lane} is held open already", "Release it first")
+            problem = f"Lane {lane} is held open already"
+            raise HandsError("busy", problem, "Release it first", why="held", lane=lane)
         self._demand_working(state)
         token = self._record(state, "hold", order, seconds)
-        now_s = self._clock.monotonic_s()
-        state.held = Held(id=token, until_s=now_s + seconds)
-        self._lanes.advance(state, Event.FREED)
-        command = Hold(channel=section.channel, seconds=seconds, id=token, issued_s=now_s)
-        outcome = self._send(section.board, command, token)
+        outcome = self._send(state.section.board, self._holds.begin(state, seconds, token), token)
         if outcome.done():
-            self._hold_over(state)
+            self._holds.not_begun(state)
         return outcome
 
     def release(self, lane: str, order: Order) -> Outcome:
@@ -156,16 +138,25 @@ class Hands:
         state = self._lane(lane)
         self._demand_no_emergency(f"Lane {lane} is not locked again")
         if state.section.channel is None:
-            raise HandsError("unsupported", f"Lane {lane} has a turnstile controller, which ends by itself")
+            problem = f"Lane {lane} has a turnstile controller, which ends by itself"
+            raise HandsError("unsupported", problem, why="controller", lane=lane)
         token = self._record(state, "release", order, demand_row=False)
-        return self._send(state.section.board, Release(channel=state.section.channel, id=token), token)
+        self._holds.will_end([state], "released", order.by)
+        outcome = self._send(state.section.board, Release(channel=state.section.channel, id=token), token)
+        if outcome.done():
+            self._holds.wont_end([state])
+        return outcome
 
     def off(self, order: Order, board: str | None = None) -> dict[str, Any]:
-        """Open every output, of every board or of one; raises ``HandsError``."""
+        """Open every output, and set controllers to normal, of every board or of one; raises ``HandsError``.
+
+        Returns:
+            ``boards``: whether each took it; ``modes``: what comes of the controllers among them.
+        """
         boards = [name for name, info in self._infos.items() if info.outputs or info.sides]
         if board is not None and board not in boards:
-            problem = f"This gate has no board {board!r} with outputs"
-            raise HandsError("unknown_board", problem, f"There are: {', '.join(boards)}")
+            problem, known = f"This gate has no board {board!r} with outputs", ", ".join(boards)
+            raise HandsError("unknown_board", problem, f"There are: {known}", board=board, known=known)
         self._demand_no_emergency("Nothing is locked again")
         self._owed.write(
             partial(
@@ -176,7 +167,19 @@ class Hands:
             )
         )
         chosen = boards if board is None else [board]
-        return {"boards": {name: self._submit(name, AllOff()) for name in chosen}}
+        self._feed.put({"event": "override", "act": "off", "boards": chosen, "by": order.by})
+        taken: dict[str, bool] = {}
+        modes: dict[str, Outcome] = {}
+        for name in chosen:
+            on_board = [state for state in self._lanes.states.values() if state.section.board == name]
+            self._holds.will_end(on_board, "off", order.by)
+            taken[name] = self._submit(name, AllOff())
+            if not taken[name]:
+                self._holds.wont_end(on_board)
+            elif self._infos[name].sides:  # all-off takes back what waits there, and moves nothing
+                token = urandom(8).hex()
+                modes[name] = self._send(name, SetMode(mode=Mode.NORMAL, id=token), token)
+        return {"boards": taken} | ({"modes": modes} if modes else {})
 
     def fire_reset(self, order: Order) -> dict[str, Any]:
         """End an emergency whose input is clear; raises ``HandsError``."""
@@ -188,7 +191,7 @@ class Hands:
         try:
             self._emergency.reset(by=order.by, reason=order.reason, unread=unread)
         except NotClearError as error:
-            raise HandsError("not_clear", str(error)) from error
+            raise HandsError("not_clear", str(error), detail=str(error)) from error
         except JournalError as error:
             log.error("reset was not recorded", error=str(error))
             raise _not_recorded() from error
@@ -206,64 +209,7 @@ class Hands:
 
     def close(self) -> None:
         """Nobody hears outcomes any more: let those go who wait."""
-        for token in list(self._waiting):
-            self._answer(token, {"outcome": "timed_out", "maybe_executed": True})
-
-    # -- what is known
-
-    def snapshot(self) -> dict[str, Any]:
-        """Boards, lanes and inputs as they are now."""
-        return {
-            "emergency": self._emergency.phase.value,
-            "boards": [self._board(section.name) for section in self._config.board],
-            "lanes": [self._lane_facts(state) for state in self._lanes.states.values()],
-            "inputs": [
-                {
-                    "role": section.role,
-                    "board": section.board,
-                    "channel": section.channel,
-                    "lane": section.lane,
-                    "active": active,
-                }
-                for section, active in self._devices.roles.all()
-            ],
-        }
-
-    def _board(self, name: str) -> dict[str, Any]:
-        section = next(board for board in self._config.board if board.name == name)
-        facts, info = self._facts[name], self._infos[name]
-        return {
-            "name": name,
-            "protocol": section.protocol,
-            "port": section.port,
-            "line": {None: "unknown", True: "up", False: "down"}[facts.line_up],
-            "why": facts.line_why,
-            "fault": facts.fault,
-            "identity": None if facts.identity is None else identity_facts(facts.identity),
-            "garbage_bytes": facts.garbage_bytes,
-            "outputs": info.outputs,
-            "inputs": info.inputs,
-            "sides": [side.value for side in info.sides],
-            "host_timed": info.host_timed,
-        }
-
-    def _lane_facts(self, state: LaneState) -> dict[str, Any]:
-        section, now_s = state.section, self._clock.monotonic_s()
-        left_s = None if state.held is None else round(max(0.0, state.held.until_s - now_s), 1)
-        return {
-            "name": section.name,
-            "direction": section.direction.value,
-            "board": section.board,
-            "channel": section.channel,
-            "side": section.side.value if section.side else None,
-            "state": state.lane.state.value,
-            "works": self._lanes.works(state),
-            "held_s": left_s,
-            "release": section.release,
-            "on_power_loss": section.on_power_loss,
-            "tested_by": section.tested_by,
-            "tested_on": section.tested_on.isoformat() if section.tested_on else None,
-        }
+        self._waiting.close()
 
     # -- what comes back
 
@@ -271,90 +217,72 @@ class Hands:
         """A board said something: outcomes of what was asked for, and ends of holds."""
         match event:
             case Done():
-                self._answer(event.id, {"outcome": "done", "grade": event.grade.value})
+                self._waiting.end(event.id, outcome="done", grade=event.grade.value)
             case TimedOut():
-                self._answer(event.id, {"outcome": "timed_out", "maybe_executed": event.maybe_executed})
+                self._waiting.end(event.id, outcome="timed_out", maybe_executed=event.maybe_executed)
             case Refused():
-                self._answer(event.id, {"outcome": "refused", "why": event.why.value})
+                self._waiting.end(event.id, outcome="refused", why=event.why.value)
             case Identity():
-                self._answer(event.id, {"outcome": "done", "identity": identity_facts(event)})
+                self._waiting.end(event.id, outcome="done", identity=identity_facts(event))
             case Outputs():
-                self._answer(event.id, {"outcome": "held"})
+                self._waiting.end(event.id, outcome="held")
                 return  # the hold has begun
             case _:
                 return
-        for state in self._lanes.states.values():
-            if state.held is not None and state.held.id == event.id:
-                self._hold_ended(state, state.held, by_itself=isinstance(event, Done))
+        self._holds.heard(event.id, by_itself=isinstance(event, Done))
 
     def tick(self) -> None:
-        """End holds that should have ended by themselves, but none in an emergency."""
-        if self._emergency:
-            return
-        now_s = self._clock.monotonic_s()
-        for state in self._lanes.states.values():
-            if state.held is not None and now_s >= state.held.until_s + RELEASE_AFTER_S:
-                log.warning("a hold is ended", lane=state.section.name)
-                self._let_go(state)
-                self._hold_over(state)
-
-    def _hold_ended(self, state: LaneState, held: Held, *, by_itself: bool) -> None:
-        """Its board says that a hold is over; in an emergency no lane is locked again before the reset."""
-        if not self._emergency:
-            if not by_itself:
-                self._let_go(state)  # perhaps it is closed: opening it is never wrong
-            self._hold_over(state)
-            return
-        now_s, channel = self._clock.monotonic_s(), state.section.channel
-        assert channel is not None, "only relays are held"
-        state.held = Held(id=urandom(8).hex(), until_s=min(held.until_s, now_s))
-        if by_itself:
-            log.warning("a hold goes on until the emergency is reset", lane=state.section.name)
-            again = Hold(channel=channel, seconds=HOLD_S_MAX, id=state.held.id, issued_s=now_s)
-            self._submit(state.section.board, again)
-
-    def _let_go(self, state: LaneState) -> None:
-        channel = state.section.channel
-        assert channel is not None, "only relays are held"
-        self._submit(state.section.board, Release(channel=channel, id=urandom(8).hex()))
-
-    def _hold_over(self, state: LaneState) -> None:
-        state.held = None
-        self._lanes.advance(state, Event.FREED if self._emergency else Event.GUARDED)
+        """End holds whose time is over."""
+        self._holds.tick()
 
     def _send(self, board: str, command: BoardCommand, token: str) -> Outcome:
-        outcome = self._await(token)
+        outcome = self._waiting.begin(token, self._clock.monotonic_s())
         if not self._submit(board, command):
-            self._answer(token, {"outcome": "refused", "why": "not_taken"})
+            self._waiting.end(token, outcome="refused", why=_NOT_TAKEN)
         return outcome
-
-    def _await(self, token: str) -> Outcome:
-        outcome: Outcome = Future()
-        self._waiting[token] = outcome
-        return outcome
-
-    def _answer(self, token: str, answer: dict[str, Any]) -> None:
-        outcome = self._waiting.pop(token, None)
-        if outcome is not None and outcome.set_running_or_notify_cancel():
-            outcome.set_result(answer)
 
     # -- what must be so first
 
     def _lane(self, name: str) -> LaneState:
         state = self._lanes.states.get(name)
         if state is None:
-            there = ", ".join(self._lanes.states)
-            raise HandsError("unknown_lane", f"This gate has no lane {name!r}", f"There are: {there}")
+            known = ", ".join(self._lanes.states)
+            problem = f"This gate has no lane {name!r}"
+            raise HandsError("unknown_lane", problem, f"There are: {known}", lane=name, known=known)
         return state
+
+    def _demand_holdable(self, state: LaneState) -> None:
+        lane = state.section.name
+        if state.section.channel is None:  # its end would close both sides, and nothing can read it back
+            raise HandsError(
+                "unsafe",
+                f"Lane {lane} has a turnstile controller, which is not held open: its end closes both sides at "
+                "once, and takes back the permit of whoever is just let through",
+                "Let people through one by one, or use the controller's own free mode",
+                why="controller",
+                lane=lane,
+            )
+        if not state.section.is_tested:
+            raise HandsError(
+                "unsafe",
+                f"Nobody signed for the wiring of lane {lane}, so it is not held open",
+                "Pull the plug once, see what the lane does, and write tested_by and tested_on into gate.toml",
+                why="no_wiring_facts",
+                lane=lane,
+            )
 
     def _demand_working(self, state: LaneState) -> None:
         """Of an entry; at an exit it is tried, and said what came of it."""
-        facts = self._facts[state.section.board]
-        if facts.ok is not True and state.section.direction is Direction.ENTRY:
-            problem = (
-                f"Board {state.section.board} of lane {state.section.name} does not work: {facts.detail}"
+        facts, section = self._facts[state.section.board], state.section
+        if facts.ok is not True and section.direction is Direction.ENTRY:
+            raise HandsError(
+                "board_fault",
+                f"Board {section.board} of lane {section.name} does not work: {facts.detail}",
+                "Repair it first; open by key meanwhile",
+                board=section.board,
+                lane=section.name,
+                detail=facts.detail,
             )
-            raise HandsError("board_fault", problem, "Repair it first; open by key meanwhile")
 
     def _demand_no_emergency(self, problem: str) -> None:
         if self._emergency:
@@ -393,19 +321,8 @@ class Hands:
             self._owed.write(partial(self._journal.append, Kind.OVERRIDE, data, at=self._clock.now()))
             return urandom(8).hex()
         self._recorded()
-        self._feed.put({"event": "override", "lane": section.name, "act": act})
+        self._feed.put({"event": "override", "lane": section.name, "act": act, "by": order.by})
         return recorded.id
-
-
-def identity_facts(identity: Identity) -> dict[str, str]:
-    """Who a device says it is."""
-    return {
-        "maker": identity.maker,
-        "model": identity.model,
-        "firmware": identity.firmware,
-        "serial": identity.serial,
-        "certainty": identity.certainty.value,
-    }
 
 
 def _not_recorded() -> HandsError:

@@ -9,13 +9,31 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from edge.control import DecidingThread, Text
 from edge.feed import WAIT_S_MAX, Feed
-from edge.hands import HOLD_S_MAX, Hands, HandsError, Order, Outcome
+from edge.hands import Hands
 from edge.hardware import PULSE_MS_MAX
+from edge.holds import HOLD_S_MAX
+from edge.orders import HandsError, Order, Outcome
+from edge.walkin_words import said
+from passes.words import Pair
 from shell.control import Handler, RequestError
 from shell.logs import mask_typed
 
 OUTCOME_WITHIN_S: Final = 4.0  # beyond the pulse itself: the slowest line, its repeats and its read-back
 NAMES_WITHIN_S: Final = 2.0
+_PROBLEMS_MAX: Final = 4
+_LINE_OF_TEXT: Final = Pair("应为一行文字，1 到 200 个字符", "write one line of 1 to 200 characters")
+_A_NAME: Final = Pair("应为 1 到 40 个字符的名称", "write a name of 1 to 40 characters")
+_WRONG_FIELDS: Final = {
+    "by": _LINE_OF_TEXT,
+    "reason": _LINE_OF_TEXT,
+    "lane": _A_NAME,
+    "board": _A_NAME,
+    "ms": Pair(f"应为 100 到 {PULSE_MS_MAX} 的整数", f"write a whole number, 100 to {PULSE_MS_MAX}"),
+    "seconds": Pair(f"应为 1 到 {HOLD_S_MAX:g} 秒", f"write 1 to {HOLD_S_MAX:g} seconds"),
+    "since": Pair("应为此前收到的序号", "write a number that this gate gave before"),
+    "wait_s": Pair(f"应为 0 到 {WAIT_S_MAX:g} 秒", f"write 0 to {WAIT_S_MAX:g} seconds"),
+}
+_NO_FIELD: Final = Pair("此请求没有这个字段", "this request has no such field")
 
 T = TypeVar("T")
 R = TypeVar("R", bound=BaseModel)
@@ -95,18 +113,20 @@ def tool_handlers(hands: Hands, feed: Feed, thread: DecidingThread) -> dict[str,
         try:
             return thread.do(work)
         except HandsError as error:
-            details = {"next": error.next_step} | ({"why": error.why} if error.why else {})
+            details = error.details | {"next": error.next_step} | ({"why": error.why} if error.why else {})
             raise RequestError(error.code, error.problem, **details) from error
 
     def pulse(content: Mapping[str, Any]) -> Mapping[str, Any]:
         request = _checked(PulseRequest, content)
         asked = decided(partial(hands.pulse, request.lane, request.order, request.ms))
-        return {"lane": request.lane, **_outcome(asked, OUTCOME_WITHIN_S + PULSE_MS_MAX / 1000)}
+        outcome = _outcome(asked, OUTCOME_WITHIN_S + PULSE_MS_MAX / 1000)
+        return {"lane": request.lane, "issued_s": asked.issued_s, **outcome}
 
     def hold(content: Mapping[str, Any]) -> Mapping[str, Any]:
         request = _checked(HoldRequest, content)
         asked = decided(partial(hands.hold, request.lane, request.order, request.seconds))
-        return {"lane": request.lane, "seconds": request.seconds, **_outcome(asked, OUTCOME_WITHIN_S)}
+        outcome = _outcome(asked, OUTCOME_WITHIN_S)
+        return {"lane": request.lane, "seconds": request.seconds, "id": asked.id, **outcome}
 
     def release(content: Mapping[str, Any]) -> Mapping[str, Any]:
         request = _checked(ReleaseRequest, content)
@@ -115,7 +135,9 @@ def tool_handlers(hands: Hands, feed: Feed, thread: DecidingThread) -> dict[str,
 
     def off(content: Mapping[str, Any]) -> Mapping[str, Any]:
         request = _checked(OffRequest, content)
-        return decided(partial(hands.off, request.order, request.board))
+        found = decided(partial(hands.off, request.order, request.board))
+        modes = {name: _outcome(one, OUTCOME_WITHIN_S) for name, one in found.get("modes", {}).items()}
+        return found | ({"modes": modes} if modes else {})
 
     def fire_reset(content: Mapping[str, Any]) -> Mapping[str, Any]:
         return decided(partial(hands.fire_reset, _checked(FireResetRequest, content).order))
@@ -132,8 +154,7 @@ def tool_handlers(hands: Hands, feed: Feed, thread: DecidingThread) -> dict[str,
     def watch(content: Mapping[str, Any]) -> Mapping[str, Any]:
         request = _checked(WatchRequest, content)
         if request.since is None:
-            seq, _ = feed.after(0, 0.0)
-            events: list[dict[str, Any]] = []
+            seq, events = feed.newest, list[dict[str, Any]]()
         else:
             seq, events = feed.after(request.since, request.wait_s)
         return {"seq": seq, "events": events, "now": decided(hands.snapshot)}
@@ -153,10 +174,9 @@ def _checked(model: type[R], content: Mapping[str, Any]) -> R:
     try:
         return model.model_validate(dict(content))
     except ValidationError as error:
-        problems = (
-            f"{'.'.join(map(str, one['loc'][:1]))}: {one['msg']}"
-            for one in error.errors(include_input=False, include_url=False)
-        )
+        found = error.errors(include_input=False, include_url=False, include_context=False)
+        fields = list(dict.fromkeys(".".join(map(str, one["loc"][:1]))[:40] for one in found))[:_PROBLEMS_MAX]
+        problems = (f"{field}: {said(_WRONG_FIELDS.get(field, _NO_FIELD))}" for field in fields)
         raise RequestError("bad_request", "; ".join(problems)) from None
 
 

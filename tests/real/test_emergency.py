@@ -8,8 +8,8 @@ import pytest
 from pydantic import BaseModel
 
 from drivers.model import Fault
-from edge.hands import HandsError, Order
 from edge.inputs import BoardReported
+from edge.orders import HandsError, Order
 from sync.messages import DeviceData, Kind
 from tests.gate_world import World, reason
 from tests.ticking import HandClock

@@ -279,11 +279,10 @@ def test_the_installers_tool_opens_holds_and_releases_through_the_gate(tmp_path:
         assert gate.refused("pulse", lane="side", **GUARD) == "unknown_lane"
         assert gate.refused("hold", lane="entry", seconds=901, **GUARD) == "bad_request"
         assert station.whats() == []
-        assert gate.ask("pulse", lane="entry", **GUARD) == {
-            "lane": "entry",
-            "outcome": "done",
-            "grade": "confirmed",
-        }
+        began_s = time.monotonic()
+        pulsed = gate.ask("pulse", lane="entry", **GUARD)
+        assert began_s <= pulsed.pop("issued_s") <= time.monotonic()
+        assert pulsed == {"lane": "entry", "outcome": "done", "grade": "confirmed"}
         held = gate.ask("hold", lane="entry", seconds=1.0, **GUARD)
         assert (held["outcome"], held["seconds"]) == ("held", 1.0)
         until(lambda: gate.status()["lanes"][0]["state"] == "kept_open", what="the hold on the screen")

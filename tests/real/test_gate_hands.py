@@ -1,5 +1,6 @@
 """What the gate's own tools may do to lanes: recorded first, refused where nobody vouches, and ended by itself."""
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,17 @@ from drivers.model import (
     Grade,
     Hold,
     Line,
+    Mode,
     Outputs,
     Pulse,
     Refusal,
     Refused,
     Release,
+    SetMode,
     TimedOut,
 )
-from edge.hands import HandsError, Order
 from edge.inputs import BoardReported
+from edge.orders import HandsError, Order
 from tests.gate_world import World, granted
 from tests.ticking import HandClock
 
@@ -304,9 +307,9 @@ def test_f5_without_wiring_facts_nothing_is_held(make: Make) -> None:
 
 def test_a_turnstile_is_not_held(make: Make) -> None:
     world = make(passage="counter", tested=True)
-    with pytest.raises(HandsError) as refused:
+    with pytest.raises(HandsError, match="both sides") as refused:
         world.gate.hands.hold("entry", GUARD, 60)
-    assert refused.value.code == "unsupported"
+    assert (refused.value.code, refused.value.why, world.commands) == ("unsafe", "controller", [])
 
 
 def test_p13_a_hold_that_a_board_lost_is_an_alarm_and_is_never_asserted_again(world: World) -> None:
@@ -338,6 +341,87 @@ def test_a_release_and_an_all_off_are_always_recorded_and_go_out(world: World) -
         world.gate.hands.off(GUARD, "inputs")
 
 
+def hold_ends(world: World, since: int) -> list[tuple[str, str, str, str]]:
+    _, events = world.gate.feed.after(since, 0)
+    return [(one["lane"], one["id"], one["why"], one["by"]) for one in events if one["event"] == "hold_ended"]
+
+
+def test_who_watches_is_told_once_why_each_hold_ended(world: World) -> None:
+    hands, ends = world.gate.hands, []
+
+    def held() -> str:
+        hands.hold("exit", GUARD, 60)
+        return str(sent(world, Hold)[-1].id)
+
+    since = world.gate.feed.newest
+    id_ = held()
+    tell(world, Done(id=id_, grade=Grade.ACCEPTED))
+    ends.append(("exit", id_, "time", ""))
+    id_ = held()
+    hands.release("exit", Order(by="赵敏", reason="关门"))
+    tell(world, Done(id=id_, grade=Grade.ACCEPTED))
+    ends.append(("exit", id_, "released", "赵敏"))
+    id_ = held()
+    hands.off(GUARD)
+    tell(world, TimedOut(id=id_, maybe_executed=True))
+    ends.append(("exit", id_, "off", GUARD.by))
+    id_ = held()
+    tell(world, TimedOut(id=id_, maybe_executed=True))
+    ends.append(("exit", id_, "board", ""))
+    id_ = held()
+    world.wait(62)
+    ends.append(("exit", id_, "time", ""))
+    assert hold_ends(world, since) == ends
+
+
+def test_a_release_that_no_board_took_does_not_name_who_ended_the_hold_later(world: World) -> None:
+    since = world.gate.feed.newest
+    world.gate.hands.hold("exit", GUARD, 60)
+    world.takes = False
+    assert world.gate.hands.release("exit", GUARD).result(0)["why"] == "not_taken"
+    assert world.gate.hands.off(GUARD) == {"boards": {"relays": False}}
+    world.takes = True
+    id_ = sent(world, Hold)[0].id
+    tell(world, TimedOut(id=id_, maybe_executed=True))
+    assert hold_ends(world, since) == [("exit", id_, "board", "")]
+
+
+def test_off_sets_a_controller_to_normal_on_both_sides_and_says_what_came_of_it(make: Make) -> None:
+    world = make(passage="counter")
+    found = world.gate.hands.off(GUARD)
+    (normal,) = sent(world, SetMode)
+    assert (normal.mode, normal.side, found["boards"]) == (Mode.NORMAL, None, {"relays": True})
+    tell(world, Done(id=normal.id, grade=Grade.SENT))
+    assert found["modes"]["relays"].result(0) == {"outcome": "done", "grade": "sent"}
+    world.takes = False
+    assert world.gate.hands.off(GUARD) == {"boards": {"relays": False}}
+
+
+def test_the_snapshot_tells_which_inputs_are_active_whatever_they_mean(world: World) -> None:
+    def active() -> list[list[int]]:
+        return [board["active"] for board in world.gate.hands.snapshot()["boards"]]
+
+    assert active() == [[], []]
+    for channel in (7, 2):
+        world.input(channel, active=True)
+    assert active() == [[], [2, 7]]
+    world.input(7, active=False)
+    assert active() == [[], [2]]
+
+
+def test_s7_a_long_feed_is_read_in_pages_and_each_answer_fits_its_line(world: World) -> None:
+    feed = world.gate.feed
+    since = first = feed.newest
+    for _ in range(100):
+        feed.put({"event": "fault", "why": "线" * 2000})
+    seen: list[int] = []
+    while events := (page := feed.after(since, 0))[1]:
+        assert len(json.dumps(events)) < 60_000
+        seen += [one["seq"] for one in events]
+        since = page[0]
+    assert seen == list(range(first + 1, first + 101))
+
+
 def test_the_snapshot_tells_what_the_installer_needs(world: World) -> None:
     shot = world.gate.hands.snapshot()
     relays, inputs = shot["boards"]
@@ -359,7 +443,7 @@ def test_the_snapshot_tells_what_the_installer_needs(world: World) -> None:
 
 
 def test_who_watches_sees_edges_and_overrides_in_order(world: World) -> None:
-    start, _ = world.gate.feed.after(0, 0)
+    start = world.gate.feed.newest
     world.gate.hands.pulse("exit", GUARD)
     world.input(2, active=True)
     _, events = world.gate.feed.after(start, 0)

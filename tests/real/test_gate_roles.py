@@ -25,8 +25,8 @@ from drivers.model import (
     TimedOut,
 )
 from drivers.peripherals import Scanned
-from edge.hands import HandsError, Order
 from edge.inputs import BoardReported
+from edge.orders import HandsError, Order
 from sync.messages import Outcome
 from tests.gate_world import FOREIGN, World, granted, reason
 from tests.ticking import HandClock
