@@ -1,47 +1,70 @@
-"""``set-address``: give the one unit on a bus another address, and read it back; the old one returns on failure."""
+"""``set-address`` and ``set-baud``: another address or speed for the one Modbus board on a line.
 
-from typing import Annotated, Final
+Nothing is written before every address was asked and one board alone answered; what is written is read back where it
+must be now, and put back if it is not there. What no document tells is refused, with a word on where to look.
+"""
+
+from contextlib import AbstractContextManager
+from typing import Annotated, Final, NoReturn
 
 import typer
 
-from drivers.devices.modbus_frames import AnswerFinder, Data, Question, Refusing, Rtu, Written
+from drivers.devices.modbus_frames import Question, Rtu
 from drivers.devices.modbus_profile import Profile, ProfileError, load_profile
 from drivers.model import LineSettings
 from drivers.port import Port
 from drivers.tool.confirm import IsolatedOption, confirmed_isolated
-from drivers.tool.console import (
-    DryRunOption,
-    Exit,
-    JsonOption,
-    both,
-    fail,
-    progress,
-    put_json,
-    put_line,
-    text,
-)
-from drivers.tool.modbus_asking import READS, answer, any_question
+from drivers.tool.console import DryRunOption, Exit, JsonOption, both, fail, put_json, put_line, text
+from drivers.tool.lone_unit import demand_alone, present
+from drivers.tool.modbus_scan import BAUDS
+from drivers.tool.resetting import AtSpeed, Result, change_address, change_speed, may_have_changed, speed_said
 from drivers.tool.trace import TraceOption
-from drivers.tool.wire import collect, hexed, raw_port
+from drivers.tool.wire import hexed, raw_port, traced
 from passes.words import Pair
 
-UNITS: Final = range(1, 248)
-_WITHIN_S: Final = 0.3
-_SCAN_S: Final = 0.06
-_QUIET_S: Final = 0.02
+UNITS_MAX: Final = 247
+_DELIVERED: Final = (1, 255)  # where boards of other makers may be
+_LOOKING: Final = Pair("查找", "Looking")
+# Where the address or speed of a device is set when no command for it is published (drivers reference 1).
+ELSEWHERE: Final = {
+    "eletechsup-r421a08": Pair(
+        "地址用板上的六位拨码开关设定；速率固定 9600",
+        "Its address is set by the six switches on the board; no document tells of another speed than 9600",
+    ),
+    "turnstile-7e": Pair(
+        "没有公开的命令：看控制器的菜单（显示屏或按键）和说明书",
+        "No command for it is published: look in the controller's own menu (display or keys) and its manual",
+    ),
+    "turnstile-eb": Pair(
+        "说明书没有给出命令：看控制器上的拨码开关，或问厂家",
+        "Its manual gives no command for it: look for switches on the controller, or ask the maker",
+    ),
+}
+_NOT_TOLD: Final = Pair(
+    "没有公开的命令：看板上的拨码开关和跳线、说明书，或厂家的工具",
+    "No command for it is published: look for switches and jumpers on the board, in its manual, or for its "
+    "maker's tool",
+)
+
+PortOption = Annotated[str, typer.Option("--port", help="Serial device; prefer a /dev/serial/by-path link.")]
+ProfileOption = Annotated[
+    str, typer.Option("--profile", help="Family of a Modbus board, or the path of your own file.")
+]
+UnitOption = Annotated[
+    int | None, typer.Option("--unit", min=1, max=255, help="Its address now; as delivered unless given.")
+]
+BaudOption = Annotated[int | None, typer.Option("--baud", help="Its speed now; as delivered unless given.")]
+UpToOption = Annotated[int, typer.Option("--up-to", min=1, max=UNITS_MAX, help="Look for others up to here.")]
 
 
 def set_address(
-    new: Annotated[int, typer.Argument(metavar="NEW", min=1, max=247, help="The new address.")],
+    new: Annotated[int, typer.Argument(metavar="NEW", min=1, max=UNITS_MAX, help="The new address.")],
     *,
-    port: Annotated[str, typer.Option("--port", help="Serial device; prefer a /dev/serial/by-path link.")],
-    profile: Annotated[
-        str, typer.Option("--profile", help="Family of a Modbus board, or the path of your own file.")
-    ],
-    unit: Annotated[
-        int | None, typer.Option("--unit", min=1, max=247, help="Its address now; as delivered unless given.")
-    ] = None,
-    units: Annotated[int, typer.Option("--up-to", min=1, max=247, help="Look for others up to here.")] = 32,
+    port: PortOption,
+    profile: ProfileOption,
+    unit: UnitOption = None,
+    baud: BaudOption = None,
+    units: UpToOption = 32,
     confirm: IsolatedOption = None,
     dry_run: DryRunOption = False,
     trace: TraceOption = None,
@@ -52,19 +75,20 @@ def set_address(
     \b
     Examples:
       postern-driver set-address 5 --port /dev/ttyUSB1 --profile generic-0100-4 --dry-run
-      postern-driver set-address 5 --port /dev/ttyUSB1 --profile generic-0100-4 --confirm isolated
+      postern-driver set-address 5 --port /dev/ttyUSB1 --profile lctech-2ch --confirm isolated
 
     First every address is asked; exactly one may answer. Then it is written, and read at the new address; if that
     fails the old one is written back. Boards with switches, or whose register nobody documents, are refused (exit 2).
     """
     board = _profile(profile)
     old = unit or board.unit
-    write = _question(board, old, new)
+    write = board.address_question(unit=old, new=new)
+    if write is None:
+        _not_told(board.name)
     if new == old:
         fail(Exit.USAGE, Pair("新旧地址相同", "That is its address already"))
-    frame = Rtu().wrap(write.body())
     if dry_run:
-        put_line(frame.hex(" ").upper())
+        put_line(hexed(_frame(write)))
         return
     confirmed_isolated(
         confirm,
@@ -72,158 +96,201 @@ def set_address(
             "改地址要在这条线上发送写命令 {hex}；线上只能有这一块板。",
             "To change the address {hex} is written on this line; it may be the only board there.",
         ),
-        hex=hexed(frame),
+        hex=hexed(_frame(write)),
     )
-    line = LineSettings(baud=board.line.baud, parity=board.line.parity, stop_bits=board.line.stop_bits)
+    line = _line(board, baud or board.line.baud)
     with raw_port(port, line, trace=trace, protocol="modbus-relay") as opened:
-        found = _present(opened, max(units, old, new))
-        _demand_alone(found, old)
-        done = _changed(opened, board, old, new)
-    row = {"port": port, "profile": board.name, "old": old, "new": new, "result": done}
-    if as_json:
-        put_json(row)
-    elif done == "done":
-        put_line(
-            text(Pair("地址 {old} → {new}，已读回", "address {old} -> {new}, read back"), old=old, new=new)
-        )
-    if done == "refused":
-        fail(Exit.FAILED, Pair("板拒绝了，地址仍是 {old}", "The board refuses; it is still {old}"), old=old)
-    if done == "restored":
-        fail(
-            Exit.FAILED,
-            Pair(
-                "新地址没有回答，已改回 {old}", "Nobody answers at the new address; it was set back to {old}"
-            ),
-            old=old,
-        )
-    if done == "unknown":
-        fail(
-            Exit.UNREACHABLE,
-            Pair(
-                "板在 {old} 和 {new} 都不回答：断电再上电，然后 modbus scan",
-                "The board answers neither at {old} nor at {new}: switch it off and on, then: modbus scan",
-            ),
-            old=old,
-            new=new,
-        )
+        demand_alone(present(opened, _others(units, old, new), what=_LOOKING), old)
+        with may_have_changed(
+            Pair("地址可能已改：modbus scan", "The address may be changed already: modbus scan")
+        ):
+            done = change_address(opened, board, old=old, new=new)
+    _report(done, {"port": port, "profile": board.name, "old": old, "new": new}, as_json=as_json)
 
 
 def set_baud(
     new: Annotated[int, typer.Argument(metavar="NEW", min=1, help="The new speed.")],
     *,
-    profile: Annotated[
-        str, typer.Option("--profile", help="Family of a Modbus board, or the path of your own file.")
-    ],
+    port: PortOption,
+    profile: ProfileOption,
+    unit: UnitOption = None,
+    baud: BaudOption = None,
+    units: UpToOption = 32,
+    confirm: IsolatedOption = None,
+    dry_run: DryRunOption = False,
+    trace: TraceOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Change the speed of a Modbus board: no profile documents how, so this says what to do instead.
+    """Change the speed of the one Modbus board on this line. Take all other boards off the wires first.
 
     \b
     Examples:
-      postern-driver set-baud 19200 --profile waveshare-relay-8
-      postern-driver set-baud 9600 --profile eletechsup-r421a08
+      postern-driver set-baud 19200 --port /dev/ttyUSB1 --profile waveshare-relay-8 --dry-run
+      postern-driver set-baud 19200 --port /dev/ttyUSB1 --profile lctech-2ch --confirm isolated
 
-    A speed register that is wrongly guessed makes a board deaf. Exit code 2.
+    Every address is asked at both speeds; exactly one may answer, and its register must say the speed at which it
+    does. Then the new speed is written, and read at the new speed; if that fails the old one is written back. A board
+    whose register nobody documents is refused (exit 2): a wrong guess makes it deaf.
     """
     board = _profile(profile)
-    fail(
-        Exit.USAGE,
+    old, at = unit or board.unit, baud or board.line.baud
+    write = _speed_write(board, old, at, new)
+    if dry_run:
+        put_line(hexed(_frame(write)))
+        return
+    confirmed_isolated(
+        confirm,
         Pair(
-            "{name}：没有厂家文件说明速率寄存器，不猜。请用厂家的工具改到 {new}，再用 modbus scan --baud {new} 确认",
-            "{name}: no document that we have names its speed register, and a guess can make it deaf. Use the "
-            "maker's tool to set {new}, then look: modbus scan --baud {new}",
+            "改速率要在这条线上发送写命令 {hex}；线上只能有这一块板。",
+            "To change the speed {hex} is written on this line; it may be the only board there.",
         ),
-        name=board.name,
-        new=new,
+        hex=hexed(_frame(write)),
     )
+    with traced(trace, port, _line(board, at), protocol="modbus-relay") as written:
+
+        def open_at(speed: int) -> AbstractContextManager[Port]:
+            return raw_port(port, _line(board, speed), trace=written)
+
+        _demand_ready(open_at, board, old, at=at, new=new, up_to=units)
+        with may_have_changed(
+            Pair(
+                "速率可能已改：modbus scan --baud {new}",
+                "The speed may be changed already: modbus scan --baud {new}",
+            ),
+            new=new,
+        ):
+            done = change_speed(open_at, board, unit=old, old=at, new=new)
+    row = {"port": port, "profile": board.name, "unit": old, "old": at, "new": new}
+    _report(done, row, as_json=as_json)
+
+
+def _speed_write(board: Profile, unit: int, at: int, new: int) -> Question:
+    if board.speed is None:
+        _not_told(board.name)
+    known = sorted(set(board.speed.codes) & set(BAUDS))
+    for speed in (new, at):
+        if speed not in known:
+            fail(
+                Exit.USAGE,
+                Pair("{name} 没有速率 {speed}；有：{known}", "{name} has no speed {speed}. It has: {known}"),
+                name=board.name,
+                speed=speed,
+                known=", ".join(map(str, known)),
+            )
+    if new == at:
+        fail(Exit.USAGE, Pair("新旧速率相同", "That is its speed already"))
+    found = board.speed_question(unit=unit, baud=new)
+    assert found is not None, "the speed is one of its codes"
+    return found
+
+
+def _demand_ready(open_at: AtSpeed, board: Profile, unit: int, *, at: int, new: int, up_to: int) -> None:
+    """End with a word why unless this board is alone at both speeds, and its register says what it should."""
+    with open_at(new) as port:
+        there = present(port, _others(up_to, unit), what=_LOOKING)
+    if there.units or there.crowded:
+        fail(
+            Exit.UNSAFE,
+            Pair(
+                "{new} 速率下已有 {found} 回答：拆下其他板；若就是这块板，用 --baud {new}。没有写入",
+                "At {new} baud unit {found} answers already: take the others off the wires, or say --baud {new} if "
+                "that is the board. Nothing was written",
+            ),
+            new=new,
+            found=", ".join(map(str, there.units or there.crowded)),
+        )
+    with open_at(at) as port:
+        demand_alone(present(port, _others(up_to, unit), what=_LOOKING), unit)
+        code, said = speed_said(port, board, unit=unit)
+    if said != at:
+        fail(
+            Exit.UNSAFE,
+            Pair(
+                "板在 {at} 速率下回答，速率寄存器却是 {says}：型号不符，或带校验位。没有写入",
+                "The board answers at {at} baud and its speed register says {says}: not this profile, or a parity. "
+                "Nothing was written",
+            ),
+            at=at,
+            says="-" if code is None else f"{code:04X}",
+        )
+
+
+def _report(done: Result, row: dict[str, object], *, as_json: bool) -> None:
+    if as_json:
+        put_json(row | {"result": done})
+    elif done == "done":
+        put_line(text(Pair("{old} → {new}，已读回", "{old} -> {new}, read back"), **row))
+        if "unit" in row:
+            put_line(
+                text(
+                    Pair(
+                        "在型号文件的 [line] 写上 baud = {new}",
+                        "Now write baud = {new} under [line] in the board's profile file",
+                    ),
+                    **row,
+                )
+            )
+    match done:
+        case "refused":
+            fail(
+                Exit.FAILED,
+                Pair("板不接受，仍是 {old}", "The board does not take it; it is still {old}"),
+                **row,
+            )
+        case "restored":
+            fail(
+                Exit.FAILED,
+                Pair("在 {new} 没有回答，已改回 {old}", "Nobody answers at {new}; it was set back to {old}"),
+                **row,
+            )
+        case "power_cycle":
+            fail(
+                Exit.FAILED,
+                Pair(
+                    "板已收下 {new}，断电再上电后才生效。然后确认：modbus scan --baud {new}",
+                    "The board took {new}, and wants to be switched off and on. Then look: modbus scan --baud {new}",
+                ),
+                **row,
+            )
+        case "unknown":
+            fail(
+                Exit.UNREACHABLE,
+                Pair(
+                    "板在 {old} 和 {new} 都不回答：断电再上电，然后 modbus scan",
+                    "The board answers neither at {old} nor at {new}: switch it off and on, then: modbus scan",
+                ),
+                **row,
+            )
 
 
 def _profile(name: str) -> Profile:
+    if name in ELSEWHERE and name.startswith("turnstile"):
+        _not_told(name)
     try:
         return load_profile(name)
     except ProfileError as error:
         fail(Exit.USAGE, both("{error}"), error=error)
 
 
-def _question(board: Profile, unit: int, new: int | None) -> Question:
-    found = board.address_question(unit=unit, new=new)
-    if found is None:
+def _not_told(name: str) -> NoReturn:
+    where = ELSEWHERE.get(name, _NOT_TOLD)
+    fail(Exit.USAGE, Pair("{name}：" + where.zh, "{name}: " + where.en), name=name)
+
+
+def _others(up_to: int, *units: int) -> set[int]:
+    return {*range(1, up_to + 1), *_DELIVERED, *units}
+
+
+def _frame(question: Question) -> bytes:
+    return Rtu().wrap(question.body())
+
+
+def _line(board: Profile, baud: int) -> LineSettings:
+    if baud not in BAUDS:
         fail(
             Exit.USAGE,
-            Pair(
-                "{name} 的地址用板上的拨码开关设定，或没有公开的命令",
-                "{name} takes its address from its switches, or nobody documents how it is set",
-            ),
-            name=board.name,
+            Pair("--baud {baud} 不可用；可用：{known}", "--baud {baud} is no speed. Use one of: {known}"),
+            baud=baud,
+            known=", ".join(map(str, BAUDS)),
         )
-    return found
-
-
-def _present(port: Port, up_to: int) -> list[int]:
-    """The units that answer, of all that may be there; unit 0 is never asked."""
-    found = []
-    with progress(Pair("查找", "Looking"), up_to) as step:
-        for unit in range(1, up_to + 1):
-            if any(_answers(port, any_question(unit, function)) for function in READS[:1]):
-                found.append(unit)
-            step(str(unit))
-    return found
-
-
-def _answers(port: Port, frame: bytes) -> bool:
-    port.write(frame)
-    heard = collect(port, _SCAN_S, enough=lambda data: answer(data, frame) is not None)
-    collect(port, _QUIET_S)
-    return answer(heard, frame) is not None
-
-
-def _demand_alone(found: list[int], old: int) -> None:
-    if not found:
-        fail(
-            Exit.UNREACHABLE,
-            Pair("没有板回答", "No board answers. Check supply, wires A and B, and the speed"),
-        )
-    if found != [old]:
-        fail(
-            Exit.UNSAFE,
-            Pair(
-                "线上有 {found}，应当只有 {old}：拆下其他板。没有写入",
-                "Units {found} answer, and only {old} may: take the others off the wires. Nothing was written",
-            ),
-            found=", ".join(map(str, found)),
-            old=old,
-        )
-
-
-def _changed(port: Port, board: Profile, old: int, new: int) -> str:
-    """Write, read back, and restore when that fails: ``done``, ``refused``, ``restored`` or ``unknown``."""
-    said = _exchange(port, _question(board, old, new))
-    if isinstance(said, Refusing):
-        return "refused"
-    if _holds(port, board, new):
-        return "done"
-    for unit in (new, old):
-        _exchange(port, _question(board, unit, old))
-        if _holds(port, board, old):
-            return "restored"
-    return "unknown"
-
-
-def _holds(port: Port, board: Profile, unit: int) -> bool:
-    """Whether the board answers at this address, and says that this is its own."""
-    said = _exchange(port, _question(board, unit, None))
-    return isinstance(said, Data) and int.from_bytes(said.data, "big") == unit
-
-
-def _exchange(port: Port, question: Question) -> Written | Data | Refusing | None:
-    collect(port, _QUIET_S)
-    frame, finder = Rtu().wrap(question.body()), AnswerFinder(Rtu())
-    port.write(frame)
-    found: list[Written | Data | Refusing] = []
-
-    def complete(heard: bytes) -> bool:
-        said = AnswerFinder(Rtu()).feed(heard, frame)
-        found.extend([] if said is None else [said])
-        return said is not None
-
-    heard = collect(port, _WITHIN_S, enough=complete)
-    return found[0] if found else finder.feed(heard, frame)
+    return LineSettings(baud=baud, parity=board.line.parity, stop_bits=board.line.stop_bits)

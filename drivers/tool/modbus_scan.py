@@ -34,8 +34,8 @@ from drivers.tool.detect import demand_fit, usb_of
 from drivers.tool.families import FAMILIES
 from drivers.tool.modbus_asking import READS, UNITS, Answered, answer, any_question, question
 from drivers.tool.spoken_help import SpokenCommand, SpokenGroup
-from drivers.tool.trace import TraceOption
-from drivers.tool.wire import collect, hexed, raw_port
+from drivers.tool.trace import Trace, TraceOption
+from drivers.tool.wire import collect, hexed, raw_port, traced
 from passes.words import Pair
 
 DEFAULT_UNITS: Final = "1-32"
@@ -104,16 +104,9 @@ def scan(
         return
     demand_fit(FAMILIES["modbus"], usb_of(port))
     rows: list[dict[str, Any]] = []
-    for speed in speeds:
-        with (
-            raw_port(port, LineSettings(baud=speed), trace=trace, protocol="modbus-relay") as opened,
-            progress(Pair("扫描", "Scanning"), len(plan)) as step,
-        ):
-            for unit, frames in plan.items():
-                step(f"{unit} @ {speed}")
-                found = _ask_unit(opened, frames)
-                if found is not None:
-                    rows.append({"baud": speed, "unit": unit, "function": found.function, "code": found.code})
+    with traced(trace, port, LineSettings(baud=speeds[0]), protocol="modbus-relay") as written:
+        for speed in speeds:
+            rows += _scan_at(port, speed, plan, written)
     _report(rows, passed_over, as_json=as_json)
     raise typer.Exit(0 if rows else Exit.FAILED)
 
@@ -152,6 +145,22 @@ def _plan(wanted: list[int], *, isolated: bool) -> tuple[dict[int, list[bytes]],
         if frames:
             plan[unit] = frames
     return plan, [unit for unit in wanted if unit not in plan]
+
+
+def _scan_at(
+    port: str, speed: int, plan: dict[int, list[bytes]], written: Trace | None
+) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    with (
+        raw_port(port, LineSettings(baud=speed), trace=written) as opened,
+        progress(Pair("扫描", "Scanning"), len(plan)) as step,
+    ):
+        for unit, frames in plan.items():
+            step(f"{unit} @ {speed}")
+            found = _ask_unit(opened, frames)
+            if found is not None:
+                rows.append({"baud": speed, "unit": unit, "function": found.function, "code": found.code})
+    return rows
 
 
 def _ask_unit(port: Port, frames: list[bytes]) -> Answered | None:

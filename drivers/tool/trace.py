@@ -1,8 +1,8 @@
 """``--trace FILE``: every byte of a port with its time, as JSON lines that can be read, sent in, and played back.
 
 The first line is ``{"trace": 1, "protocol", "port", "baud"}``. Each other line has ``ms`` (monotonic, since the trace
-began) and ``do``: ``open``, ``tx`` and ``rx`` with ``hex`` and, where they are understood, ``frames`` in words,
-``lost`` with ``why``, ``close``. A simulator plays the ``rx`` lines as answers to the ``tx`` lines before them.
+began) and ``do``: ``open`` with the ``baud`` of this opening, ``tx`` and ``rx`` with ``hex`` and, where they are
+understood, ``frames`` in words, ``lost`` with ``why``, ``close``. ``postern-sim replay`` plays the device's side of it.
 """
 
 import json
@@ -41,7 +41,7 @@ class Trace:
         sink: An open text file; closed by ``close``.
         protocol: Whose frames to put in words.
         port: Which device.
-        baud: Its speed.
+        baud: Its speed; may be set anew before the port is opened again.
         monotonic_s: The monotonic clock.
     """
 
@@ -55,6 +55,7 @@ class Trace:
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._sink, self._protocol, self._monotonic_s = sink, protocol, monotonic_s
+        self.baud = baud
         self._began_s = monotonic_s()
         self._write({"trace": VERSION, "protocol": protocol, "port": port, "baud": baud})
 
@@ -66,6 +67,8 @@ class Trace:
             frames = in_words(self._protocol, data, sent=do == "tx")
             if frames:
                 row["frames"] = frames
+        if do == "open":
+            row["baud"] = self.baud
         self._write(row | more)
 
     def close(self) -> None:

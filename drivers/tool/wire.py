@@ -11,31 +11,57 @@ from drivers.model import LineSettings
 from drivers.port import Port, PortError
 from drivers.tool.console import Exit, fail
 from drivers.tool.opening import port_of, port_words
-from drivers.tool.trace import TracedPort, open_trace
+from drivers.tool.trace import Trace, TracedPort, open_trace
 
 KEPT_MAX: Final = 64 * 1024  # of what comes while listening; a device that says more has been heard
 
 
 @contextmanager
 def raw_port(
-    path: str, line: LineSettings, *, trace: Path | None = None, protocol: str = ""
+    path: str, line: LineSettings, *, trace: Path | Trace | None = None, protocol: str = ""
 ) -> Iterator[Port]:
-    """An open port; ends with exit code 3 when it cannot be opened, or goes away on the way."""
+    """An open port; ends with exit code 3 when it cannot be opened, or goes away on the way.
+
+    Args:
+        path: Which.
+        line: How it is set.
+        trace: Where to write every byte; a trace that is open already goes on, and stays open.
+        protocol: What to call it in a fresh trace.
+    """
     port = port_of(path, line)
-    written = None if trace is None else open_trace(trace, protocol=protocol, port=path, line=line)
-    if written is not None:
-        port = TracedPort(port, written)
+    with traced(trace, path, line, protocol=protocol) as written:
+        if written is not None:
+            written.baud = line.baud
+            port = TracedPort(port, written)
+        with _opened(port):
+            yield port
+
+
+@contextmanager
+def traced(
+    trace: Path | Trace | None, path: str, line: LineSettings, *, protocol: str = ""
+) -> Iterator[Trace | None]:
+    """The trace of a command that opens its port more than once; closed at the end if it was opened here."""
+    if not isinstance(trace, Path):
+        yield trace
+        return
+    written = open_trace(trace, protocol=protocol, port=path, line=line)
+    try:
+        yield written
+    finally:
+        written.close()
+
+
+@contextmanager
+def _opened(port: Port) -> Iterator[None]:
     try:
         port.open()
         try:
-            yield port
+            yield
         finally:
             port.close()
     except PortError as error:
         fail(Exit.UNREACHABLE, port_words(error))
-    finally:
-        if written is not None:
-            written.close()
 
 
 def collect(port: Port, seconds: float, *, enough: Callable[[bytes], bool] = lambda _data: False) -> bytes:

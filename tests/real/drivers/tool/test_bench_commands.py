@@ -1,4 +1,4 @@
-"""``term``, ``trace``, ``set-address`` and ``set-baud`` against the virtual boards."""
+"""``term``, ``trace`` and ``set-address`` against the virtual boards."""
 
 import json
 from pathlib import Path
@@ -123,10 +123,3 @@ def test_a_board_that_does_not_obey_keeps_its_old_address(
     more = ("--profile", PROFILE, "--up-to", "3", "--confirm", "isolated", "--json")
     code, out, err = run("set-address", "5", "--port", plug(board).link, *more)
     assert (code, json.loads(out)["result"], board.unit) == (1, result, 1), err
-
-
-def test_boards_with_switches_and_speeds_that_nobody_documents_are_refused() -> None:
-    code, _, err = run("set-address", "5", "--port", "/dev/none", "--profile", "eletechsup-r421a08")
-    assert (code, "switches" in err) == (2, True)
-    code, _, err = run("set-baud", "19200", "--profile", "waveshare-relay-8")
-    assert (code, "modbus scan --baud 19200" in err) == (2, True)
