@@ -14,6 +14,8 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
+from drivers.gate.hardware import LaneSection
+from drivers.gate.warnings import warnings
 from drivers.model import AnyEvent
 from edge.boards import Boards
 from edge.bundles import BundleKeeper
@@ -21,7 +23,6 @@ from edge.config import GateConfig
 from edge.control import SOCKET, DecidingThread, handlers
 from edge.files import load_key_set, load_units
 from edge.gate import Gate
-from drivers.gate.hardware import LaneSection
 from edge.inputs import BoardReported, CameraChanged, Input, ScanSeen
 from edge.journal import Journal, JournalError
 from edge.kiosk.app import create_kiosk
@@ -32,7 +33,6 @@ from edge.standing import Standings
 from edge.tool_requests import tool_handlers
 from edge.vision.camera import Camera, CameraHealth, CameraState, Scan
 from edge.walkin import WalkIns
-from drivers.gate.wiring import warnings
 from passes.vocabulary import Direction
 from shell.clock import SystemClock
 from shell.control import ControlError, ControlServer

@@ -1,8 +1,9 @@
 """``gate.toml``: what one gate box is connected to, and the wiring facts of each lane."""
 
+from collections.abc import Mapping
 from datetime import time
 from pathlib import Path
-from typing import Annotated, Final, Self
+from typing import Annotated, Any, Final, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -13,9 +14,9 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic_core import InitErrorDetails
 
-from drivers.gate.hardware import BoardSection, InputSection, LaneSection
+from drivers.gate.hardware import BoardSection, InputSection, LaneSection, told
 from drivers.gate.wiring import problems
 from passes.decide import Policy
 from passes.stay import StayRule
@@ -116,7 +117,7 @@ class GateConfig(SettingsModel):
                 "GateConfig",
                 [
                     InitErrorDetails(
-                        type=PydanticCustomError("hardware", "{words}", {"words": one.words}),
+                        type=told(one.words),
                         loc=one.where,
                         input=None,
                     )
@@ -133,6 +134,16 @@ class GateConfig(SettingsModel):
             residents_when_clock_untrusted=self.policy.residents_when_clock_untrusted,
             residents_when_bundle_stale=self.policy.residents_when_bundle_stale,
         )
+
+
+def judge(content: Mapping[str, Any], base: Path) -> None:
+    """Raise ``pydantic.ValidationError`` for what no gate starts with.
+
+    Args:
+        content: The values of a file.
+        base: The folder of that file.
+    """
+    GateConfig.model_validate(content, context={BASE: base})
 
 
 def load_config(path: Path) -> GateConfig:

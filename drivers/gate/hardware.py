@@ -14,6 +14,7 @@ from drivers.model import Driver, Side
 from drivers.registry import PROTOCOLS, Options, UnknownProtocolError, make_driver
 from drivers.usb_socket import PortIdentity
 from passes.vocabulary import Direction
+from passes.words import Pair
 from shell.names import Word
 from shell.settings import SettingsModel
 
@@ -22,14 +23,26 @@ PULSE_MS_MAX: Final = (
 )
 CHANNELS_MAX: Final = 32
 NETWORK: Final = "tcp://"
+HELD_LOCK: Final = Pair(
+    "energise_to_lock 不能用：程序死机时继电器不会自己松开，锁会一直通电，里面的人出不来。"
+    "请把锁的电源接在继电器的常闭触点（NC）上，写 pulse_to_open：脉冲断开锁的电流，通道就开（说明见决定 0016）",
+    'release = "energise_to_lock" is not driven: if this program dies its relay stays closed, and the lock keeps '
+    "people in. Lead the lock's current over the relay's normally closed contact (NC) and write "
+    '"pulse_to_open": then each pulse cuts the current and opens (decision 0016)',
+)
 
 
-def wrong(key: str, words: str) -> ValidationError:
+def wrong(key: str, words: Pair) -> ValidationError:
     """What a model-wide check raises about one of its keys, so that the key's line is named."""
-    problem = PydanticCustomError("hardware", "{words}", {"words": words})
+    problem = told(words)
     return ValidationError.from_exception_data(
         "hardware", [InitErrorDetails(type=problem, loc=(key,), input=None)]
     )
+
+
+def told(words: Pair) -> PydanticCustomError:
+    """An error in both languages: the message is the English one, ``ctx`` has the Chinese one as ``zh``."""
+    return PydanticCustomError("hardware", "{words}", {"words": words.en, "zh": words.zh})
 
 
 Channel = Annotated[int, Field(ge=1, le=CHANNELS_MAX)]
@@ -101,8 +114,13 @@ class BoardSection(SettingsModel):
     def _port_is_of_its_kind(self) -> Self:
         network = PROTOCOLS[self.protocol].network
         if network != self.port.startswith(NETWORK):
-            wanted = "tcp://HOST:PORT" if network else "the path of a serial device"
-            raise wrong("port", f"port of protocol {self.protocol!r}: write {wanted}")
+            zh, en = "串口设备的路径", "the path of a serial device"
+            wanted = Pair("tcp://HOST:PORT", "tcp://HOST:PORT") if network else Pair(zh, en)
+            words = Pair(
+                f"协议 {self.protocol!r} 的端口请写：{wanted.zh}",
+                f"port of protocol {self.protocol!r}: write {wanted.en}",
+            )
+            raise wrong("port", words)
         return self
 
     @property
@@ -168,26 +186,42 @@ class LaneSection(SettingsModel):
     @model_validator(mode="after")
     def _says_what_it_needs(self) -> Self:
         if (self.channel is None) == (self.side is None):
-            words = 'a lane has either a channel (relay) or side = "left" | "right" (turnstile controller)'
+            words = Pair(
+                '通道要么有 channel（继电器），要么有 side = "left" | "right"（闸机控制器）',
+                'a lane has either a channel (relay) or side = "left" | "right" (turnstile controller)',
+            )
             raise wrong("side" if self.side else "board", words)
         if (self.passage == "contact") != (self.contact is not None):
-            words = 'passage = "contact" needs contact = { board, channel }, and "counter" and "assumed" have none'
+            words = Pair(
+                'passage = "contact" 要有 contact = { board, channel }，"counter" 和 "assumed" 不能有',
+                'passage = "contact" needs contact = { board, channel }, and "counter" and "assumed" have none',
+            )
             raise wrong("passage", words)
         if self.passage == "counter" and self.side is None:
-            words = 'passage = "counter" needs a turnstile controller: side = "left" | "right"'
+            words = Pair(
+                'passage = "counter" 要有闸机控制器：side = "left" | "right"',
+                'passage = "counter" needs a turnstile controller: side = "left" | "right"',
+            )
             raise wrong("passage", words)
         if self.passage_wait_s < self.pulse_ms / 1000 + 1:
-            raise wrong("passage_wait_s", "passage_wait_s must be at least one second longer than pulse_ms")
+            words = Pair(
+                "passage_wait_s 至少要比 pulse_ms 长一秒",
+                "passage_wait_s must be at least one second longer than pulse_ms",
+            )
+            raise wrong("passage_wait_s", words)
         if self.release == "energise_to_lock":
-            words = 'release = "energise_to_lock" is not driven yet: wire this lane as "pulse_to_open"'
-            raise wrong("release", words)
+            raise wrong("release", HELD_LOCK)
         if self.direction is Direction.EXIT and self.on_power_loss == "as_is":
-            words = (
-                'on_power_loss = "as_is" is refused at an exit: whoever is inside must get out without power'
+            words = Pair(
+                'on_power_loss = "as_is" 不能用于出口：断电时里面的人必须能出去',
+                'on_power_loss = "as_is" is refused at an exit: whoever is inside must get out without power',
             )
             raise wrong("on_power_loss", words)
         if (self.tested_by is None) != (self.tested_on is None):
-            words = "tested_by and tested_on belong together: who pulled the plug, and on which day"
+            words = Pair(
+                "tested_by 与 tested_on 要同时写：谁在哪一天拔过电源",
+                "tested_by and tested_on belong together: who pulled the plug, and on which day",
+            )
             raise wrong("tested_by" if self.tested_by else "tested_on", words)
         return self
 
@@ -214,9 +248,16 @@ class InputSection(SettingsModel):
     @model_validator(mode="after")
     def _lane_fits_the_role(self) -> Self:
         if self.role in {"exit_button", "door"} and self.lane is None:
-            raise wrong("role", f'role = "{self.role}" needs the lane that it belongs to')
+            words = Pair(
+                f'role = "{self.role}" 要写明属于哪条通道（lane）',
+                f'role = "{self.role}" needs the lane that it belongs to',
+            )
+            raise wrong("role", words)
         if self.role == "fire" and self.lane is not None:
-            raise wrong("lane", 'role = "fire" is the whole gate\'s: leave lane out')
+            words = Pair(
+                'role = "fire" 属于整个门：不要写 lane', 'role = "fire" is the whole gate\'s: leave lane out'
+            )
+            raise wrong("lane", words)
         return self
 
     @property

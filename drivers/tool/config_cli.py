@@ -24,14 +24,13 @@ from drivers.tool.console import (
     table,
     text,
 )
-from drivers.tool.gate_file import read_toml
 from drivers.tool.masking import masked, unmasked
 from drivers.tool.spoken_help import SpokenCommand, SpokenGroup
 from drivers.tool.target import DEFAULT_CONFIG
 from drivers.tool.toml_text import NotFoundError, parsed_value, to_toml, value_text, with_value
 from passes.words import Pair
 from shell.clock import SystemClock
-from shell.settings import SettingsError
+from shell.settings import SettingsError, read_toml
 from shell.text import visible_json
 
 EXPORT: Final = "postern gate.toml"  # what an exported file says that it is
@@ -83,7 +82,7 @@ def validate(*, config: FileOption = DEFAULT_CONFIG, as_json: JsonOption = False
 
     Exit code 1: there are problems.
     """
-    problems = problems_of(_read(config))
+    problems = problems_of(_read(config), config.resolve().parent)
     if as_json:
         put_json(
             [{"where": each.where, "what": text(each.what), "remedy": text(each.remedy)} for each in problems]
@@ -264,7 +263,7 @@ def with_content(fresh: str) -> dict[str, Any]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return read_toml(path)
+        return read_toml(path)[1]
     except SettingsError as error:
         fail(Exit.USAGE, both("{error}"), error=error)
 
@@ -298,8 +297,9 @@ def _exported(source: Path) -> dict[str, Any]:
 
 def _demand_good(after: Mapping[str, Any], before: Mapping[str, Any], config: Path, *, force: bool) -> None:
     """End with exit code 2 when a change brings a problem that was not there before."""
-    already = {(each.where, each.what) for each in problems_of(before)}
-    fresh = [each for each in problems_of(after) if (each.where, each.what) not in already]
+    base = config.resolve().parent
+    already = {(each.where, each.what) for each in problems_of(before, base)}
+    fresh = [each for each in problems_of(after, base) if (each.where, each.what) not in already]
     if fresh and not force:
         for each in fresh:
             say(

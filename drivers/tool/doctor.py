@@ -70,7 +70,7 @@ def examine(gate: GateFile | None, rows: Sequence[PortRow], host: Host, clock: C
                 what=problem.words(gate.path.name),
                 remedy=problem.remedy if problem.remedy.en else _LOOK,
             )
-            for problem in problems_of(gate.content)
+            for problem in problems_of(gate.content, gate.path.resolve().parent)
         ]
     order = list(Level)
     return sorted(found, key=lambda each: order.index(each.level))

@@ -4,14 +4,13 @@ The file is the daemon's, and the daemon is strict with it. This reader takes wh
 rest, so that an installer can work on a gate whose file is not finished.
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
-from shell.settings import FILE_BYTES_MAX, SettingsError
+from shell.settings import read_toml
 
 CONTROL_SOCKET: Final = "control.sock"
 NETWORK_SCHEMES: Final = ("tcp://", "udp://", "socket://", "rfc2217://", "http://")
@@ -111,7 +110,7 @@ def read_gate_file(path: Path) -> GateFile:
     Raises:
         SettingsError: The file cannot be read, or it is not TOML.
     """
-    content = read_toml(path)
+    _, content = read_toml(path)
     base = path.resolve().parent
     gate = _table(content.get("gate"))
     folder = gate.get("data_dir")
@@ -123,22 +122,6 @@ def read_gate_file(path: Path) -> GateFile:
         inputs=tuple(_input(entry) for entry in _tables(content.get("input"))),
         content=content,
     )
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """A TOML file as plain values; raises ``SettingsError``."""
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise SettingsError(
-            path, [f": cannot be read ({error.strerror}). Name the file with --config"]
-        ) from error
-    if len(raw) > FILE_BYTES_MAX:
-        raise SettingsError(path, [f": is larger than {FILE_BYTES_MAX} bytes; is this the right file?"])
-    try:
-        return tomllib.loads(raw.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingsError(path, [f": is not TOML: {error}"]) from error
 
 
 def _board(entry: Mapping[str, Any], base: Path) -> BoardEntry:

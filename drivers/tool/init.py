@@ -30,7 +30,6 @@ from drivers.tool.console import (
     wants,
     warn,
 )
-from drivers.tool.gate_file import read_toml
 from drivers.tool.init_questions import (
     TESTED_BY,
     TESTED_ON,
@@ -45,7 +44,7 @@ from drivers.tool.toml_text import to_toml
 from drivers.tool.wiring import consequences, info_of
 from passes.words import Pair
 from shell.clock import SystemClock
-from shell.settings import SettingsError
+from shell.settings import SettingsError, read_toml
 
 
 def init(
@@ -121,7 +120,7 @@ def _wired(content: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any], Any
 
 def _answered(path: Path) -> dict[str, Any]:
     try:
-        return read_toml(path)
+        return read_toml(path)[1]
     except SettingsError as error:
         fail(Exit.USAGE, both("{error}"), error=error)
 
@@ -137,7 +136,7 @@ def _asked(now: datetime) -> dict[str, Any]:
 
 def _demand_good(content: Mapping[str, Any], config: Path) -> None:
     """End with exit code 2 for wrong answers, with 4 when nobody tested a lane."""
-    problems = problems_of(content)
+    problems = problems_of(content, config.resolve().parent)
     for each in problems:
         warn(
             both("{words}"),

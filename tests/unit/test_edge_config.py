@@ -89,9 +89,9 @@ def test_a_wrong_value_is_named_with_its_line_and_what_is_allowed(
             'board = "inputs", channel = 1',
             "two lanes share one passage contact",
         ),
-        ('port = "dev/inputs"', 'port = "dev/relays"', "two boards share one port"),
+        ('port = "dev/inputs"', 'port = "dev/relays"', "share one port: lcus (relays) has no address there"),
         ("passage_wait_s = 5", "passage_wait_s = 1", "at least one second longer than pulse_ms"),
-        ('release = "pulse_to_open"', 'release = "energise_to_lock"', "is not driven yet"),
+        ('release = "pulse_to_open"', 'release = "energise_to_lock"', "is not driven: if this program dies"),
         ('contact = { board = "inputs", channel = 1 }\n', "", "needs contact"),
     ],
 )

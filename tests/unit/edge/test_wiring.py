@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from drivers.gate.wiring import warnings
+from drivers.gate.warnings import warnings
 from edge.config import GateConfig, load_config
 from shell.settings import SettingsError
 
@@ -268,7 +268,8 @@ def test_what_an_installer_should_know_is_said_and_does_not_stop_the_gate(tmp_pa
 
 def test_one_board_is_one_board_however_its_port_is_written(tmp_path: Path) -> None:
     short = TCP.replace('"relays"', '"more"').replace("192.168.7.2:502", "192.168.7.2")
-    assert "two boards share one port" in refusal(tmp_path, TCP, short, lane(), lane("exit", board="more"))
+    found = refusal(tmp_path, TCP, short, lane(), lane("exit", board="more"))
+    assert "boards relays (tcp://192.168.7.2:502) and more (tcp://192.168.7.2) share one port" in found
     (tmp_path / "dev").mkdir()
     (tmp_path / "dev" / "real").touch()
     (tmp_path / "dev" / "link").symlink_to("real")
@@ -282,6 +283,61 @@ def test_one_board_is_one_board_however_its_port_is_written(tmp_path: Path) -> N
     assert load(tmp_path, first, second.replace("link", "real"), lane(), lane("exit", board="more")).lane
     other = short.replace("192.168.7.2", "192.168.7.3")
     assert load(tmp_path, TCP, other, lane(), lane("exit", board="more")).lane
+
+
+def two_at(one: str, other: str) -> tuple[str, ...]:
+    return (
+        TCP.replace("192.168.7.2:502", one),
+        TCP.replace('"relays"', '"more"').replace("192.168.7.2:502", other),
+        lane(),
+        lane("exit", board="more"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("192.0.2.10:502", "[::ffff:192.0.2.10]:502"),
+        ("[::ffff:c000:20a]", "192.0.2.10"),
+        ("[::FFFF:192.0.2.10]:502", "[::ffff:192.0.2.10]"),
+        ("[2001:DB8::A]:502", "[2001:db8:0:0::a]:502"),
+        ("[fe80::1%lo]:502", "[FE80::1%lo]:502"),
+        ("[fe80::1%lo]:502", "[fe80::1%1]:502"),
+        ("[fe80::1%lo]:502", "[fe80::1]:502"),
+        ("[2001:db8::1%lo]:502", "[2001:db8::1%eth7]:502"),
+    ],
+)
+def test_one_board_of_a_network_is_one_board_in_every_spelling(tmp_path: Path, one: str, other: str) -> None:
+    found = refusal(tmp_path, *two_at(one, other))
+    assert f"boards relays (tcp://{one}) and more (tcp://{other}) share one port" in found
+    assert "Leave one of them out" in found
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("192.0.2.10:502", "192.0.2.10:503"),
+        ("192.0.2.10:502", "[::192.0.2.10]:502"),
+        ("[fe80::1%eth7]:502", "[fe80::1%eth8]:502"),
+    ],
+)
+def test_two_boards_of_a_network_are_two(tmp_path: Path, one: str, other: str) -> None:
+    assert len(load(tmp_path, *two_at(one, other)).board) == 2
+
+
+def test_a_reader_that_must_be_alone_shares_its_port_with_no_board(tmp_path: Path) -> None:
+    pytest.importorskip("osdp_sys", reason="the extra osdp is not installed")
+    reader = '[[board]]\nname = "{}"\nprotocol = "osdp"\nport = "{}"\nkey_file = "k"\nunit = {}\n'
+    two = reader.format("reader", "/dev/one", 1), reader.format("second", "/dev/one", 2)
+    opens = lane(board="reader")
+    found = refusal(tmp_path, *two, opens)
+    assert "boards reader (/dev/one) and second (/dev/one) share one port: osdp (reader) must have" in found
+    mixed = SECOND.replace("/dev/serial/by-path/one", "/dev/one"), reader.format("reader", "/dev/one", 1)
+    assert "osdp (reader) must have its line for itself. Give it a port of its own" in refusal(
+        tmp_path, *mixed, opens
+    )
+    apart = two[0], two[1].replace("/dev/one", "/dev/two")
+    assert len(load(tmp_path, *apart, opens).board) == 2
 
 
 def test_ports_that_change_their_numbers_are_told_where_there_are_two(tmp_path: Path) -> None:

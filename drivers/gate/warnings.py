@@ -1,0 +1,61 @@
+"""What an installer should know of a ``gate.toml`` that is right: it is said and recorded, and the gate runs."""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from drivers.gate.hardware import BoardSection, LaneSection
+from drivers.registry import PROTOCOLS
+from passes.vocabulary import Direction
+
+_CHANGING: Final = re.compile(r"/dev/tty(USB|ACM)\d+$")  # numbered in the order in which they were found
+_IN_TURN: Final = {
+    "numato"
+}  # each input is a question of its own, so that a short contact may fall between two
+_IN_TURN_MAX: Final = 4
+
+
+def warnings(boards: Sequence[BoardSection], lanes: Sequence[LaneSection]) -> list[str]:
+    """What an installer should know of a file that is otherwise right."""
+    infos = {board.name: board.driver().info for board in boards}
+    found: list[str] = []
+    for board in boards:
+        used = [lane.name for lane in lanes if lane.board == board.name]
+        if used and infos[board.name].host_timed:
+            found.append(
+                f"board {board.name}: {board.protocol} does not time its pulses itself: if this program is killed "
+                f"in the middle of one, the relay of {', '.join(used)} stays closed until the program is back. "
+                "A board that times its pulses is safer"
+            )
+        if "experimental" in PROTOCOLS[board.protocol].summary:
+            found.append(
+                f"board {board.name}: nobody has seen {board.protocol} work with the real device yet"
+            )
+        if PROTOCOLS[board.protocol].network:
+            found.append(
+                f"board {board.name}: whoever is in its network can open its lanes. Give it a segment of its own"
+            )
+    changing = [board for board in boards if _CHANGING.match(board.port)]
+    if len({board.port for board in changing}) > 1:
+        found.extend(
+            f"board {board.name}: {board.port} can be another board's after the next start. Name it by "
+            "/dev/serial/by-path, or give it expect: postern-driver ports shows both"
+            for board in changing
+            if board.expect is None
+        )
+    for lane in lanes:
+        seen = infos.get(lane.contact.board) if lane.contact else None
+        if seen is not None and seen.protocol in _IN_TURN and seen.inputs > _IN_TURN_MAX:
+            found.append(
+                f"lane {lane.name}: its contact is one of {seen.inputs} inputs that are read in turn, so that a short "
+                f"passage may be missed. Leave those in use: inputs = {_IN_TURN_MAX} at most"
+            )
+        if lane.direction is Direction.EXIT and lane.on_power_loss == "locked":
+            found.append(
+                f"lane {lane.name}: without power it stays locked: it needs a way out in hardware beside it"
+            )
+        if not lane.is_tested:
+            found.append(
+                f"lane {lane.name}: nobody signed for its wiring (tested_by, tested_on): it is not held open"
+            )
+    return found
