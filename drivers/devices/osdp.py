@@ -51,6 +51,7 @@ SILENT_S: Final = 1.3  # one lost answer costs 1.0 s
 OPENING_S: Final = 0.95  # without a secure channel for so long: a fault
 WAITING_MAX: Final = 64
 BAUDS: Final = (9600, 19200, 38400, 57600, 115200, 230400)
+_AT_FIRST: Final = (Ask.OFF, Ask.LOCAL, Ask.INPUTS, Ask.OUTPUTS)  # a line is up once these are through
 _NEVER: Final = float("inf")
 
 
@@ -63,20 +64,28 @@ class OsdpDriver:
         outputs: How many outputs are used.
         inputs: How many inputs are used.
         baud: The line's speed.
+        looks: It only looks: no output is ever opened or closed, and no signal shown.
 
     Raises:
         OsdpMissingError: libosdp is not installed.
     """
 
     def __init__(
-        self, *, key_file: str | Path, unit: int = 0, outputs: int = 1, inputs: int = 0, baud: int = 9600
+        self,
+        *,
+        key_file: str | Path,
+        unit: int = 0,
+        outputs: int = 1,
+        inputs: int = 0,
+        baud: int = 9600,
+        looks: bool = False,
     ) -> None:
         assert 0 <= unit <= 126, f"a reader's address is 0 to 126, not {unit}"
         assert 0 <= outputs <= 8 and 0 <= inputs <= 8, "a reader has up to 8 outputs and inputs"
         assert baud in BAUDS, f"baud must be one of {', '.join(map(str, BAUDS))}"
         if not has_libosdp():
             raise OsdpMissingError
-        self._key_file, self._unit = Path(key_file), unit
+        self._key_file, self._unit, self._looks = Path(key_file), unit, looks
         self._info = DriverInfo(
             protocol="osdp",
             line=LineSettings(baud=baud),
@@ -108,7 +117,8 @@ class OsdpDriver:
         """Take a command; one id is taken once."""
         self._now_s = now_s
         if isinstance(command, AllOff):
-            self._all_off()
+            if not self._looks:
+                self._all_off()
             return
         if not self._tell.begin(command.id):
             return  # known: nothing is done twice
@@ -121,6 +131,9 @@ class OsdpDriver:
             self._turn()
 
     def _take(self, command: Command, id_: str) -> None:
+        if self._looks and not isinstance(command, Identify | ReadOutputs):
+            self._refuse(id_, Refusal.UNSUPPORTED)
+            return
         match command:
             case Pulse() | Hold():
                 refusal = self._why_not(command)
@@ -196,7 +209,7 @@ class OsdpDriver:
         return self._jobs.current.urgency if self._jobs.current else Urgency.POLL
 
     def holds_line(self) -> bool:
-        """Whether its outputs are still to be opened: the line is not up before that."""
+        """Whether its outputs are still to be opened, or its first questions open: the line is not up before that."""
         return self._opening or (self._secure and self._jobs.has(Ask.OFF))
 
     def take_output(self) -> list[bytes]:
@@ -340,7 +353,7 @@ class OsdpDriver:
         if self._secure:
             self._secure_s = self._now_s
         late = self._now_s - self._secure_s >= OPENING_S
-        if self._opening and (late or (self._secure and not self._jobs.has(Ask.OFF))):
+        if self._opening and (late or (self._secure and not any(map(self._jobs.has, _AT_FIRST)))):
             self._opening = False
         if self._secure and silent_s < SILENT_S:
             self._tell.tell(*self._faults.end("silent"))
@@ -379,7 +392,7 @@ class OsdpDriver:
         if named != self._named:
             self._named = named
             self._tell.tell(named)
-        for channel in range(1, self._outputs + 1):
+        for channel in range(1, 1 if self._looks else self._outputs + 1):
             self._runs.open(channel)
         # Before the first pulse: what the reader denies costs the channel, and a pulse with it.
         wanted = {Ask.LOCAL: True, Ask.INPUTS: self._info.inputs > 0}
