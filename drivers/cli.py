@@ -20,6 +20,7 @@ from drivers.tool.identify import identify
 from drivers.tool.init import init
 from drivers.tool.modbus_scan import modbus_app
 from drivers.tool.off import off
+from drivers.tool.osdp_cli import osdp_app
 from drivers.tool.ports import ports
 from drivers.tool.pulse import pulse
 from drivers.tool.report import report
@@ -62,7 +63,7 @@ for _command in (
 app.command("say", cls=SpokenCommand)(say_text)
 for _bench in (term, set_address, set_baud):
     app.command(cls=SpokenCommand)(_bench)
-for _group in (modbus_app, scan_app, sms_app, trace_app, config_app):
+for _group in (modbus_app, osdp_app, scan_app, sms_app, trace_app, config_app):
     app.add_typer(_group)
 
 

@@ -11,6 +11,7 @@ it: whatever goes wrong in between, no reader has a key that nobody knows.
 import select
 import time
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
@@ -19,19 +20,30 @@ from drivers.devices.osdp_key import read_key, write_new_key
 from drivers.devices.osdp_panel import Finished, GaveUp, Panel, PanelBrokenError
 from drivers.devices.osdp_states import identity
 from drivers.model import Identity
-from drivers.port import Port
+from drivers.port import Port, PortError
 
 WITHIN_S: Final = 5.0  # a reader is secure within one second
 _TURN_S: Final = 0.010
 
 
+class Trouble(StrEnum):
+    """Why a reader was not given a key."""
+
+    NOT_ON_A_BENCH = "not_on_a_bench"
+    SILENT = "silent"
+    HAS_A_KEY = "has_a_key"
+    WRONG_KEY = "wrong_key"
+    NOT_USED = "not_used"
+    LINE_LOST = "line_lost"
+
+
 class KeySettingError(Exception):
     """The reader was not given a key, or it is not known whether it was; ``pending`` then has the new one."""
 
-    def __init__(self, why: str, *, pending: Path | None = None) -> None:
+    def __init__(self, trouble: Trouble, why: str, *, pending: Path | None = None) -> None:
         kept = f" Keep {pending}: the reader may have the key in it" if pending else ""
         super().__init__(why + kept)
-        self.pending = pending
+        self.trouble, self.pending = trouble, pending
 
 
 def set_key(
@@ -59,43 +71,63 @@ def set_key(
     Raises:
         KeySettingError: It did not work; the words say how far it came.
         KeyFileError: A key's file cannot be used.
-        PortError: The line cannot be used.
+        PortError: The line cannot be used; the reader has not heard of a key.
         OsdpMissingError: libosdp is not installed.
     """
     from_default = not key_file.exists()
     if from_default and not on_a_bench:
         raise KeySettingError(
+            Trouble.NOT_ON_A_BENCH,
             f"There is no key in {key_file} yet, so the reader would be spoken to with the published default key. "
-            "Take it to a bench, alone on its cable, and confirm that"
+            "Take it to a bench, alone on its cable, and confirm that",
         )
     old = None if from_default else read_key(key_file)
-    pending = key_file.with_name(key_file.name + ".new")
+    pending = pending_file(key_file)
     key = write_new_key(pending)
     talk = _Talk(port, unit=unit, within_s=within_s, monotonic_s=monotonic_s)
-    port.open()
     try:
-        told = talk.give_first(key) if old is None else talk.give_next(old, key)
-        named = talk.prove(key) if told else None
+        port.open()
+        try:
+            told = talk.give_first(key) if old is None else talk.give_next(old, key)
+            named = talk.prove(key) if told else None
+        finally:
+            port.close()
+    except PortError as error:
+        if not talk.may_have_it:
+            raise
+        why = f"The line of reader {unit} was lost while it was given its key ({error})."
+        raise KeySettingError(Trouble.LINE_LOST, why, pending=pending) from error
     finally:
-        port.close()
         if not talk.may_have_it:
             pending.unlink()
     if named is None:
         kept = pending if talk.may_have_it else None
-        raise KeySettingError(_why(unit, from_default=from_default, told=told), pending=kept)
+        trouble = _trouble(told=told, heard=talk.heard, from_default=from_default)
+        raise KeySettingError(trouble, _WHY[trouble].format(unit=unit), pending=kept)
     pending.replace(key_file)
     return named
 
 
-def _why(unit: int, *, from_default: bool, told: bool) -> str:
+def pending_file(key_file: Path) -> Path:
+    """Where a new key is until the reader was seen to use it."""
+    return key_file.with_name(key_file.name + ".new")
+
+
+def _trouble(*, told: bool, heard: bool, from_default: bool) -> Trouble:
     if told:
-        return f"Reader {unit} took the new key, and then did not use it."
-    if from_default:
-        return (
-            f"Reader {unit} has no secure channel with the default key: it has a key already, is not in its "
-            "installation mode, or does not answer. See its manual for how to reset it."
-        )
-    return f"Reader {unit} has no secure channel with the key that we have, or refused a new one."
+        return Trouble.NOT_USED
+    if not heard:
+        return Trouble.SILENT
+    return Trouble.HAS_A_KEY if from_default else Trouble.WRONG_KEY
+
+
+_WHY: Final = {
+    Trouble.NOT_USED: "Reader {unit} took the new key, and then did not use it.",
+    Trouble.SILENT: "Reader {unit} does not answer. Check its power, cable, address and speed.",
+    Trouble.HAS_A_KEY: "Reader {unit} has no secure channel with the default key: it has a key already, or is not in "
+    "its installation mode. See its manual for how to reset it.",
+    Trouble.WRONG_KEY: "Reader {unit} has no secure channel with the key that we have, or refused a new one.",
+}
 
 
 class _Talk:
@@ -103,7 +135,7 @@ class _Talk:
 
     def __init__(self, port: Port, *, unit: int, within_s: float, monotonic_s: Callable[[], float]) -> None:
         self._port, self._unit, self._within_s, self._monotonic_s = port, unit, within_s, monotonic_s
-        self.may_have_it = False
+        self.may_have_it = self.heard = False
 
     def give_first(self, key: bytes) -> bool:
         """From the factory: libosdp falls back to the default key, and gives ours by itself."""
@@ -132,7 +164,9 @@ class _Talk:
         while self._monotonic_s() < until_s:
             ready, _, _ = select.select([self._port.fileno()], [], [], _TURN_S)
             if ready:
-                panel.hear(self._port.read())
+                data = self._port.read()
+                self.heard |= bool(data)
+                panel.hear(data)
             try:
                 panel.turn()
             except PanelBrokenError:

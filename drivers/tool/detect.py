@@ -77,7 +77,7 @@ def detect(
 
     A probe may open a gate on a board that nobody expected: take the wires off the relays first, and type
     'isolated' when asked (or --confirm isolated). One family at a time: devantech, numato, modbus, kmtronic,
-    lcus, turnstile-7e, gm65, honeywell, newland, thermometer-614v, modem, syn6288.
+    lcus, turnstile-7e, gm65, honeywell, newland, thermometer-614v, modem, syn6288, osdp.
     """
     if probe is not None:
         row = _probe(_one(port), probe, baud=baud, usb=usb, confirm=confirm, dry_run=dry_run, trace=trace)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from drivers.devices.osdp_frames import called_in, id_question, replied_in
 from drivers.model import Certainty, LineSettings
 from drivers.tool.candidates import Candidate, overheard
 from drivers.tool.modbus_asking import READS, answer, any_question
@@ -93,13 +94,18 @@ def _lcus(heard: bytes) -> Candidate | None:
     if lines and b":O" in heard:
         return Candidate(
             protocol="lcus",
-            certainty=Certainty.STRONG,
-            why=Pair(f"回答 {lines} 行 CH 状态", f"answers with {lines} CH lines"),
+            why=Pair(
+                f"回答 {lines} 行 CH 状态，卖家说 LCUS 如此；别的板也可能",
+                f"answers with {lines} CH lines, as sellers say that LCUS boards do; others may, too",
+            ),
         )
     if 1 <= len(heard) <= 8 and all(byte <= 1 for byte in heard):
         return Candidate(
             protocol="lcus",
-            why=Pair(f"回答 {len(heard)} 个状态字节", f"answers with {len(heard)} state bytes"),
+            why=Pair(
+                f"回答 {len(heard)} 个 0/1 字节，有些 LCUS 如此；别的设备也可能",
+                f"answers with {len(heard)} bytes of 0 or 1, as some LCUS boards do; others may, too",
+            ),
         )
     return None
 
@@ -158,6 +164,26 @@ def _modem(heard: bytes) -> Candidate | None:
     if b"OK" not in heard and b"ERROR" not in heard:
         return None
     return Candidate(protocol="modem", why=Pair("对 AT 回答", "answers to AT"))
+
+
+def osdp_reader(heard: bytes) -> Candidate | None:
+    """What a reader that was asked in the clear says of itself: anybody on the line could say the same."""
+    called = called_in(heard)
+    if called is not None:
+        name = f"{called.maker} {called.model} {called.firmware}"
+        return Candidate(
+            protocol="osdp",
+            why=Pair(
+                f"OSDP 读卡器，自称 {name}，序列号 {called.serial}；没有密钥就没有证明",
+                f"an OSDP reader that calls itself {name}, serial {called.serial}; without its key nothing proves that",
+            ),
+        )
+    if not replied_in(heard):
+        return None
+    return Candidate(
+        protocol="osdp",
+        why=Pair("OSDP 读卡器，不肯说自己是谁", "an OSDP reader that does not say who it is"),
+    )
 
 
 def _voice(heard: bytes) -> Candidate | None:
@@ -264,6 +290,13 @@ FAMILIES: Final[dict[str, Family]] = {
             title=Pair("SYN6288 语音模块", "SYN6288 voice modules"),
             writes=(bytes.fromhex("FD000221DE"),),
             read=_voice,
+        ),
+        Family(
+            name="osdp",
+            protocol="osdp",
+            title=Pair("OSDP 读卡器（线上只有一个）", "OSDP readers (the only one on its line)"),
+            writes=(id_question(),),
+            read=osdp_reader,
         ),
     )
 }

@@ -10,9 +10,10 @@ from drivers.devices.modbus_frames import Rtu
 from drivers.devices.modbus_profile import ProfileError, load_profile, profile_names
 from drivers.model import Certainty, LineSettings
 from drivers.port import Port
+from drivers.registry import make_driver
 from drivers.relay_codec import Ask
-from drivers.tool.asking import QUIET_S, ask_family
-from drivers.tool.candidates import CERTAINTY_WORDS, Candidate
+from drivers.tool.asking import QUIET_S, ask_family, at_speed
+from drivers.tool.candidates import CERTAINTY_WORDS, Candidate, overheard
 from drivers.tool.confirm import IsolatedOption, confirmed_isolated
 from drivers.tool.console import (
     DryRunOption,
@@ -25,15 +26,18 @@ from drivers.tool.console import (
     show,
     table,
     text,
+    warn,
 )
 from drivers.tool.detect import demand_fit, usb_of
 from drivers.tool.families import FAMILIES, Family
 from drivers.tool.modbus_asking import READS, answer, any_question, question
 from drivers.tool.opening import check_port
+from drivers.tool.osdp_identify import demand_key, identify_osdp
 from drivers.tool.switching import harmless, switched
 from drivers.tool.target import (
     BoardOption,
     ConfigOption,
+    KeyFileOption,
     MakeOption,
     PortOption,
     ProfileOption,
@@ -56,6 +60,34 @@ _BY_MAKE: Final = {
     ("scanner", "newland"): "newland",
     ("thermometer", "614v"): "thermometer-614v",
 }
+_OF_MANY_MAKES: Final = ("scanner", "thermometer")
+_STREAMING: Final = ("mcu90614", "cjmcu")  # thermometers that talk by themselves
+_LISTEN_S: Final = 1.0
+_NONE_SAFE: Final = Pair(
+    "{protocol} 设备没有可以安全发问的识别命令；请在现场核对铭牌",
+    "{protocol} devices know no safe question. Look at the type plate",
+)
+_NO_QUESTION: Final = {
+    "scanner": Pair(
+        "这种扫码器没有可问的问题。向它出示一个码：postern-driver scan",
+        "This scanner knows no question. Hold a code before it: postern-driver scan",
+    )
+}
+_NO_ANSWER: Final = Pair(
+    "{port} 没有回答。检查供电、A/B 线、速率和地址",
+    "No answer on {port}. Check the supply, wires A and B, the speed and the address",
+)
+_SILENCE: Final = {
+    "lcus": Pair(
+        "{port} 没有回答（No answer）：许多 LCUS 板从不回答，所以这既不证明有，也不证明没有。拔下端子，用 pulse 试",
+        "No answer on {port}: many LCUS boards never answer, so this tells neither that one is there nor that none is."
+        " With the wires off its relays, try: pulse",
+    ),
+    "scanner": Pair(
+        "{port} 没有回答。许多扫码器不答任何问题：向它出示一个码，postern-driver scan",
+        "No answer on {port}. Many scanners answer nothing: hold a code before it, postern-driver scan",
+    ),
+}
 
 
 def identify(
@@ -65,6 +97,7 @@ def identify(
     profile: ProfileOption = None,
     make: MakeOption = None,
     unit: UnitOption = None,
+    key_file: KeyFileOption = None,
     board: BoardOption = None,
     config: ConfigOption = None,
     confirm: IsolatedOption = None,
@@ -81,41 +114,104 @@ def identify(
       postern-driver identify --port /dev/ttyUSB1 --protocol modbus-inputs --json
 
     Where the question would switch some other maker's board, it is only asked if the port's USB number is the right
-    one, or with --confirm isolated. Exit code 3: no answer; 1: something else answers.
+    one, or with --confirm isolated. An OSDP reader says its name to anybody; with its key (--key-file) that is proved.
+    Exit code 3: no answer; 1: something else answers, or a reader without our key.
     """
     target = find_target(
-        port=port, protocol=protocol, board=board, config=config, unit=unit, profile=profile, make=make
+        port=port,
+        protocol=protocol,
+        board=board,
+        config=config,
+        unit=unit,
+        profile=profile,
+        make=make,
+        key_file=key_file,
     )
     check_port(target)
+    if target.protocol == "osdp":
+        asked = identify_osdp(target, confirm, dry_run=dry_run, trace=trace)
+        if not dry_run:
+            _report(target, asked.found, asked.heard, as_json=as_json)
+            demand_key(asked, target)
+        return
     if target.protocol in _MODBUS:
         found, heard = _ask_modbus(target, confirm, dry_run=dry_run, trace=trace)
     else:
-        found, heard = _ask(target, _family(target), confirm, dry_run=dry_run, trace=trace)
+        found, heard = _ask_kind(target, confirm, dry_run=dry_run, trace=trace)
     if not dry_run:
         _report(target, found, heard, as_json=as_json)
 
 
-def _family(target: Target) -> Family:
-    name = _BY_MAKE.get((target.protocol, str(target.options.get("make"))))
-    if name is None:
-        name = next(
-            (
-                family.name
-                for family in FAMILIES.values()
-                if family.protocol == target.protocol and target.protocol not in ("scanner", "thermometer")
-            ),
-            None,
-        )
-    if name is None:
-        fail(
-            Exit.USAGE,
-            Pair(
-                "{protocol} 设备没有可以安全发问的识别命令；请在现场核对铭牌",
-                "{protocol} devices know no safe question. Look at the type plate",
-            ),
-            protocol=target.protocol,
-        )
-    return FAMILIES[name]
+def _ask_kind(
+    target: Target, confirm: str | None, *, dry_run: bool, trace: Path | None
+) -> tuple[list[Candidate], bytes]:
+    """Listen to what streams, then ask each make that the description allows, until one answers as it should."""
+    families, listens = _families(target), _streams(target)
+    if not families and not listens:
+        fail(Exit.USAGE, _NO_QUESTION.get(target.protocol, _NONE_SAFE), protocol=target.protocol)
+    heard = b""
+    if listens and not dry_run:
+        heard = _listened(target, trace)
+        found = [each for each in overheard(heard) if _fits(each, target)]
+        if found:
+            return found, heard
+    alone = len(families) == 1
+    for family in families:
+        if not alone and confirm is None and not harmless(family.all_bytes):
+            warn(
+                Pair(
+                    "没有问 {family}：它的问话会让 {boards} 动作。可加 --confirm isolated",
+                    "{family} was not asked: its question would switch {boards}. To ask it: --confirm isolated",
+                ),
+                family=family.name,
+                boards=", ".join(switched(family.all_bytes)),
+            )
+            continue
+        found, said = _ask(target, family, confirm, dry_run=dry_run, trace=trace)
+        heard += said
+        if found:
+            return found, heard
+    return [], heard
+
+
+def _families(target: Target) -> list[Family]:
+    """Whose questions may be asked: that of the make, or of all makes when none was named."""
+    make = target.options.get("make")
+    if make is not None and target.protocol in _OF_MANY_MAKES:
+        name = _BY_MAKE.get((target.protocol, str(make)))
+        return [] if name is None else [FAMILIES[name]]
+    return [family for family in FAMILIES.values() if family.protocol == target.protocol]
+
+
+def _streams(target: Target) -> bool:
+    return target.protocol == "thermometer" and target.options.get("make") in (None, *_STREAMING)
+
+
+def _fits(found: Candidate, target: Target) -> bool:
+    make = target.options.get("make")
+    return found.protocol == target.protocol and make in (None, found.options.get("make"))
+
+
+def _listened(target: Target, trace: Path | None) -> bytes:
+    """What comes by itself, at the speed of each make that streams."""
+    make = target.options.get("make")
+    heard = b""
+    for each in _STREAMING if make is None else (str(make),):
+        line = make_driver(target.protocol, make=each, baud=target.options.get("baud")).info.line
+        with raw_port(target.port, line, trace=trace, protocol=target.protocol) as port:
+            heard = collect(port, _LISTEN_S)
+        if any(_fits(found, target) for found in overheard(heard)):
+            break
+    return heard
+
+
+def _line_of(target: Target, family: Family) -> LineSettings:
+    """The family's line; of a make with a speed of its own, or of a file that says one, that."""
+    baud = target.options.get("baud")
+    make = next((make for (_, make), name in _BY_MAKE.items() if name == family.name), None)
+    if make is not None:
+        return make_driver(target.protocol, make=make, baud=baud).info.line
+    return at_speed(family, baud if isinstance(baud, int) else None)
 
 
 def _ask(
@@ -140,7 +236,9 @@ def _ask(
         )
     elif not own:
         demand_fit(family, number)
-    with raw_port(target.port, family.line, trace=trace, protocol=target.protocol) as port:
+    line = _line_of(target, family)
+    with raw_port(target.port, line, trace=trace, protocol=target.protocol) as port:
+        collect(port, QUIET_S)
         found, heard = ask_family(port, family)
     return ([] if found is None else [found]), heard
 
@@ -149,7 +247,9 @@ def _ask_modbus(
     target: Target, confirm: str | None, *, dry_run: bool, trace: Path | None
 ) -> tuple[list[Candidate], bytes]:
     """Harmless questions until one is answered; a good answer proves a Modbus line, then the profiles' own follow."""
-    line, unit = driver_of(target).info.line, _unit_of(target)
+    unit = _unit_of(target)
+    needs_profile = target.protocol == "modbus-relay" and "profile" not in target.options
+    line = LineSettings(baud=9600) if needs_profile else driver_of(target).info.line
     questions: list[bytes] = []
     for function in READS:
         frame = question(unit, function, before=b"".join(questions))
@@ -177,7 +277,7 @@ def _ask_modbus(
             said = _exchange(port, frame)
             heard += said
             if answer(said, frame) is not None:
-                return _fitting(port, unit, line), heard
+                return _fitting(port, unit, line, target.protocol), heard
     return [], heard
 
 
@@ -189,14 +289,15 @@ def _unit_of(target: Target) -> int:
     return load_profile(profile).unit
 
 
-def _fitting(port: Port, unit: int, line: LineSettings) -> list[Candidate]:
+def _fitting(port: Port, unit: int, line: LineSettings, protocol: str) -> list[Candidate]:
     """The profiles whose own questions are all answered with data, at this speed."""
     found = [
         Candidate(
-            protocol="modbus-relay",
+            protocol=protocol,
             options={"unit": unit},
             why=Pair(
-                f"单元 {unit} 以正确校验回答 Modbus", f"unit {unit} answers in Modbus with a good check"
+                f"单元 {unit} 以正确校验回答 Modbus：是 Modbus 设备，哪一种不知道",
+                f"unit {unit} answers in Modbus with a good check: some Modbus device; this does not say which",
             ),
         )
     ]
@@ -220,7 +321,8 @@ def _fitting(port: Port, unit: int, line: LineSettings) -> list[Candidate]:
                     protocol="modbus-relay",
                     options={"profile": name, "unit": unit},
                     why=Pair(
-                        f"回答了它的全部 {len(frames)} 个读命令", f"answers all {len(frames)} of its reads"
+                        f"回答了它的全部 {len(frames)} 个读命令，但别的型号也可能",
+                        f"answers all {len(frames)} of its reads, as other boards may, too",
                     ),
                 )
             )
@@ -272,14 +374,7 @@ def _report(target: Target, found: list[Candidate], heard: bytes, *, as_json: bo
             protocol=target.protocol,
             heard=hexed(heard),
         )
-    fail(
-        Exit.UNREACHABLE,
-        Pair(
-            "{port} 没有回答。检查供电、A/B 线、速率和地址",
-            "No answer on {port}. Check the supply, wires A and B, the speed and the address",
-        ),
-        port=target.port,
-    )
+    fail(Exit.UNREACHABLE, _SILENCE.get(target.protocol, _NO_ANSWER), port=target.port)
 
 
 def _rank(certainty: Certainty) -> int:

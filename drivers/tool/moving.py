@@ -9,9 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from drivers.devices.osdp_frames import order, orders_output
 from drivers.model import Admit, AnyEvent, Done, DriverInfo, Pulse, Refused, TimedOut
 from drivers.relay_codec import Ask
-from drivers.tool.console import Exit, fail
+from drivers.tool.console import Exit, fail, say
 from drivers.tool.looking import codec_of
 from drivers.tool.opening import Session, fresh_id
 from drivers.tool.target import Target, driver_of
@@ -30,10 +31,10 @@ class Stopwatch:
         """Bytes went out or came in, now."""
         self._rows.append((time.monotonic(), do, data))
 
-    def sent_s(self, since_s: float, frame: bytes) -> float | None:
-        """When this frame, or else the first at all, went out."""
+    def sent_s(self, since_s: float, opens: Callable[[bytes], bool]) -> float | None:
+        """When the first bytes that open, or else the first at all, went out."""
         sent = [row for row in list(self._rows) if row[0] >= since_s and row[1] == "tx"]
-        exact = [row for row in sent if row[2] == frame]
+        exact = [row for row in sent if opens(row[2])]
         return next((row[0] for row in exact or sent), None)
 
     def heard_s(self, since_s: float) -> float | None:
@@ -97,14 +98,14 @@ class Mover:
         issued: Callable[[], None] = lambda: None,
     ) -> Moved:
         """Open once, and wait for the outcome; ``issued`` is called when the command is on its way."""
-        frame = closing_frame(self.target, channel, ms)
+        opens = _opens(self.target, channel, ms)
         issued_s = time.monotonic()
         command = command_for(self.session.info, channel, ms, issued_s)
         issued()
         within_s = ms / 1000 + ANSWER_WITHIN_S + self.session.info.answers_within_s
         outcome = self.session.answer(command, within_s=within_s, meanwhile=meanwhile)
         took_ms = _ms(issued_s, time.monotonic())
-        sent_s = self.stopwatch.sent_s(issued_s, frame)
+        sent_s = self.stopwatch.sent_s(issued_s, opens)
         heard_s = None if sent_s is None else self.stopwatch.heard_s(sent_s)
         quiet = not self.session.info.answers_within_s
         return Moved(
@@ -141,9 +142,23 @@ def closing_frame(target: Target, channel: int, ms: int) -> bytes:
     )
 
 
+def _opens(target: Target, channel: int, ms: int) -> Callable[[bytes], bool]:
+    """Whether bytes on the line are those that open the lane."""
+    if target.protocol == "osdp":
+        return orders_output
+    frame = closing_frame(target, channel, ms)
+    return lambda data: data == frame
+
+
 def frames_of(target: Target, channel: int, ms: int) -> list[dict[str, Any]]:
-    """Everything that would be written for one opening, with its moment: ``at_ms``, ``what`` and ``hex``."""
+    """Everything that would be written for one opening, with its moment: ``at_ms``, ``what`` and ``hex``.
+
+    What goes through a secure channel is ``encrypted``: the line never shows the same bytes twice, so ``hex`` is then
+    the order before that, its code and its data.
+    """
     driver = driver_of(target)
+    if target.protocol == "osdp":
+        return _osdp_orders(driver.info, channel, ms)
     if not driver.info.outputs:
         driver.line_up(0.0)
         driver.submit(command_for(driver.info, channel, ms, 0.0), 0.0)
@@ -157,6 +172,19 @@ def frames_of(target: Target, channel: int, ms: int) -> list[dict[str, Any]]:
     if host_timed:
         rows.append(_row(ms, "end", codec.encode(Ask.OFF, channel=channel)))
     return rows
+
+
+def _osdp_orders(info: DriverInfo, channel: int, ms: int) -> list[dict[str, Any]]:
+    say(
+        Pair(
+            "OSDP 经安全通道加密，线上的字节每次都不同；以下是加密前的命令",
+            "OSDP goes through a secure channel: the bytes on the line differ each time. These are the orders before "
+            "their encryption",
+        )
+    )
+    rows = [_row(0, "rest", order(number)) for number in range(1, info.outputs + 1)]
+    rows.append(_row(0, "open", order(channel, tenths=ms // 100)))
+    return [row | {"encrypted": True} for row in rows]
 
 
 def check_output(info: DriverInfo, channel: int, ms: int | None = None) -> None:

@@ -8,11 +8,11 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from drivers.bus import Bus
 from drivers.devices.modbus_tcp import NetworkAddressError
-from drivers.model import AnyEvent, Command, Driver, Fault, Garbage, Line, LineSettings
+from drivers.model import AnyEvent, Command, Driver, Fault, Garbage, Identity, Line, LineSettings
 from drivers.port import (
     Port,
     PortBusyError,
@@ -29,6 +29,8 @@ from drivers.tool.trace import Notes, TracedPort, open_trace
 from passes.words import Pair
 
 REACH_WITHIN_S: Final = 3.0
+_MENDS_WITHIN_S: Final = 1.0  # from a fault to the device that was only slow
+_NAMED_FIRST: Final = frozenset({"osdp"})  # they take nothing before they have proved who they are
 _STAYS_CLOSED: Final = re.compile(r"output (\d+) stays closed")  # as the drivers word that fault
 
 
@@ -107,6 +109,21 @@ class Session:
                 case _:
                     early.append(event)
 
+    def wait_named(self, *, within_s: float = REACH_WITHIN_S) -> str | None:
+        """Wait until a device that proves who it is has done so; None then, or what is wrong with it."""
+        until_s = time.monotonic() + within_s
+        seen: list[AnyEvent] = []
+        why = ""
+        while (event := self.next(until_s)) is not None:
+            seen.append(event)
+            match event:
+                case Identity():
+                    break
+                case Fault(active=True) | Line(up=False):
+                    why, until_s = event.why, min(until_s, time.monotonic() + _MENDS_WITHIN_S)
+        self._early.extend(seen)
+        return None if isinstance(event, Identity) else why
+
 
 def fresh_id() -> str:
     """An id for one command."""
@@ -127,6 +144,7 @@ def opened(
         driver: Who drives it; a fresh driver of the registry when it is left out.
         notes: Also told of every byte.
     """
+    acts = driver is None
     driver = driver or driver_of(target)
     check_port(target)
     events: queue.SimpleQueue[AnyEvent] = queue.SimpleQueue()
@@ -151,6 +169,10 @@ def opened(
     session = Session(bus, driver, events)
     try:
         session.wait_up()
+        if target.protocol in _NAMED_FIRST:
+            unnamed = session.wait_named()
+            if unnamed is not None and acts:
+                _not_named(target, unnamed)
         yield session
     finally:
         bus.close()
@@ -162,6 +184,19 @@ def check_port(target: Target) -> None:
     """End with exit code 3 when the running daemon of the gate's file has this board."""
     if target.board is not None and daemon_runs(target):
         held_by_daemon(target)
+
+
+def _not_named(target: Target, why: str) -> NoReturn:
+    """End with exit code 3: whoever is there did not prove who he is, and takes no commands."""
+    fail(
+        Exit.UNREACHABLE,
+        Pair(
+            "{name} 没有建立安全通道，未发送任何命令：{why}",
+            "{name} has no secure channel, and no command was sent: {why}",
+        ),
+        name=target.name,
+        why=why or "-",
+    )
 
 
 def port_of(path: str, line: LineSettings) -> Port:

@@ -25,7 +25,14 @@ ProfileOption = Annotated[
 ]
 MakeOption = Annotated[str | None, typer.Option("--make", help="Make of a scanner or thermometer.")]
 UnitOption = Annotated[
-    int | None, typer.Option("--unit", min=1, max=255, help="Address on a shared line, as set on the device.")
+    int | None,
+    typer.Option(
+        "--unit", min=0, max=255, help="Address on the line, as set on the device; 0 only for osdp."
+    ),
+]
+KeyFileOption = Annotated[
+    str | None,
+    typer.Option("--key-file", metavar="FILE", help="File with the key of an OSDP reader."),
 ]
 BoardOption = Annotated[
     str | None, typer.Option("--board", help="Name of a board in --config, instead of port and protocol.")
@@ -76,6 +83,7 @@ def find_target(
     unit: int | None = None,
     profile: str | None = None,
     make: str | None = None,
+    key_file: str | None = None,
 ) -> Target:
     """The device that the options name; ends with exit code 2 when they name none, or two."""
     if board is not None and (port is not None or protocol is not None):
@@ -86,9 +94,10 @@ def find_target(
                 "Name the device by --board, or by --port and --protocol",
             ),
         )
-    given = {key: value for key, value in (("profile", profile), ("make", make)) if value is not None}
+    options = {"profile": profile, "make": make, "key_file": _here(key_file)}
+    given = {key: value for key, value in options.items() if value is not None}
     if board is not None:
-        return _named(board, read_gate(config or DEFAULT_CONFIG), unit, given)
+        return _checked(_named(board, read_gate(config or DEFAULT_CONFIG), unit, given))
     gate = None if config is None else read_gate(config)
     if port is None or protocol is None:
         fail(
@@ -98,7 +107,7 @@ def find_target(
                 "No device is named: use --port and --protocol, or --board NAME (with --config gate.toml)",
             ),
         )
-    return _described(port, protocol, gate, unit, given)
+    return _checked(_described(port, protocol, gate, unit, given))
 
 
 def driver_of(target: Target) -> Driver:
@@ -110,11 +119,14 @@ def driver_of(target: Target) -> Driver:
 
 
 def options_of(target: Target) -> Options:
-    """What the registry is told of the device; a profile's file lies beside the gate's file."""
+    """What the registry is told of the device; files that the gate's file names lie beside it."""
     given = {key: value for key, value in target.options.items() if key in Options.__annotations__}
     profile = given.get("profile")
     if target.gate is not None and isinstance(profile, str) and profile.endswith(".toml"):
         given["profile"] = target.gate.path.resolve().parent / profile
+    key_file = given.get("key_file")
+    if target.gate is not None and isinstance(key_file, str):
+        given["key_file"] = target.gate.path.resolve().parent / key_file
     return cast("Options", {"unit": target.unit, **given})
 
 
@@ -144,11 +156,30 @@ def _named(board: str, gate: GateFile, unit: int | None, given: dict[str, str]) 
         name=entry.name,
         port=entry.port,
         protocol=entry.protocol,
-        unit=unit or entry.unit,
+        unit=entry.unit if unit is None else unit,
         options={**entry.options, **given},
         gate=gate,
         board=entry.name,
     )
+
+
+def _here(path: str | None) -> str | None:
+    """A path of the command line: beside the gate's file it would be another one."""
+    return None if path is None else str(Path(path).absolute())
+
+
+def _checked(target: Target) -> Target:
+    """The same; ends with exit code 2 when it is to be asked as unit 0, which is everybody on a Modbus line."""
+    if target.unit == 0 and target.protocol != "osdp":
+        fail(
+            Exit.USAGE,
+            Pair(
+                "{protocol} 设备没有地址 0：在 Modbus 线上 0 是所有设备。写 1 到 255",
+                "A {protocol} device has no address 0: on a Modbus line that is everybody. Use 1 to 255",
+            ),
+            protocol=target.protocol,
+        )
+    return target
 
 
 def _described(
@@ -162,7 +193,7 @@ def _described(
         name=port if entry is None else entry.name,
         port=port,
         protocol=protocol,
-        unit=unit or (None if entry is None else entry.unit),
+        unit=entry.unit if unit is None and entry is not None else unit,
         options=given if entry is None else {**entry.options, **given},
         gate=gate,
         board=None if entry is None else entry.name,

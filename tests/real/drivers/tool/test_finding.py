@@ -39,7 +39,7 @@ def candidates(out: str) -> list[tuple[str | None, dict[str, object], str]]:
         ("modbus", make_board("modbus-relay"), (), ("modbus-relay", {"unit": 1}, "weak")),
         ("modbus", make_board("modbus-inputs"), (), ("modbus-relay", {"unit": 1}, "weak")),
         ("kmtronic", make_board("kmtronic"), (), ("kmtronic", {"outputs": 8}, "weak")),
-        ("lcus", make_board("lcus", profile="text"), (), ("lcus", {}, "strong")),
+        ("lcus", make_board("lcus", profile="text"), (), ("lcus", {}, "weak")),
         ("lcus", make_board("lcus", profile="bytes"), (), ("lcus", {}, "weak")),
         ("turnstile-7e", make_board("turnstile-7e"), (), ("turnstile-7e", {}, "strong")),
         ("gm65", Gm65(), (), ("scanner", {"make": "gm65"}, "strong")),
