@@ -26,9 +26,11 @@ COMMANDS: Final = {
     "detect": "说出可能接了什么：只看 USB 号、只听，除非给出 --probe。\n\n"
     "探测可能让意想不到的板打开通道：先拔下继电器端子，再输入“已隔离”（或 --confirm isolated）。"
     "一次一个族：devantech、numato、modbus、kmtronic、lcus、turnstile-7e、gm65、honeywell、newland、"
-    "thermometer-614v、modem、syn6288。",
+    "thermometer-614v、modem、syn6288、osdp。",
     "identify": "问设备是谁，并说明把握多大。不动任何继电器。\n\n"
-    "若问话会让别家的板动作，只有 USB 号相符或 --confirm isolated 才会问。退出码 3：没有回答；1：回答的是别的设备。",
+    "若问话会让别家的板动作，只有 USB 号相符或 --confirm isolated 才会问。"
+    "OSDP 读卡器对谁都说自己的名字；有密钥（--key-file）才是证明。退出码 3：没有回答；"
+    "1：回答的是别的设备，或没有我们密钥的读卡器。",
     "pulse": "让一个继电器吸合片刻：后面的通道会打开！\n\n"
     "先断开板上所有继电器，再吸合这一个，只一次。没有 --confirm 时在终端上询问通道名称，"
     "否则不发送任何字节（退出码 4）。退出码 1：被拒绝、输入没有反应，或继电器之后仍吸合。",

@@ -28,6 +28,7 @@ from drivers.tool.target import (
     DEFAULT_CONFIG,
     BoardOption,
     ConfigOption,
+    KeyFileOption,
     MakeOption,
     PortOption,
     ProfileOption,
@@ -76,6 +77,7 @@ def off(
     profile: ProfileOption = None,
     make: MakeOption = None,
     unit: UnitOption = None,
+    key_file: KeyFileOption = None,
     board: BoardOption = None,
     config: ConfigOption = None,
     confirm: ConfirmOption = None,
@@ -106,6 +108,7 @@ def off(
                 unit=unit,
                 profile=profile,
                 make=make,
+                key_file=key_file,
             )
         ]
         if not driver_of(targets[0]).info.outputs:

@@ -34,6 +34,7 @@ from drivers.tool.target import (
     DEFAULT_CONFIG,
     BoardOption,
     ConfigOption,
+    KeyFileOption,
     MakeOption,
     PortOption,
     ProfileOption,
@@ -78,6 +79,7 @@ def selftest(
     profile: ProfileOption = None,
     make: MakeOption = None,
     unit: UnitOption = None,
+    key_file: KeyFileOption = None,
     board: BoardOption = None,
     config: ConfigOption = None,
     confirm: Annotated[
@@ -101,7 +103,7 @@ def selftest(
     Without a device it tests every board of gate.toml. With click each confirmed lane opens once: 300 ms from the
     command to the relay's edge are allowed. Exit code 0: no FAIL; 1: a FAIL; 3: a device was not reached.
     """
-    targets = _targets(port, protocol, board, config, (unit, profile, make))
+    targets = _targets(port, protocol, board, config, (unit, profile, make, key_file))
     lanes = _confirmed(targets, confirm or []) if level is Level.CLICK else {}
     steps: list[Step] = []
     for target in targets:
@@ -142,9 +144,9 @@ def _targets(
     protocol: str | None,
     board: str | None,
     config: Path | None,
-    more: tuple[int | None, str | None, str | None],
+    more: tuple[int | None, str | None, str | None, str | None],
 ) -> list[Target]:
-    unit, profile, make = more
+    unit, profile, make, key_file = more
     if port is None and protocol is None and board is None:
         gate = read_gate(config or DEFAULT_CONFIG)
         found = [
@@ -162,6 +164,7 @@ def _targets(
                 unit=unit,
                 profile=profile,
                 make=make,
+                key_file=key_file,
             )
         ]
     for target in found:

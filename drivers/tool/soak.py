@@ -18,6 +18,7 @@ from drivers.tool.selftest_steps import percentile
 from drivers.tool.target import (
     BoardOption,
     ConfigOption,
+    KeyFileOption,
     PortOption,
     ProfileOption,
     ProtocolOption,
@@ -41,6 +42,7 @@ def soak(
     protocol: ProtocolOption = None,
     profile: ProfileOption = None,
     unit: UnitOption = None,
+    key_file: KeyFileOption = None,
     board: BoardOption = None,
     config: ConfigOption = None,
     ms: Annotated[int | None, typer.Option(help="Length in milliseconds.")] = None,
@@ -62,7 +64,15 @@ def soak(
     missed, and never given again. A relay that stays closed ends it at once. Exit code 1: some were missed; Ctrl-C
     ends it with the figures so far.
     """
-    target = find_target(port=port, protocol=protocol, board=board, config=config, unit=unit, profile=profile)
+    target = find_target(
+        port=port,
+        protocol=protocol,
+        board=board,
+        config=config,
+        unit=unit,
+        profile=profile,
+        key_file=key_file,
+    )
     info = driver_of(target).info
     output, length_ms = output_of(number, channel), default_ms(info, ms)
     check_output(info, output, length_ms)

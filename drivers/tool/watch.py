@@ -17,6 +17,7 @@ from drivers.tool.proof import demand_proof
 from drivers.tool.target import (
     BoardOption,
     ConfigOption,
+    KeyFileOption,
     MakeOption,
     PortOption,
     ProfileOption,
@@ -42,6 +43,7 @@ def watch(
     profile: ProfileOption = None,
     make: MakeOption = None,
     unit: UnitOption = None,
+    key_file: KeyFileOption = None,
     board: BoardOption = None,
     config: ConfigOption = None,
     count: Annotated[int | None, typer.Option(min=1, help="Stop after so many.")] = None,
@@ -62,7 +64,14 @@ def watch(
     not be reached.
     """
     target = find_target(
-        port=port, protocol=protocol, board=board, config=config, unit=unit, profile=profile, make=make
+        port=port,
+        protocol=protocol,
+        board=board,
+        config=config,
+        unit=unit,
+        profile=profile,
+        make=make,
+        key_file=key_file,
     )
     lines = _Lines(target, as_json=as_json)
     _demand_something(target)
