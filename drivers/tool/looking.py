@@ -35,6 +35,7 @@ from drivers.relay_polls import Polls
 from drivers.relay_runs import Purpose
 from drivers.tally import GarbageTally
 from drivers.tool.console import Exit, fail
+from drivers.tool.osdp_looking import osdp_looking
 from drivers.tool.target import Target, driver_of, options_of
 from passes.words import Pair
 
@@ -207,6 +208,8 @@ def looking(target: Target) -> Driver:
     driver = driver_of(target)
     if not driver.info.outputs:
         return driver
+    if target.protocol == "osdp":
+        return osdp_looking(target)
     return LookingDriver(codec_of(target))
 
 

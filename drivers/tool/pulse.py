@@ -16,6 +16,7 @@ from drivers.tool.outcomes import UNKNOWN, end_by, warn_of_closed
 from drivers.tool.target import (
     BoardOption,
     ConfigOption,
+    KeyFileOption,
     MakeOption,
     PortOption,
     ProfileOption,
@@ -54,6 +55,7 @@ def pulse(
     profile: ProfileOption = None,
     make: MakeOption = None,
     unit: UnitOption = None,
+    key_file: KeyFileOption = None,
     board: BoardOption = None,
     config: ConfigOption = None,
     ms: Annotated[
@@ -85,7 +87,14 @@ def pulse(
     exit 1 means that the input did not answer. Exit 1 also: a relay was read closed after its opening ended.
     """
     target = find_target(
-        port=port, protocol=protocol, board=board, config=config, unit=unit, profile=profile, make=make
+        port=port,
+        protocol=protocol,
+        board=board,
+        config=config,
+        unit=unit,
+        profile=profile,
+        make=make,
+        key_file=key_file,
     )
     info = driver_of(target).info
     output, length_ms = output_of(number, channel), default_ms(info, ms)
@@ -239,7 +248,8 @@ def print_frames(target: Target, output: int, ms: int, *, as_json: bool) -> None
     """What would be written for one opening."""
     rows = frames_of(target, output, ms)
     if as_json:
-        put_json([{"at_ms": row["at_ms"], "hex": row["hex"]} for row in rows])
+        shown = ("at_ms", "hex", "encrypted")
+        put_json([{name: row[name] for name in shown if name in row} for row in rows])
         return
     words = {
         "rest": Pair("先断开", "first, open"),
