@@ -98,6 +98,13 @@ class Bus:
         """Whether the port is open and this device shows no fault."""
         return self._is_up(device) and device not in self._faulty
 
+    def heard_s(self, device: str = "") -> float | None:
+        """When a device last answered, in monotonic seconds. None: nothing was heard of it since the line came up.
+
+        Noise is no answer. Some devices never answer (``info.answers_within_s`` is 0), and of some it is not known.
+        """
+        return self._drivers.heard_s(device or self._drivers.names[0])
+
     def _is_up(self, device: str) -> bool:
         line = self._lines.get(device)
         return line is not None and line.up

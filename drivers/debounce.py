@@ -16,10 +16,12 @@ class Debouncer:
         self._levels = [False] * inputs
         self._since_s: list[float | None] = [None] * inputs  # when the other level was first seen
 
-    def sample(self, bits: int, now_s: float) -> list[InputEdge]:
-        """Take one reading (bit 0 is channel 1) and return the edges it settles."""
+    def sample(self, bits: int, now_s: float, *, mask: int = -1) -> list[InputEdge]:
+        """Take one reading of the inputs in ``mask`` (bit 0 is channel 1) and return the edges it settles."""
         edges: list[InputEdge] = []
         for index, level in enumerate(self._levels):
+            if not mask >> index & 1:
+                continue
             active = bool(bits >> index & 1)
             since_s = self._since_s[index]
             if active == level:
@@ -31,9 +33,11 @@ class Debouncer:
                 edges.append(InputEdge(channel=index + 1, active=active, at_s=since_s))
         return edges
 
-    def settles_at(self) -> float | None:
-        """When the next changed input may be believed if it is still changed, in monotonic seconds."""
-        return min((since_s + DEBOUNCE_S for since_s in self._since_s if since_s is not None), default=None)
+    def settles(self) -> list[tuple[float, int]]:
+        """When each changed input may be believed if it is still changed, in monotonic seconds, and its channel."""
+        return [
+            (at_s + DEBOUNCE_S, index + 1) for index, at_s in enumerate(self._since_s) if at_s is not None
+        ]
 
     def forget_changes(self) -> None:
         """Drop changes that are not settled: nobody looked in between."""

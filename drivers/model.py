@@ -16,7 +16,7 @@ What drivers do not know: which lane an output opens, or what an input means. Ro
 
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from drivers.peripherals import PeripheralCommand, PeripheralEvent
 
@@ -60,12 +60,16 @@ class AllOff:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """Close one output until it is released, or for at most ``seconds``; ``id`` and ``issued_s`` as for a pulse."""
+    """Close one output until it is released, or for at most ``seconds``; all else as for a pulse.
+
+    Where the output is held already it stays closed, until the later of both ends; the hold before is done then.
+    """
 
     channel: int
     seconds: float
     id: str
     issued_s: float
+    insist: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -350,3 +354,12 @@ class Driver(Protocol):
 
     def line_lost(self, now_s: float) -> None:
         """The port is gone; everything unfinished ends as an event, and nothing is kept for later."""
+
+
+@runtime_checkable
+class Hearing(Protocol):
+    """A driver that knows when its device last answered."""
+
+    @property
+    def heard_s(self) -> float | None:
+        """Monotonic seconds of the last answer that fitted its question; None if there was none since the line-up."""

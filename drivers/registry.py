@@ -1,6 +1,6 @@
 """Which protocols there are, and how a configured device becomes a driver and a bus."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypedDict, Unpack
@@ -42,6 +42,7 @@ class Options(TypedDict, total=False):
     make: str | None  # whose scanner or thermometer
     outputs: int | None  # relays on the board, where a family has several sizes
     inputs: int | None
+    watch: Collection[int] | None  # inputs in use, where each is a question of its own
     model: str | None
     serial: str | None  # number that the board itself must give before anything is switched
     baud: int | None
@@ -126,7 +127,7 @@ PROTOCOLS: Final[dict[str, Protocol]] = {
     "numato": Protocol(
         summary="Numato USB relay and GPIO modules",
         make=numato,
-        options=frozenset({"outputs", "inputs", "serial"}),
+        options=frozenset({"outputs", "inputs", "serial", "watch"}),
     ),
     "kmtronic": Protocol(
         summary="KMtronic USB relay boards, 1 to 8 relays",

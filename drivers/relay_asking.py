@@ -5,6 +5,7 @@ from dataclasses import replace
 from drivers.exchange import READ_REPEATS, Exchange, Request
 from drivers.model import Refusal, Urgency
 from drivers.relay_codec import Ask, Asked, RelayCodec, Reply
+from drivers.relay_reports import Reports
 from drivers.relay_runs import Purpose
 
 
@@ -52,6 +53,21 @@ class Asking:
             )
         )
         return None if taken else Refusal.FULL
+
+    def ask(
+        self,
+        purpose: Purpose,
+        urgency: Urgency,
+        reports: Reports,
+        *,
+        repeats: int = 0,
+        stale_s: float | None = None,
+    ) -> bool:
+        """As ``put``; what cannot be asked is refused at once. Whether it waits now."""
+        refusal = self.put(purpose, urgency, repeats=repeats, stale_s=stale_s)
+        if refusal is not None:
+            reports.refuse(purpose.id, refusal)
+        return refusal is None
 
     def put_all_off(self) -> None:
         """Let the opening of every output wait before everything else, in place of an earlier one."""

@@ -37,6 +37,7 @@ class Run:
         looks: How often the output was seen closed when it should have been open.
         insist: It is written even if the board does not say that the output is open.
         stuck: It is over, and the board did not take the opening.
+        renewal: The hold that goes on from this one, until that is written.
     """
 
     id: str
@@ -53,6 +54,12 @@ class Run:
     looks: int = 0
     insist: bool = False
     stuck: bool = False
+    renewal: "Run | None" = None
+
+    @property
+    def can_be_renewed(self) -> bool:
+        """Whether another hold may go on from it: it holds its output now, and no other one waits to."""
+        return self.hold and self.phase is Phase.CLOSED and not self.stuck and self.renewal is None
 
     @property
     def ends_s(self) -> float:
@@ -65,13 +72,22 @@ class Run:
         if look and not self.hold:
             self.look_s = now_s + self.seconds / 2
 
+    def goes_on_from(self, before: "Run", now_s: float) -> None:
+        """It takes over a hold: the later end of the two counts, for somebody relies on it."""
+        self.seconds = max(self.seconds, before.ends_s - now_s)
+        self.seen_closed = before.seen_closed
+
 
 class Runs(dict[int, Run]):
     """What runs, by channel."""
 
     def of(self, purpose: "Purpose") -> Run | None:
         """The run that a request is about; one asked about all channels is found by its id."""
-        return next((run for run in self.values() if purpose.id and run.id == purpose.id), None)
+        return next((run for run in self.all() if purpose.id and run.id == purpose.id), None)
+
+    def all(self) -> list[Run]:
+        """Those that run, and those that are to go on from them."""
+        return [run for one in self.values() for run in (one, one.renewal) if run is not None]
 
     def deadlines(self) -> list[float]:
         """When each has something to do."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Final
 
-from drivers.model import AllOff, AnyEvent, Command, Driver, LineSettings, Urgency
+from drivers.model import AllOff, AnyEvent, Command, Driver, Hearing, LineSettings, Urgency
 
 STARVED_S: Final = 0.250  # routine work that waited so long goes first
 ECHO_WITHIN_S: Final = (
@@ -154,6 +154,11 @@ class SharedLine:
         with ExitStack() as rest:  # one driver's error leaves none of the others with a line that is gone
             for station in self._stations.values():
                 rest.callback(station.driver.line_lost, now_s)
+
+    def heard_s(self, name: str) -> float | None:
+        """When this device last answered, by its driver's word; None if it never did, or its driver does not say."""
+        driver = self._stations[name].driver
+        return driver.heard_s if isinstance(driver, Hearing) else None
 
     def is_settled(self, name: str) -> bool:
         """Whether nothing that opens this device's outputs waits, or is on the line."""

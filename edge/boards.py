@@ -1,12 +1,12 @@
 """The boards of a gate by their names, whatever lines they hang on: one bus a port, one name a board."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import ExitStack
 
 from drivers.bus import Bus
-from drivers.model import Admit, AnyEvent, BoardCommand, Pulse
-from drivers.registry import make_line
-from edge.hardware import BoardSection, LaneSection
+from drivers.model import Admit, AnyEvent, BoardCommand, Driver, Pulse
+from drivers.registry import PROTOCOLS, make_driver, make_line
+from edge.hardware import BoardSection, InputSection, LaneSection
 from passes.vocabulary import Direction
 
 Report = Callable[[str, AnyEvent], None]
@@ -18,9 +18,16 @@ class Boards:
     Args:
         sections: The boards; those that name the same port share its bus.
         report: Gets (name, event) of every board in its bus's thread.
+        used: Which inputs of each board mean anything (``inputs_in_use``); None for all of all boards.
     """
 
-    def __init__(self, sections: Iterable[BoardSection], report: Report) -> None:
+    def __init__(
+        self,
+        sections: Iterable[BoardSection],
+        report: Report,
+        *,
+        used: Mapping[str, Collection[int]] | None = None,
+    ) -> None:
         lines: dict[str, list[BoardSection]] = {}
         for section in sections:
             lines.setdefault(section.port, []).append(section)
@@ -31,7 +38,7 @@ class Boards:
             bus = make_line(
                 name="+".join(section.name for section in on_line),
                 path=first.port,
-                drivers={section.name: section.driver() for section in on_line},
+                drivers={section.name: _driver(section, used) for section in on_line},
                 on_event=report,
                 on_reading=report,
                 echo=first.echo,
@@ -49,6 +56,10 @@ class Boards:
         """Hand a command to a board; False when it was not taken, and no event follows."""
         return self._bus_of[board].submit(command, board)
 
+    def heard_s(self, board: str) -> float | None:
+        """When a board last answered, in monotonic seconds; None: nothing was heard of it since its line came up."""
+        return self._bus_of[board].heard_s(board)
+
     def dead(self) -> list[str]:
         """Boards whose bus has ended for good, though nobody closed it."""
         return [name for name, bus in self._bus_of.items() if bus.is_dead]
@@ -58,6 +69,23 @@ class Boards:
         with ExitStack() as rest:
             for bus in self._buses:
                 rest.callback(bus.close)
+
+
+def _driver(section: BoardSection, used: Mapping[str, Collection[int]] | None) -> Driver:
+    """A driver that reads no input for nothing, where each is a question of its own."""
+    options = section.options
+    if used is not None and "watch" in PROTOCOLS[section.protocol].options:
+        options["watch"] = used.get(section.name, ())
+    return make_driver(section.protocol, **options)
+
+
+def inputs_in_use(lanes: Iterable[LaneSection], inputs: Iterable[InputSection]) -> dict[str, set[int]]:
+    """Inputs of each board that a lane's passage or a role hangs on; others need not be read."""
+    used: dict[str, set[int]] = {}
+    for place in [*(lane.contact for lane in lanes), *inputs]:
+        if place is not None:
+            used.setdefault(place.board, set()).add(place.channel)
+    return used
 
 
 def opening(lane: LaneSection, id_: str, *, issued_s: float, ms: int | None = None) -> Pulse | Admit:

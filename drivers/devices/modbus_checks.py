@@ -40,6 +40,11 @@ class CheckedRelayDriver:
         """What the board can do."""
         return self._relays.info
 
+    @property
+    def heard_s(self) -> float | None:
+        """When the board last answered a question of the relay driver."""
+        return self._relays.heard_s
+
     def submit(self, command: Command, now_s: float) -> None:
         """Take a command; all but ``Commission`` are the relay driver's."""
         self._now_s = now_s

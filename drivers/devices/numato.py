@@ -8,6 +8,7 @@ Numato module (drivers reference 0.1).
 """
 
 import re
+from collections.abc import Collection
 from typing import Final
 
 from drivers.model import Certainty, DriverInfo, LineSettings
@@ -32,6 +33,8 @@ class NumatoCodec:
         inputs: GPIO pins that are wired as inputs, from pin 0 on.
     """
 
+    silence_s: Final = 0.0
+
     def __init__(self, *, outputs: int = 8, inputs: int = 0) -> None:
         assert 1 <= outputs <= len(CHANNELS), f"{outputs} relays are on no Numato module"
         assert 0 <= inputs <= len(CHANNELS), f"{inputs} inputs are on no Numato module"
@@ -47,9 +50,6 @@ class NumatoCodec:
         )
         self._buffer = b""
         self._garbage = 0
-        self._pin, self._levels, self._changed = 0, 0, False  # which input is next, and what all of them are
-
-    silence_s: Final = 0.0
 
     @property
     def info(self) -> DriverInfo:
@@ -67,8 +67,6 @@ class NumatoCodec:
             return None if mask is None else f"relay writeall {mask}"
         if ask is Ask.IDENTIFY:
             return "id get" if channel == 0 else None
-        if ask is Ask.INPUTS and channel == 0 and self._info.inputs:
-            return f"gpio read {CHANNELS[self._pin]}"  # one of them in turn
         known = self._info.inputs if ask is Ask.INPUTS else self._info.outputs
         verbs = {
             Ask.ON: "relay on",
@@ -77,7 +75,7 @@ class NumatoCodec:
             Ask.INPUTS: "gpio read",
         }
         if ask not in verbs or not 1 <= channel <= known:
-            return None  # outputs are read one at a time
+            return None  # outputs and inputs are read one at a time
         return f"{verbs[ask]} {CHANNELS[channel - 1]}"
 
     def within_s(self, ask: Ask) -> float | None:  # noqa: ARG002  # everything ends with a prompt
@@ -91,12 +89,6 @@ class NumatoCodec:
             segment, _, self._buffer = self._buffer.partition(b">")
             reply = None if asked is None else _reply(segment, asked)
             if reply is not None:
-                if (
-                    isinstance(reply, Levels)
-                    and asked is not None
-                    and (asked.ask, asked.channel) == (Ask.INPUTS, 0)
-                ):
-                    reply = self._in_turn(closed=reply.bits != 0)
                 self._drop(len(self._buffer))
                 self._buffer = b""
                 return reply
@@ -106,16 +98,6 @@ class NumatoCodec:
             self._drop(len(self._buffer) - KEPT_MAX)
             self._buffer = self._buffer[-KEPT_MAX:]
         return None
-
-    def _in_turn(self, *, closed: bool) -> Levels:
-        """One input was read: what all are. A change is believed when the same input was read twice."""
-        bit = 1 << self._pin
-        if bool(self._levels & bit) != closed and not self._changed:
-            self._changed = True
-        else:
-            self._levels = self._levels | bit if closed else self._levels & ~bit
-            self._pin, self._changed = (self._pin + 1) % self._info.inputs, False
-        return Levels(mask=(1 << self._info.inputs) - 1, bits=self._levels)
 
     def flush(self, asked: Asked | None) -> None:  # noqa: ARG002  # without its prompt it is no answer
         """Drop what is left."""
@@ -155,13 +137,16 @@ def _level(channel: int, *, closed: bool) -> Levels:
     return Levels(mask=mask, bits=mask if closed else 0)
 
 
-def numato(*, outputs: int = 8, inputs: int = 0, serial: str = "") -> RelayDriver:
+def numato(
+    *, outputs: int = 8, inputs: int = 0, serial: str = "", watch: Collection[int] | None = None
+) -> RelayDriver:
     """A driver for one module.
 
     Args:
         outputs: Relays on it.
         inputs: GPIO pins that are wired as inputs, from pin 0 on.
         serial: The id it must answer with before anything is switched; empty where any module will do.
+        watch: Inputs that are in use, counted from 1: each is a question of its own. None for all.
     """
     expect = Named(maker="Numato Lab", model="", serial=serial) if serial else None
-    return RelayDriver(NumatoCodec(outputs=outputs, inputs=inputs), expect=expect)
+    return RelayDriver(NumatoCodec(outputs=outputs, inputs=inputs), expect=expect, watch=watch)

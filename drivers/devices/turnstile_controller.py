@@ -127,6 +127,7 @@ class TurnstileDriver:
         self._events: list[AnyEvent] = []
         self._ids, self._faults, self._tally = SeenIds(), Faults(), GarbageTally()
         self._due: set[str] = set()  # commands that have no outcome yet
+        self._heard_s: float | None = None
         self._counters = {side: TurnstileCounter(codec.counter_bits) for side in codec.info.sides}
         self._alarms: frozenset[str] = frozenset()
         self._up = False
@@ -140,6 +141,11 @@ class TurnstileDriver:
         return self._codec.info
 
     # -- commands
+
+    @property
+    def heard_s(self) -> float | None:
+        """When the last whole frame of the controller came, in monotonic seconds; None if none since the line-up."""
+        return self._heard_s
 
     def submit(self, command: Command, now_s: float) -> None:
         """Take a command."""
@@ -299,7 +305,7 @@ class TurnstileDriver:
 
     def line_up(self, now_s: float) -> None:
         """Ask how things stand; nothing is moved."""
-        self._now_s, self._up = now_s, True
+        self._now_s, self._up, self._heard_s = now_s, True, None
         self._codec.flush()
         self._exchange.tick(now_s)
         self._poll_at_s = None if self._codec.status() is None else now_s
@@ -314,6 +320,7 @@ class TurnstileDriver:
     # -- what came, and what did not
 
     def _learn(self, heard: Heard) -> None:
+        self._heard_s = self._now_s
         self._events += self._faults.end("silent")
         self._try_again_s = None
         for side, total in heard.counts:

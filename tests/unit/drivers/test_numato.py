@@ -169,6 +169,61 @@ def test_inputs_are_read_in_turn_and_a_change_is_read_twice() -> None:
         assert (edge.channel, edge.active) == (channel, active)
 
 
+@pytest.mark.parametrize("pin", range(1, 9))
+def test_a_contact_of_350_ms_is_seen_on_each_of_eight_pins_whenever_it_comes(pin: int) -> None:
+    board = Numato()
+    bench = Bench(numato(inputs=8), twin(board), latency_s=0.016)
+    for phase in range(40):
+        bench.run(1 - (bench.now_s % 1) + phase / 40)  # the outputs are read once a second
+        seen: list[tuple[int, bool]] = []
+        for active, seconds in ((True, 0.35), (False, 0.35)):
+            board.inputs.set(pin, active=active)
+            edges = [event for event in bench.run(seconds) if isinstance(event, InputEdge)]
+            seen += [(edge.channel, edge.active) for edge in edges]
+        assert seen == [(pin, True), (pin, False)], f"phase {phase}"
+
+
+def test_pins_that_are_not_in_use_are_not_read() -> None:
+    board = Numato()
+    bench = Bench(numato(inputs=8, watch=[2, 7]), twin(board))
+    bench.run(1)
+    assert {frame for frame in bench.written if frame.startswith(b"gpio")} == {
+        b"gpio read 1\r",
+        b"gpio read 6\r",
+    }
+    board.inputs.set(7, active=True)
+    (edge,) = bench.run(0.3)
+    assert isinstance(edge, InputEdge)
+    assert (edge.channel, edge.active) == (7, True)
+
+
+def test_a_pin_that_is_not_there_cannot_be_in_use() -> None:
+    with pytest.raises(AssertionError, match="inputs 1 to 2"):
+        numato(inputs=2, watch=[3])
+
+
+def test_a_changed_pin_is_read_again_before_the_others() -> None:
+    board = Numato()
+    bench = Bench(
+        numato(outputs=1, inputs=8), twin(board), latency_s=0.016
+    )  # a round takes longer than to settle
+    bench.run(1.5)
+    bench.written.clear()
+    board.inputs.set(4, active=True)
+    bench.run(0.2)
+    reads = [frame for frame in bench.written if frame.startswith(b"gpio")]
+    first = reads.index(b"gpio read 3\r")
+    assert reads.index(b"gpio read 3\r", first + 1) - first <= 3
+
+
+def test_a_relay_is_closed_at_once_however_many_pins_are_read() -> None:
+    bench = Bench(numato(inputs=8), twin(Numato()), latency_s=0.016)
+    bench.run(1.5)
+    bench.written.clear()
+    bench.submit(pulse(bench), then_s=0.02)
+    assert b"relay on 0\r" in bench.written[:2]
+
+
 def test_one_wrong_reading_of_an_input_is_no_edge() -> None:
     board = Numato()
     honest, lies = twin(board), iter([b"gpio read 1\r\n1\r\n>"])
