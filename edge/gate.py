@@ -29,8 +29,9 @@ from edge.lamps import Lamps
 from edge.lane import Event, State
 from edge.lane_state import LaneState, Let
 from edge.lanes import GRANT_GAP_S, Lanes
-from edge.owed import Owed
+from edge.owed import Owed, Record
 from edge.screen import Screen
+from edge.set_aside import SetAside
 from edge.standing import AlreadyGrantedError, Shown, Standings
 from edge.unnamed import meant_by
 from edge.verdicts import Answer
@@ -41,7 +42,7 @@ from passes.keys import KeyTable
 from passes.vocabulary import ClockTrust, Direction, Reason
 from shell.clock import Clock
 from shell.logs import get_logger
-from sync.messages import Kind
+from sync.messages import DeviceData, Kind
 
 log = get_logger("gate")
 
@@ -86,7 +87,12 @@ class Gate:
         self._journal, self._standings, self._screen = journal, standings, screen
         self._recorded, self._submit, self._look_again = recorded, submit, look_again
         self._policy: Policy = config.to_policy()
-        self._owed = Owed(recorded=recorded, count=screen.count)
+        self._owed = Owed(
+            recorded=recorded,
+            count=screen.count,
+            set_aside=SetAside(config.gate.data_dir, clock.now),
+            fault=self._journal_fault,
+        )
         self._alarms, self.feed = Alarms(screen, clock), Feed()
         self._emergency = Emergency(journal, clock, self._owed, self._emergency_changed)
         facts = {board.name: BoardFacts() for board in config.board}
@@ -164,6 +170,11 @@ class Gate:
     def note(self, kind: Kind, data: BaseModel) -> None:
         """Record something that has happened; owed while the journal cannot take it."""
         self._owed.write(partial(self._journal.append, kind, data, at=self._clock.now()))
+
+    def _journal_fault(self, words: str) -> Record:
+        """The row which says that the journal lacks another."""
+        data = DeviceData(device="journal", state="fault", detail=words[:200])
+        return partial(self._journal.append, Kind.DEVICE, data, at=self._clock.now())
 
     def handle(self, item: Input) -> None:
         """Take one input and carry out what follows from it.

@@ -8,7 +8,8 @@ in, so that an event and what follows from it are one transaction.
 Errors::
 
     JournalError          the journal cannot take or give rows now: entries are refused, exits open
-    └─ JournalBusyError   another process holds this folder
+    ├─ JournalBusyError   another process holds this folder
+    └─ RowError           this row can never be recorded; others can
 """
 
 import fcntl
@@ -37,6 +38,14 @@ CHECKPOINT_PAGES: Final = 64  # with more, a full disk cannot be freed (referenc
 KEEP_RECEIPTED: Final = timedelta(days=7)
 GENESIS: Final = "0" * 64
 _PRUNE_ROWS: Final = 500
+# SQLite's words for a statement that is wrong, not for a disk or a file that is.
+_OF_THE_ROW: Final = (
+    apsw.ConstraintError,
+    apsw.MismatchError,
+    apsw.RangeError,
+    apsw.SQLError,
+    apsw.TooBigError,
+)
 
 _SCHEMA: Final = """
 create table meta (key text primary key, value text not null) without rowid;
@@ -68,6 +77,10 @@ class JournalError(Exception):
 
 class JournalBusyError(JournalError):
     """Another process holds the journal's folder."""
+
+
+class RowError(JournalError):
+    """This row can never be recorded, however often it is tried: what it says cannot be so."""
 
 
 class Recorded(NamedTuple):
@@ -133,7 +146,7 @@ class Journal:
             at: When it happened, if that was before now.
 
         Raises:
-            JournalError: The row is not durable; nothing may be done in its name.
+            JournalError: The row is not durable; nothing may be done in its name. ``RowError``: it never will be.
         """
         now = at or self._clock.now()
         with self._lock:
@@ -154,7 +167,8 @@ class Journal:
                     self._roll_back()
                     raise
             except apsw.Error as error:
-                raise JournalError(f"{self.path}: row {recorded.seq} was not recorded: {error}") from error
+                kind_of = RowError if isinstance(error, _OF_THE_ROW) else JournalError
+                raise kind_of(f"{self.path}: row {recorded.seq} was not recorded: {error}") from error
             self._last, self._head = recorded.seq, digest
             return recorded
 
@@ -299,9 +313,7 @@ class Journal:
         digest = chain_hash(row)
         body = _canonical(row | {"hash": digest})
         if len(body.encode()) > EVENT_BYTES_MAX:
-            raise JournalError(
-                f"a {kind.value} event of {len(body)} characters is larger than the wire allows"
-            )
+            raise RowError(f"a {kind.value} event of {len(body)} characters is larger than the wire allows")
         return body, digest
 
     def _open_checked(self) -> apsw.Connection:

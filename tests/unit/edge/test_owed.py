@@ -1,9 +1,13 @@
 """Rows that wait for the journal: kept in order, bounded, with places for the most important, and said once."""
 
+from pathlib import Path
+
 import pytest
 
 from edge.journal import JournalError
 from edge.owed import OWED_MAX, RESERVED, Owed
+from edge.set_aside import SetAside
+from tests.ticking import HandClock
 
 
 class Paper:
@@ -11,7 +15,12 @@ class Paper:
 
     def __init__(self) -> None:
         self.takes, self.rows, self.lost = False, list[str](), list[str]()
-        self.owed = Owed(recorded=lambda: None, count=self.lost.append)
+        self.owed = Owed(
+            recorded=lambda: None,
+            count=self.lost.append,
+            set_aside=SetAside(Path("nowhere"), HandClock().now),
+            fault=lambda _: lambda: None,
+        )
 
     def row(self, name: str, *, reserved: bool = False) -> None:
         def record() -> None:
