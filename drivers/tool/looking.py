@@ -53,7 +53,10 @@ class LookingDriver:
         self._codec, self._info = codec, codec.info
         self._asking = Asking(codec)
         self._exchange = self._asking.exchange
-        self._polls = Polls(inputs=self._info.inputs > 0, outputs=self._info.reads_outputs)
+        self._polls = Polls(
+            inputs=self._questions(Ask.INPUTS, self._info.inputs),
+            outputs=self._questions(Ask.OUTPUTS, self._info.outputs if self._info.reads_outputs else 0),
+        )
         self._debouncer, self._tally, self._faults = (
             Debouncer(self._info.inputs),
             GarbageTally(),
@@ -97,9 +100,11 @@ class LookingDriver:
             self._tally.add(self._codec.take_garbage(), now_s)
         for request, end in self._exchange.tick(now_s):
             self._unanswered(request.purpose, end)
-        for ask in self._polls.take_due(now_s, faulty="silent" in self._faults) if self._up else ():
+        for ask, channel in self._polls.take_due(now_s, faulty="silent" in self._faults) if self._up else ():
             if not self._asking.waits(ask):
-                self._ask(ask, _NO_ID)
+                self._ask(ask, _NO_ID, channel=channel)
+            elif ask is Ask.INPUTS:
+                self._polls.inputs_read(now_s)
         self._events += self._tally.take(now_s)
 
     def next_deadline(self) -> float | None:
@@ -150,12 +155,18 @@ class LookingDriver:
                 self._events.append(TimedOut(id=request.purpose.id, maybe_executed=False))
         self._events += self._faults.forget()
 
-    def _ask(self, ask: Ask, id_: str) -> None:
+    def _questions(self, ask: Ask, channels: int) -> list[int]:
+        """What is asked in turn: 0, which is all of them, or each channel where the board takes no such question."""
+        if not channels:
+            return []
+        return [0] if self._codec.encode(ask) is not None else list(range(1, channels + 1))
+
+    def _ask(self, ask: Ask, id_: str, *, channel: int = 0) -> None:
         assert ask in {Ask.IDENTIFY, Ask.INPUTS, Ask.OUTPUTS}, f"{ask} does not only look"
         if not self._up:
             self._events.append(Refused(id=id_, why=Refusal.LINE_DOWN))
             return
-        purpose = Purpose(ask=ask, id=id_, command=bool(id_))
+        purpose = Purpose(ask=ask, channel=channel, id=id_, command=bool(id_))
         refusal = self._asking.put(purpose, Urgency.POLL, repeats=READ_REPEATS)
         if refusal is not None and id_:
             self._events.append(Refused(id=id_, why=refusal))
@@ -167,13 +178,16 @@ class LookingDriver:
         self._events += self._faults.end("silent")
         match purpose.ask, reply:
             case Ask.INPUTS, Levels():
-                self._events += self._debouncer.sample(reply.bits & reply.mask, self._now_s)
-                self._polls.look_again(self._debouncer.settles_at())
+                self._events += self._debouncer.sample(reply.bits, self._now_s, mask=reply.mask)
+                self._polls.inputs_read(self._now_s)
+                self._polls.look_again(self._debouncer.settles())
             case Ask.OUTPUTS, Levels():
                 self._outputs(purpose, reply)
             case Ask.IDENTIFY, Named():
                 self._events.append(reply.to_event(purpose.id, self._info.identifies))
             case _, Denied(why):
+                if purpose.ask is Ask.INPUTS:
+                    self._polls.inputs_read(self._now_s)
                 self._events += self._faults.begin(f"denied {purpose.ask}", f"the board refuses: {why}")
                 if purpose.id:
                     self._events.append(Refused(id=purpose.id, why=Refusal.DENIED))
@@ -182,14 +196,19 @@ class LookingDriver:
         for channel in range(1, self._info.outputs + 1):
             if levels.mask >> (channel - 1) & 1:
                 self._closed[channel] = bool(levels.bits >> (channel - 1) & 1)
-        if self._asking.waits(Ask.OUTPUTS, purpose.id):
+        if purpose.id and self._asking.waits(Ask.OUTPUTS, purpose.id):
             return  # a board that is asked for each of them
+        if len(self._closed) < self._info.outputs:
+            return  # it has not told of each of them yet
         bits = sum(closed << (channel - 1) for channel, closed in self._closed.items())
         if purpose.id or bits != self._told:
             self._events.append(Outputs(id=purpose.id, bits=bits, read=True))
         self._told = bits
 
     def _unanswered(self, purpose: Purpose, end: End) -> None:
+        if purpose.ask is Ask.INPUTS:
+            self._debouncer.forget_changes()
+            self._polls.inputs_read(self._now_s)
         if end is not End.UNANSWERED:
             return
         if purpose.id:
