@@ -19,6 +19,7 @@ from simulators.cameras.server import camera
 from simulators.crowd import Line
 from simulators.demo import Demo
 from simulators.devices.commands import modem, scanner, thermometer, voice
+from simulators.replay_cli import replay
 from simulators.report import Report
 from simulators.site import Ports, Site, SiteError
 from simulators.sms_gateway import sms
@@ -46,6 +47,7 @@ app.command(name="scanner")(scanner)
 app.command(name="thermometer")(thermometer)
 app.command(name="modem")(modem)
 app.command(name="voice")(voice)
+app.command(name="replay")(replay)
 app.command(name="camera")(camera)
 app.command(name="sms")(sms)
 out = Console(highlight=False)

@@ -19,6 +19,8 @@ What = Literal[
     "said",
     "power_on",
     "power_off",
+    "round",
+    "departure",
 ]
 
 

@@ -1,7 +1,9 @@
 """A pseudo-terminal that plays a serial cable: a published link, raw bytes, and a plug that can be pulled."""
 
 import contextlib
+import errno
 import os
+import select
 import termios
 import tty
 from pathlib import Path
@@ -34,6 +36,7 @@ class PtyLine:
         self.link = link
         self._master: int | None = None
         self._spare: int | None = None
+        self._slave = ""
 
     @property
     def plugged(self) -> bool:
@@ -63,18 +66,37 @@ class PtyLine:
             os.close(master)
             raise
         # Last: who sees "plugged" from another thread finds the link.
+        self._slave = os.ttyname(spare)
         self._master, self._spare = master, spare
 
     def unplug(self) -> None:
         """Pull the plug: clients get errors, the link goes; a second call does nothing."""
-        if self._master is None or self._spare is None:
+        if self._master is None:
             return
         with contextlib.suppress(OSError):
-            if self.link.readlink() == Path(os.ttyname(self._spare)):
+            if self.link.readlink() == Path(self._slave):
                 self.link.unlink()
-        os.close(self._spare)
+        if self._spare is not None:
+            os.close(self._spare)
         os.close(self._master)
         self._master = self._spare = None
+
+    def watch_client(self) -> None:
+        """A client has written: from now on ``client_left`` tells when the last one closes the line."""
+        if self._spare is not None:
+            os.close(self._spare)
+            self._spare = None
+
+    def client_left(self) -> bool:
+        """Whether the client that was watched has closed the line; the spare descriptor is open again then."""
+        if self._master is None or self._spare is not None:
+            return False
+        poll = select.poll()
+        poll.register(self._master, 0)
+        if not any(event & select.POLLHUP for _, event in poll.poll(0)):
+            return False
+        self._spare = os.open(self._slave, os.O_RDWR | os.O_NOCTTY)
+        return True
 
     def fileno(self) -> int:
         """Descriptor that becomes readable when a client has written."""
@@ -91,6 +113,10 @@ class PtyLine:
         try:
             return os.read(self.fileno(), _READ_MAX)
         except BlockingIOError:
+            return b""
+        except OSError as error:  # the watched client has gone
+            if error.errno != errno.EIO:
+                raise
             return b""
 
     def write(self, data: bytes) -> None:
