@@ -1,6 +1,8 @@
 """The kiosk page of a gate, which is not vital: a port that is taken costs the page, and keeps no exit shut.
 
-The first attempt binds at once, so that whoever connects waits for the page; later ones come from a thread.
+The first attempt binds at once, so that whoever connects waits for the page; later ones come from a thread, which also
+starts it anew when it ends: at once the first time, then less and less often. A fault is told once, and its end
+when the page has stood for a while, so that one that dies again and again is one fault.
 """
 
 import threading
@@ -16,6 +18,9 @@ from sync.messages import DeviceData
 log = get_logger("kiosk")
 
 TRY_AGAIN_EVERY_S: Final = 10.0
+FIRST_PAUSE_S: Final = 0.5
+SETTLED_AFTER_S: Final = 5.0
+LOOK_EVERY_S: Final = 0.5  # how late an end is noticed
 CLOSE_WITHIN_S: Final = 5.0
 DEVICE: Final = "kiosk"
 
@@ -28,7 +33,8 @@ class KioskPage:
         host: Where it listens.
         port: Likewise.
         report: Gets a fault once, and its end; any thread.
-        try_again_every_s: How often it tries.
+        try_again_every_s: How often it tries, at last.
+        settled_after_s: How long it must serve until a fault is over.
     """
 
     def __init__(
@@ -39,9 +45,11 @@ class KioskPage:
         port: int,
         report: Callable[[DeviceData], None],
         try_again_every_s: float = TRY_AGAIN_EVERY_S,
+        settled_after_s: float = SETTLED_AFTER_S,
     ) -> None:
         self._make_app, self._host, self._port = make_app, host, port
-        self._report, self._try_again_every_s = report, try_again_every_s
+        self._report = report
+        self._try_again_every_s, self._settled_after_s = try_again_every_s, settled_after_s
         self._server: PageServer | None = None
         self._failed = False
         self._stop = threading.Event()
@@ -67,12 +75,18 @@ class KioskPage:
             self._server.stop()
 
     def _run(self) -> None:
+        first_pause_s = min(FIRST_PAUSE_S, self._try_again_every_s)
+        pause_s = first_pause_s
         while not self._stop.is_set():
             if self._server is None:
                 self._bind()
             if self._server is not None and self._serves(self._server):
-                return
-            self._stop.wait(self._try_again_every_s)
+                pause_s = first_pause_s if self._watch(self._server) else pause_s
+                if self._stop.is_set():
+                    return  # whoever stops it has the server
+                self._end(self._server)
+            self._stop.wait(pause_s)
+            pause_s = min(2 * pause_s, self._try_again_every_s)
 
     def _bind(self) -> None:
         try:
@@ -80,23 +94,43 @@ class KioskPage:
                 self._make_app(), host=self._host, port=self._port, setting="[kiosk] port in gate.toml"
             )
         except PageServerError as error:
-            self._fault(error)
+            self._fault(str(error))
 
     def _serves(self, server: PageServer) -> bool:
         try:
             server.start()
         except PageServerError as error:
             self._server = None
-            self._fault(error)
+            self._fault(str(error))
             return False
+        return True
+
+    def _watch(self, server: PageServer) -> bool:
+        """Return when it has ended, or is to be stopped: whether it had served for long enough to be trusted."""
+        look_s, left_s = min(LOOK_EVERY_S, self._settled_after_s), self._settled_after_s
+        while server.alive and not self._stop.wait(look_s):
+            left_s -= look_s
+            if left_s <= 0 and server.alive:
+                self._is_well()
+        return left_s <= 0
+
+    def _end(self, server: PageServer) -> None:
+        """It has ended by itself: let go of its port, and say so."""
+        self._server = None
+        try:
+            server.stop()
+        except PageServerError:
+            log.exception("what is left of the page does not go")
+        self._fault("the page's server has ended; the log says why. It is started again")
+
+    def _is_well(self) -> None:
         if self._failed:
             self._failed = False
             log.info("the page is served", kiosk=self.url)
             self._report(DeviceData(device=DEVICE, state="recovered", detail=""))
-        return True
 
-    def _fault(self, error: PageServerError) -> None:
+    def _fault(self, words: str) -> None:
         if not self._failed:
             self._failed = True
-            log.error("the page cannot be served; the gate goes on without it", error=str(error))
-            self._report(DeviceData(device=DEVICE, state="fault", detail=str(error)[:200]))
+            log.error("the page cannot be served; the gate goes on without it", error=words)
+            self._report(DeviceData(device=DEVICE, state="fault", detail=words[:200]))

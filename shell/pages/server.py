@@ -88,6 +88,11 @@ class PageServer:
         shown = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{'localhost' if shown in {LOOPBACK, '0.0.0.0', '[::]'} else shown}:{self.port}"
 
+    @property
+    def alive(self) -> bool:
+        """Whether it serves, or is about to; False once its thread has ended, for whatever reason."""
+        return self._thread.is_alive()
+
     def start(self) -> None:
         """Start serving; returns when pages are answered."""
         self._thread.start()

@@ -31,6 +31,7 @@ from shell.control import NotRunningError, RefusedError, ask
 from simulators import staged_pages as staged
 from simulators.site import free_ports
 from sync.messages import DeviceData
+from tests.brokers import free_port
 from tests.waiting import until
 
 pytestmark = pytest.mark.real
@@ -133,6 +134,7 @@ def test_the_page_comes_when_its_port_is_free(tmp_path: Path) -> None:
             port=other.getsockname()[1],
             report=said.append,
             try_again_every_s=0.02,
+            settled_after_s=0.02,
         )
         page.start()
         until(lambda: said, what="the fault")
@@ -143,6 +145,73 @@ def test_the_page_comes_when_its_port_is_free(tmp_path: Path) -> None:
     finally:
         page.stop()
     assert [one.state for one in said] == ["fault", "recovered"]
+
+
+def end(page: KioskPage) -> None:
+    """The server's own loop ends, as it does for an error in it."""
+    server = page._server
+    if server is not None:
+        server._server.should_exit = True
+
+
+def get(url: str) -> int | None:
+    """The status of an answer; None when there was none."""
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return int(answer.status)
+    except OSError:
+        return None
+
+
+def test_a_page_that_ends_later_comes_back_with_one_fault_and_one_recovery(tmp_path: Path) -> None:
+    said: list[DeviceData] = []
+    page = KioskPage(
+        staged_kiosk,
+        host="127.0.0.1",
+        port=free_port(),
+        report=said.append,
+        try_again_every_s=0.05,
+        settled_after_s=0.05,
+    )
+    page.start()
+    try:
+        status = f"{page.url}/api/v1/status"
+        until(lambda: get(status) == 200, what="the page")
+        end(page)
+        until(lambda: [one.state for one in said] == ["fault", "recovered"], what="the page again")
+        until(lambda: get(status) == 200, what="its answer")
+    finally:
+        page.stop()
+    assert [one.device for one in said] == ["kiosk", "kiosk"]
+    assert "started again" in said[0].detail
+
+
+def test_a_page_that_ends_again_and_again_is_one_fault(tmp_path: Path) -> None:
+    said: list[DeviceData] = []
+    made: list[FastAPI] = []
+
+    def kiosk() -> FastAPI:
+        made.append(staged_kiosk())
+        return made[-1]
+
+    def another() -> bool:
+        end(page)
+        return len(made) > 4
+
+    page = KioskPage(
+        kiosk,
+        host="127.0.0.1",
+        port=free_port(),
+        report=said.append,
+        try_again_every_s=0.05,
+        settled_after_s=60.0,
+    )
+    page.start()
+    try:
+        until(another, what="another server, and another")
+    finally:
+        page.stop()
+    assert [one.state for one in said] == ["fault"]
 
 
 def test_systemd_hears_from_the_deciding_loop(
