@@ -4,12 +4,13 @@ import json
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 
 from drivers.tool.config_check import known_keys, problems_of
 from drivers.tool.config_files import backups_of, write_whole
+from drivers.tool.config_travel import TravelError, packed, unpacked
 from drivers.tool.console import (
     DryRunOption,
     Exit,
@@ -27,13 +28,11 @@ from drivers.tool.console import (
 from drivers.tool.masking import masked, unmasked
 from drivers.tool.spoken_help import SpokenCommand, SpokenGroup
 from drivers.tool.target import DEFAULT_CONFIG
-from drivers.tool.toml_text import NotFoundError, parsed_value, to_toml, value_text, with_value
+from drivers.tool.toml_text import NotFoundError, parsed_value, same, to_toml, value_text, with_value
 from passes.words import Pair
 from shell.clock import SystemClock
 from shell.settings import SettingsError, read_toml
 from shell.text import visible_json
-
-EXPORT: Final = "postern gate.toml"  # what an exported file says that it is
 
 FileOption = Annotated[Path, typer.Option("--config", help="The gate's file.")]
 ForceOption = Annotated[
@@ -189,8 +188,8 @@ def export_config(
       postern-driver config export --config gate.toml --out gate.json
     """
     content = _read(config)
-    document = {"v": 1, "what": EXPORT, "content": content if with_secrets else masked(content)}
-    written = json.dumps(document, ensure_ascii=False, indent=1, default=str) + "\n"
+    document = packed(content if with_secrets else masked(content))
+    written = json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
     if out is None:
         typer.echo(visible_json(written), nl=False)
         return
@@ -252,7 +251,7 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[st
     return [
         {"key": key, "before": shown_old.get(key), "after": shown_new.get(key)}
         for key in dict.fromkeys([*old, *new])
-        if (key in old, old.get(key)) != (key in new, new.get(key))
+        if (key in old) != (key in new) or not same(old.get(key), new.get(key))
     ]
 
 
@@ -281,18 +280,18 @@ def _exported(source: Path) -> dict[str, Any]:
             file=source,
             why=error,
         )
-    if (
-        not isinstance(found, dict)
-        or found.get("what") != EXPORT
-        or not isinstance(found.get("content"), dict)
-    ):
+    try:
+        return unpacked(found)
+    except TravelError as error:
         fail(
             Exit.USAGE,
-            Pair("{file} 不是 config export 写出的文件", "{file} was not written by config export"),
+            Pair(
+                "{file} 不是 config export 写出的文件（{why}）",
+                "{file} was not written by config export ({why})",
+            ),
             file=source,
+            why=error,
         )
-    content: dict[str, Any] = found["content"]
-    return content
 
 
 def _demand_good(after: Mapping[str, Any], before: Mapping[str, Any], config: Path, *, force: bool) -> None:

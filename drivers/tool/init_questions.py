@@ -11,6 +11,7 @@ from drivers.tool.console import add_row, asked, both, say, show, table, text, w
 from drivers.tool.toml_text import parsed_value
 from drivers.tool.wiring import POWER_LOSS, info_of
 from passes.words import Pair
+from shell.masking import masked_value
 
 Ask = Callable[[Pair, str], str]
 """Asks a person: the question, and what an empty answer means."""
@@ -189,8 +190,8 @@ def _lane(ask: Ask, name: str, boards: Sequence[dict[str, Any]], *, today: date)
     put(
         "release",
         Pair(
-            "接线：pulse_to_open 脉冲开门 / energise_to_lock 通电锁",
-            "Wiring: pulse_to_open or energise_to_lock",
+            "接线：pulse_to_open 脉冲开门（电磁锁的电源接继电器常闭触点 NC）",
+            "Wiring: pulse_to_open (a magnet lock over the relay's normally closed contact)",
         ),
         "pulse_to_open",
     )
@@ -222,7 +223,11 @@ def _checked(ask: Ask, key: Key, words: Pair, answer: str) -> Any:
     hint = key.check(answer)
     if hint is None:
         return answer
-    warn(Pair("不能是 {value!r}，写：{hint}", "Cannot be {value!r}. Write: {hint}"), value=answer, hint=hint)
+    warn(
+        Pair("不能是 {value!r}，写：{hint}", "Cannot be {value!r}. Write: {hint}"),
+        value=masked_value(answer),
+        hint=hint,
+    )
     return _valid(ask, key, words, "")
 
 

@@ -6,7 +6,7 @@ The standard library only reads TOML. What is written here is read back and comp
 import re
 import tomllib
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, time
 from typing import Any, Final
 
 _BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
@@ -23,21 +23,48 @@ class NotFoundError(LookupError):
 
 
 def to_toml(content: Mapping[str, Any], *, notes: Mapping[str, str] | None = None) -> str:
-    """A file of tables and arrays of tables; ``notes`` are comments above them, by ``gate`` or ``lane.entry``."""
+    """A file of values, tables and arrays of tables; ``notes`` are comments above them, by ``gate`` or ``lane.entry``.
+
+    Values that stand in no table come first, for behind a heading they would belong to it.
+    """
     notes = notes or {}
-    lines: list[str] = []
+    lines = [
+        f"{_key(name)} = {value_text(value)}" for name, value in content.items() if not _has_heading(value)
+    ]
+    lines += [""] if lines else []
     for name, value in content.items():
-        entries = value if isinstance(value, list) else [value]
-        for entry in entries:
-            assert isinstance(entry, Mapping), f"{name} is no table"
-            note = notes.get(f"{name}.{entry.get('name')}" if isinstance(value, list) else name)
+        if not _has_heading(value):
+            continue
+        listed = isinstance(value, list)
+        for entry in value if listed else [value]:
+            note = notes.get(f"{name}.{entry.get('name')}" if listed else name)
             lines += [f"# {line}" for line in (note or "").splitlines()]
-            lines.append(f"[[{name}]]" if isinstance(value, list) else f"[{name}]")
+            lines.append(f"[[{_key(name)}]]" if listed else f"[{_key(name)}]")
             lines += [f"{_key(key)} = {value_text(each)}" for key, each in entry.items()]
             lines.append("")
     made = "\n".join(lines)
-    assert tomllib.loads(made) == dict(content), "what was written does not read back as what was meant"
+    assert same(tomllib.loads(made), dict(content)), "what was written does not read back as what was meant"
     return made
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two values are alike in TOML: of one type, and a number that is none is like itself."""
+    match one, other:
+        case Mapping(), Mapping():
+            return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+        case list() | tuple(), list() | tuple():
+            return len(one) == len(other) and all(map(same, one, other))
+        case float(), float():
+            return one == other or (one != one and other != other)  # noqa: PLR0124  # only NaN differs from itself
+        case _:
+            return type(one) is type(other) and bool(one == other)
+
+
+def _has_heading(value: Any) -> bool:
+    """Whether it is written as a table, or as an array of tables."""
+    if isinstance(value, list):
+        return bool(value) and all(isinstance(entry, Mapping) for entry in value)
+    return isinstance(value, Mapping)
 
 
 def value_text(value: Any) -> str:
@@ -47,7 +74,7 @@ def value_text(value: Any) -> str:
             return "true" if value else "false"
         case int() | float():
             return repr(value)
-        case date():
+        case date() | time():  # and with both of them
             return value.isoformat()
         case str():
             return '"' + "".join(_escaped(letter) for letter in value) + '"'
@@ -142,7 +169,7 @@ def _demand_only(before: str, after: str, path: list[str], value: Any) -> None:
     if len(path) == 3:
         table = next(entry for entry in table if entry.get("name") == path[1])
     table[path[-1]] = value
-    assert tomllib.loads(after) == expected, f"changing {'.'.join(path)} would change something else"
+    assert same(tomllib.loads(after), expected), f"changing {'.'.join(path)} would change something else"
 
 
 def _key(name: str) -> str:

@@ -38,6 +38,13 @@ class Consequence:
 
 def consequences(*, release: str, on_power_loss: str, info: DriverInfo | None) -> list[Consequence]:
     """What follows from a lane's wiring and its board; ``info`` is None for a board that is not known."""
+    power_loss = Consequence(
+        Pair("断电", "power loss"),
+        POWER_LOSS.get(on_power_loss, Pair("未写明", "not said")),
+        danger=on_power_loss in ("locked", "as_is"),
+    )
+    if info is not None and info.sides:
+        return [*_of_a_controller(info), power_loss]
     pulsed = release != "energise_to_lock"
     resting = _STAYS_SHUT if pulsed else _UNLOCKS
     return [
@@ -45,11 +52,7 @@ def consequences(*, release: str, on_power_loss: str, info: DriverInfo | None) -
         Consequence(Pair("停止", "stop"), resting),
         _crash(info, pulsed=pulsed),
         _unplug(info, resting),
-        Consequence(
-            Pair("断电", "power loss"),
-            POWER_LOSS.get(on_power_loss, Pair("未写明", "not said")),
-            danger=on_power_loss in ("locked", "as_is"),
-        ),
+        power_loss,
     ]
 
 
@@ -60,6 +63,52 @@ def info_of(board: dict[str, Any]) -> DriverInfo | None:
         return make_driver(str(board.get("protocol")), **given).info
     except (UnknownProtocolError, OptionError, ValueError, TypeError):
         return None
+
+
+def _of_a_controller(info: DriverInfo) -> list[Consequence]:
+    """A turnstile controller moves by itself: we only admit, so that it stays as it is when we are gone."""
+    missed = (
+        Pair("期间走过的人恢复后补计", "who walks meanwhile is counted afterwards")
+        if info.counts
+        else Pair(
+            "期间走过的人到下一次放行才计，失联也到那时才发现",
+            "who walks meanwhile is counted at the next admission, and a dead controller is noticed only then",
+        )
+    )
+    return [
+        Consequence(
+            Pair("启动", "start"),
+            Pair(
+                "不发任何动作命令：闸机保持原来的模式（正常、常开、禁行）",
+                "nothing is sent that moves it: the controller stays in its mode (normal, free or blocked)",
+            ),
+        ),
+        Consequence(
+            Pair("停止", "stop"),
+            Pair(
+                "不发命令：已放行的一人仍可通过，之后不再放行，常开的仍常开；出口靠闸机自己的按钮",
+                "nothing is sent: who was admitted may still walk, nobody after that, and free stays free; "
+                "the way out is the controller's own button",
+            ),
+        ),
+        Consequence(
+            Pair("崩溃", "crash"),
+            Pair(
+                f"同停止；已发出的放行由闸机自己计时结束，不会重发；{missed.zh}",
+                f"as stop; an admission that was sent ends by the controller's own time and is not sent again; "
+                f"{missed.en}",
+            ),
+        ),
+        Consequence(
+            Pair("拔线", "unplug"),
+            Pair(
+                f"闸机按原模式自己运行，进出都不再放行；{missed.zh}；出口靠闸机自己的按钮",
+                f"the controller goes on in its mode, and nobody is admitted either way; {missed.en}; "
+                "the way out is its own button",
+            ),
+            danger=True,
+        ),
+    ]
 
 
 def _crash(info: DriverInfo | None, *, pulsed: bool) -> Consequence:
@@ -73,7 +122,7 @@ def _crash(info: DriverInfo | None, *, pulsed: bool) -> Consequence:
             ),
             danger=True,
         )
-    if info is not None and (info.outputs or info.sides) and not info.host_timed:
+    if info is not None and info.outputs and not info.host_timed:
         return Consequence(when, Pair("脉冲由板自己结束", "the board ends a running pulse by itself"))
     return Consequence(
         when,

@@ -89,7 +89,7 @@ def test_init_writes_nothing_that_nobody_tested_or_that_is_wrong(answers: Path, 
         (good.replace('tested_by = "王强"\n', "", 1), 2, "belong together"),
         (good.replace("tested_on = 2026-11-22", 'tested_on = "soon"'), 2, "write: 2026-11-22"),
         (good.replace("pulse_ms", "puls_ms"), 2, "did you mean 'pulse_ms'?"),
-        (good.replace("pulse_to_open", "energise_to_lock"), 2, "is not driven yet"),
+        (good.replace("pulse_to_open", "energise_to_lock"), 2, "is not driven: if this program dies"),
         ("[gate", 2, "is not TOML"),
     ):
         answers.write_text(wrong, encoding="utf-8")
@@ -152,6 +152,21 @@ def test_the_wizard_writes_nothing_without_a_yes(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "drivers.cli", "init", "--config", str(file)]
     code, shown = typed(command, [*gate, *boards, *lane, "no"])
     assert (code, file.exists()) == (4, False), shown
+
+
+@pytest.mark.parametrize("protocol", ["turnstile-7e", "turnstile-eb"])
+def test_the_wizard_says_what_a_turnstile_will_do_before_it_writes(tmp_path: Path, protocol: str) -> None:
+    file = tmp_path / "gate.toml"
+    gate = ["south", "7", "0", "南门", "", "", "", "", ""]
+    boards = ["tripod", protocol, "dev/tripod", "1", ""]
+    lane = ["entry", "entry", "", "tripod", "left", "300", "assumed", "pulse_to_open", "open", "Li", "", ""]
+    command = [sys.executable, "-m", "drivers.cli", "init", "--config", str(file)]
+    code, shown = typed(command, [*gate, *boards, *lane, "no"])
+    assert (code, file.exists()) == (4, False), shown
+    said = "".join(shown.split())
+    for words in ("保持原来的模式", "常开的仍常开", "不会重发", "进出都不再放行", "断电时通道打开"):
+        assert words in said
+        assert said.index(words) < said.index("照此写入")
 
 
 def test_config_validate_names_key_and_suggestion(gate: Path) -> None:

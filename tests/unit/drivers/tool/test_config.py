@@ -217,6 +217,24 @@ def test_what_init_writes_is_what_the_daemon_reads(tmp_path: Path) -> None:
     assert file.read_text("utf-8").startswith("# Made by postern-driver init, 2026-11-22 12:00 UTC")
 
 
+@pytest.mark.parametrize(
+    ("protocol", "counted"),
+    [("turnstile-7e", "counted afterwards"), ("turnstile-eb", "counted at the next admission")],
+)
+def test_a_turnstile_controller_stays_as_it_is_when_the_gate_is_gone(protocol: str, counted: str) -> None:
+    info = info_of({"protocol": protocol})
+    found = consequences(release="pulse_to_open", on_power_loss="open", info=info)
+    then = {each.when.en: each.then.en for each in found}
+    assert list(then) == ["start", "stop", "crash", "unplug", "power loss"]
+    assert "stays in its mode" in then["start"]
+    assert "free stays free" in then["stop"]
+    assert "not sent again" in then["crash"]
+    assert counted in then["crash"]
+    assert counted in then["unplug"]
+    assert not [words for words in then.values() if "relay" in words]
+    assert [each.when.en for each in found if each.danger] == ["unplug"]
+
+
 def test_consequences_follow_from_wiring_and_board() -> None:
     host_timed, board_timed = (
         info_of({"protocol": "lcus"}),
