@@ -33,6 +33,7 @@ class Trouble(StrEnum):
     SILENT = "silent"
     HAS_A_KEY = "has_a_key"
     WRONG_KEY = "wrong_key"
+    UNANSWERED = "unanswered"
     NOT_USED = "not_used"
     LINE_LOST = "line_lost"
 
@@ -102,7 +103,7 @@ def set_key(
             pending.unlink()
     if named is None:
         kept = pending if talk.may_have_it else None
-        trouble = _trouble(told=told, heard=talk.heard, from_default=from_default)
+        trouble = Trouble.NOT_USED if told else _before_it(talk, from_default=from_default)
         raise KeySettingError(trouble, _WHY[trouble].format(unit=unit), pending=kept)
     pending.replace(key_file)
     return named
@@ -113,10 +114,11 @@ def pending_file(key_file: Path) -> Path:
     return key_file.with_name(key_file.name + ".new")
 
 
-def _trouble(*, told: bool, heard: bool, from_default: bool) -> Trouble:
-    if told:
-        return Trouble.NOT_USED
-    if not heard:
+def _before_it(talk: "_Talk", *, from_default: bool) -> Trouble:
+    """Why a reader did not say that it took a key."""
+    if talk.may_have_it:
+        return Trouble.UNANSWERED
+    if not talk.heard:
         return Trouble.SILENT
     return Trouble.HAS_A_KEY if from_default else Trouble.WRONG_KEY
 
@@ -126,7 +128,8 @@ _WHY: Final = {
     Trouble.SILENT: "Reader {unit} does not answer. Check its power, cable, address and speed.",
     Trouble.HAS_A_KEY: "Reader {unit} has no secure channel with the default key: it has a key already, or is not in "
     "its installation mode. See its manual for how to reset it.",
-    Trouble.WRONG_KEY: "Reader {unit} has no secure channel with the key that we have, or refused a new one.",
+    Trouble.WRONG_KEY: "Reader {unit} has no secure channel with the key that we have.",
+    Trouble.UNANSWERED: "Reader {unit} was told its new key, and did not say that it took it.",
 }
 
 

@@ -74,10 +74,18 @@ def frames_in(data: bytes) -> list[Frame]:
     return found
 
 
-def id_question(unit: int | None = None) -> bytes:
-    """Ask who is there, in the clear: one reader, or whoever is alone on the line."""
+def id_question(unit: int | None = None, *, summed: bool = False) -> bytes:
+    """Ask who is there, in the clear: one reader, or whoever is alone on the line.
+
+    Args:
+        unit: Its address; None for anybody.
+        summed: With a sum for its check instead of a CRC, which older readers know only.
+    """
     address = ANYBODY if unit is None else unit
     assert 0 <= address <= ANYBODY, f"a reader's address is 0 to {ADDRESS_MAX}, not {address}"
+    if summed:
+        body = bytes((_START, address, 8, 0, 0, ASK_ID, 0))
+        return body + bytes((-sum(body) & 0xFF,))
     body = bytes((_START, address, 9, 0, _WITH_CRC, ASK_ID, 0))
     return body + _crc(body)
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
+from drivers.devices.osdp_frames import Frame, frames_in
 from drivers.modbus_rtu import crc16
 
 _MODBUS: Final = frozenset({"modbus-inputs", "modbus-relay"})
@@ -38,6 +39,37 @@ _EB: Final = {
     0x43: "arm up",
     0x4A: "ban",
     0x4B: "restore",
+}
+
+
+_OSDP_ORDERS: Final = {
+    0x60: "poll",
+    0x61: "who?",
+    0x62: "abilities?",
+    0x64: "tamper and power?",
+    0x65: "inputs?",
+    0x66: "outputs?",
+    0x68: "outputs",
+    0x69: "lamp",
+    0x6A: "buzzer",
+    0x6E: "line settings",
+    0x75: "NEW KEY",
+    0x76: "challenge",
+    0x77: "answer to the challenge",
+}
+_OSDP_REPLIES: Final = {
+    0x40: "yes",
+    0x41: "no",
+    0x45: "name",
+    0x46: "abilities",
+    0x48: "tamper and power",
+    0x49: "inputs",
+    0x4A: "outputs",
+    0x50: "code or card",
+    0x53: "keys",
+    0x76: "answer to the challenge",
+    0x78: "secure",
+    0x79: "busy",
 }
 
 
@@ -86,6 +118,17 @@ def _kmtronic(data: bytes, sent: bool) -> list[str]:
     return [] if what is None else [f"relay {frame[1]} {what}"]
 
 
+def _osdp(data: bytes, sent: bool) -> list[str]:
+    """Of a secure channel only what is not hidden: which kind of frame it is."""
+    return [_osdp_frame(frame) for frame in frames_in(data) if frame.reply is not sent]
+
+
+def _osdp_frame(frame: Frame) -> str:
+    name = (_OSDP_REPLIES if frame.reply else _OSDP_ORDERS).get(frame.code, f"code {frame.code:02X}")
+    shown = "encrypted" if frame.encrypted and frame.data else frame.data.hex(" ").upper()
+    return f"reader {frame.address} {name} {shown}".rstrip()
+
+
 def _devantech(data: bytes, sent: bool) -> list[str]:
     if not sent:
         return []
@@ -106,6 +149,7 @@ def _turnstile(names: dict[int, str], head: int, at: int) -> Callable[[bytes, bo
 
 _EXPLAINED: Final[dict[str, Callable[[bytes, bool], list[str]]]] = {
     "lcus": _lcus,
+    "osdp": _osdp,
     "kmtronic": _kmtronic,
     "devantech-usb": _devantech,
     "turnstile-7e": _turnstile(_7E, 0x7E, 3),

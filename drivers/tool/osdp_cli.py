@@ -62,8 +62,12 @@ _TROUBLES: Final = {
         "mode. Reset it as its manual says; or name the file that has its key by --key-file",
     ),
     Trouble.WRONG_KEY: Pair(
-        "读卡器 {unit} 不认 {file} 里的密钥，或拒绝新密钥。它的密钥没有改变",
-        "Reader {unit} has no secure channel with the key in {file}, or refused a new one. Its key is as before",
+        "读卡器 {unit} 不认 {file} 里的密钥。它的密钥没有改变",
+        "Reader {unit} has no secure channel with the key in {file}. Its key is as before",
+    ),
+    Trouble.UNANSWERED: Pair(
+        "已把新密钥告诉读卡器 {unit}，它没有说收下",
+        "Reader {unit} was told its new key, and did not say that it took it",
     ),
     Trouble.LINE_LOST: Pair(
         "设置密钥时线路断了：{why}",
@@ -283,7 +287,7 @@ def _not_set(plan: dict[str, Any], error: KeySettingError, *, as_json: bool) -> 
         put_json(plan | {"result": "failed", "why": error.trouble.value, "pending": pending})
     if error.pending is not None:
         _keep(error.pending)
-    unreached = error.trouble in {Trouble.SILENT, Trouble.LINE_LOST}
+    unreached = error.trouble in {Trouble.SILENT, Trouble.LINE_LOST, Trouble.UNANSWERED}
     fail(
         Exit.UNREACHABLE if unreached else Exit.FAILED,
         _TROUBLES[error.trouble],

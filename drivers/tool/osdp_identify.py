@@ -106,7 +106,8 @@ def _question(target: Target) -> bytes:
             Pair("OSDP 地址是 0 到 {most}", "A reader's address is 0 to {most}"),
             most=ADDRESS_MAX,
         )
-    return id_question(target.unit)
+    asked = [id_question(target.unit, summed=summed) for summed in (False, True)]
+    return next(filter(harmless, asked), asked[0])
 
 
 def _proved(target: Target, trace: Path | None) -> Identity | None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from drivers.devices import osdp_panel
-from drivers.devices.osdp_bench import KeySettingError, set_key
+from drivers.devices.osdp_bench import KeySettingError, Trouble, set_key
 from drivers.devices.osdp_key import DEFAULT_KEY
 from drivers.model import (
     Admit,
@@ -36,7 +36,7 @@ from drivers.model import (
     TimedOut,
 )
 from drivers.peripherals import Scanned, Show, Signal
-from drivers.port import SerialPort
+from drivers.port import PortLostError, SerialPort
 from tests.real.drivers.stations import Heard, Running, driving, on_pty
 from tests.waiting import until
 
@@ -400,6 +400,32 @@ def test_a_reader_with_another_key_gets_none_and_no_key_is_lost(tmp_path: Path) 
         with pytest.raises(KeySettingError, match="does not answer"):
             bench(tmp_path, link, on_a_bench=True)
         assert not list(tmp_path.glob("bench*"))
+
+
+class Pulled(SerialPort):
+    """A cable that comes out once the reader has its new key."""
+
+    def __init__(self, link: Path, device: OsdpReader) -> None:
+        super().__init__(link, LineSettings())
+        self._device, self._before = device, device.key
+
+    def read(self) -> bytes:
+        if self._device.key != self._before:
+            raise PortLostError(str(self.path), "unplugged")
+        return super().read()
+
+
+def test_p13_a_cable_that_comes_out_while_a_key_is_given_costs_no_key(tmp_path: Path) -> None:
+    device = OsdpReader(unit=UNIT, key=KEY)
+    with on_pty(tmp_path, device) as (_, link):
+        path = key_file(tmp_path)
+        with pytest.raises(KeySettingError, match="the reader may have the key in it") as lost:
+            set_key(Pulled(link, device), unit=UNIT, key_file=path)
+        pending = lost.value.pending
+        assert (lost.value.trouble, pending) == (Trouble.LINE_LOST, tmp_path / "reader.key.new")
+        assert pending is not None
+        assert pending.read_text().strip() == (device.key or b"").hex()
+        assert path.read_text().strip() == KEY.hex()
 
 
 def test_a_key_that_may_have_arrived_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
