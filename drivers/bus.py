@@ -12,8 +12,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Final
 
+from drivers.holders import intruder_at
 from drivers.model import (
     AllOff,
     AnyEvent,
@@ -27,6 +29,7 @@ from drivers.model import (
     Refused,
     Release,
 )
+from drivers.pending import Pending
 from drivers.port import Port, PortError, PortLostError
 from drivers.shared_line import SharedLine
 from shell.logs import get_logger
@@ -77,6 +80,7 @@ class Bus:
         self._monotonic_s = monotonic_s
         drivers = driver if isinstance(driver, Mapping) else {name: driver}
         self._drivers = SharedLine(drivers, echo=echo)
+        self._pending = Pending(drivers)
         self._logger = get_logger("drivers").bind(line=name, port=port.path)
         self._guard = threading.Lock()  # of the inbox and the wake pipe's life
         self._inbox: deque[tuple[str, Command]] = deque()
@@ -182,6 +186,9 @@ class Bus:
         except Exception:
             with self._guard:
                 self._open_for_commands = False
+                for name, command in self._inbox:
+                    self._pending.taken(name, command)
+            self._emit_each(self._pending.give_up())
             self._report_all(Line(up=False, why="the bus ended by a programming error; restart this program"))
             raise  # the interpreter prints it; the relays are open by now
 
@@ -202,6 +209,7 @@ class Bus:
             retry_s = min(retry_s * 2, RETRY_MAX_S)
         self._take_inbox()
         self._emit_events()
+        self._emit_each(self._pending.give_up())
 
     def _serve_until_lost(self) -> None:
         """Drive the devices until the port is lost or the bus is closed; it ends with open relays and port."""
@@ -242,6 +250,7 @@ class Bus:
         happened = self._drivers.take_events()
         forgotten = [(name, one) for name, one in happened if isinstance(one, Fault) and not one.active]
         self._emit_each(one for one in happened if one not in forgotten)
+        self._emit_each(self._pending.give_up())
         self._report_all(Line(up=False, why=why))
         self._emit_each(forgotten)  # after the loss: nobody may take it for a recovery
 
@@ -262,6 +271,7 @@ class Bus:
     def _exchange(self) -> None:
         """Write what the drivers have to say, then report what came of it."""
         for frame in self._drivers.take_output():
+            self._pending.written()
             self._port.write(frame)
         self._emit_events()
         late = self._monotonic_s() >= self._opened_by_s
@@ -290,10 +300,13 @@ class Bus:
         with self._guard:
             commands = list(self._inbox)
             self._inbox.clear()
+        for name, command in commands:
+            self._pending.taken(name, command)
         now_s = self._monotonic_s()
         last_off = {name: at for at, (name, command) in enumerate(commands) if isinstance(command, AllOff)}
         for at, (name, command) in enumerate(commands):
             if at >= last_off.get(name, 0):
+                self._pending.handed_over(name, command)
                 self._drivers.submit(name, command, now_s)
             elif not isinstance(command, AllOff):
                 self._emit(name, Refused(id=command.id, why=Refusal.OVERTAKEN))
@@ -311,7 +324,15 @@ class Bus:
         for name, event in happened:
             if isinstance(event, Fault):
                 self._note_fault(name, event)
-            self._emit(name, event)
+            self._emit(name, self._with_intruder(event) if isinstance(event, Fault) else event)
+
+    def _with_intruder(self, fault: Fault) -> Fault:
+        """Where somebody else has the port open as well, that may be why: its answers go to whoever reads first."""
+        intruder = intruder_at(self._port.path) if fault.active and not self._stop.is_set() else None
+        if intruder is None:
+            return fault
+        self._logger.error("another program has the port open", holder=intruder)
+        return replace(fault, why=f"{fault.why}; {intruder} has the port open too: stop it")
 
     def _note_fault(self, name: str, fault: Fault) -> None:
         if fault.active:
@@ -340,6 +361,7 @@ class Bus:
         self._emit(name, line)
 
     def _emit(self, name: str, event: AnyEvent) -> None:
+        self._pending.told(name, event)
         try:
             if isinstance(event, Event):
                 self._on_event(name, event)

@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 
 _PROC = Path("/proc")
+_PSEUDO_TERMINALS = Path("/dev/pts")
+_MASTERS = {Path("/dev/ptmx"), Path("/dev/pts/ptmx")}  # the other end of any of them
 
 
 def holder_of(path: str | Path) -> str | None:
@@ -31,15 +33,26 @@ def _locked_by(device: Path) -> int | None:
     return None
 
 
+def intruder_at(path: str | Path) -> str | None:
+    """A program that has ``path`` open beside this one, without asking for its lock; named as by ``holder_of``.
+
+    It takes tens of milliseconds. Who plays the device behind a pseudo-terminal is no intruder.
+    """
+    device = Path(path).resolve()
+    number = _opened_by(device)
+    return None if number is None else f"{_program(number)} ({number})"
+
+
 def _opened_by(device: Path) -> int | None:
     for process in _PROC.glob("[0-9]*"):
         if process.name == str(os.getpid()):
             continue
         try:
-            if any(descriptor.readlink() == device for descriptor in (process / "fd").iterdir()):
-                return int(process.name)
+            opened = {descriptor.readlink() for descriptor in (process / "fd").iterdir()}
         except OSError:
             continue  # another user's process, or one that has just ended
+        if device in opened and not (device.parent == _PSEUDO_TERMINALS and opened & _MASTERS):
+            return int(process.name)
     return None
 
 
