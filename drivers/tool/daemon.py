@@ -6,6 +6,7 @@ from typing import Any, Final, NoReturn
 from drivers.holders import holder_of
 from drivers.tool.console import Exit, both, fail
 from drivers.tool.gate_file import GateFile
+from drivers.tool.gate_refusals import meaning_of
 from drivers.tool.target import Target
 from passes.words import Pair
 from shell.control import ControlError, NoAnswerError, NotRunningError, RefusedError, ask
@@ -40,7 +41,7 @@ def ask_daemon(
 ) -> dict[str, Any] | None:
     """What the running daemon answers; None when none runs there.
 
-    Ends with exit code 3 when it runs and does not answer, with 1 when it refuses, with 4 when it refuses as unsafe.
+    Ends with exit code 3 when it runs and does not answer, and with that of ``gate_refusals`` when it refuses.
     """
     if target.gate is None:
         return None
@@ -51,7 +52,8 @@ def ask_daemon(
     except RefusedError as error:
         if error.code == "unknown_request":
             held_by_daemon(target)
-        fail(Exit.UNSAFE if error.code == "unsafe" else Exit.FAILED, both("{error}"), error=error)
+        code, words, values = meaning_of(error.code, error.details, str(error))
+        fail(code, words, **values)
     except NoAnswerError as error:
         fail(
             Exit.UNREACHABLE,

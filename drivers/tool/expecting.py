@@ -7,7 +7,7 @@ contact that the gate's file names for the lane (``contact``).
 import re
 import time
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from drivers.model import AnyEvent, InputEdge
 from drivers.tool.console import Exit, fail
@@ -57,7 +57,7 @@ class Watcher:
 
     def listen(self, session: Session, until_s: float, *, whole: bool) -> None:
         """Take events until the input was active after all (``whole``: and inactive again), or the time is over."""
-        while not self._complete(whole=whole):
+        while not self.complete(whole=whole):
             event = session.next(until_s)
             if event is None:
                 return
@@ -86,7 +86,8 @@ class Watcher:
             "lasted_ms": None if rose is None or fell is None else round((fell.at_s - rose.at_s) * 1000, 1),
         }
 
-    def _complete(self, *, whole: bool) -> bool:
+    def complete(self, *, whole: bool) -> bool:
+        """Whether the input was active after all, and with ``whole`` inactive again."""
         rose = any(edge.active for edge in self.edges)
         return rose and (not whole or not self.edges[-1].active)
 
@@ -110,6 +111,18 @@ def expected_input(words: str | None, target: Target, channel: int) -> Expected 
     board = match["board"]
     other = None if board is None or board == target.board else _board(target, board)
     return Expected(channel=int(match["channel"]), other=other)
+
+
+def active_already(expected: Expected) -> NoReturn:
+    """End with exit code 1: the input is active before anything moved."""
+    fail(
+        Exit.FAILED,
+        Pair(
+            "{name} 已经有效：分不出是不是脉冲引起的。先让它复位",
+            "{name} is active already, so that nothing can be told by it. Have it released first",
+        ),
+        name=expected.name,
+    )
 
 
 def check_input(info_inputs: int, expected: Expected) -> None:

@@ -1,30 +1,21 @@
 """``hold``: keep a lane open for some minutes, with a banner that nobody misses; it ends by itself."""
 
+import signal
 import time
-from datetime import timedelta
-from typing import Annotated, Any, Final
+from threading import Event
+from typing import Annotated, Final
 
 import typer
 
 from drivers.model import AnyEvent, Done, Hold, Line, Outputs, Refused, Release, TimedOut
 from drivers.tool.confirm import ConfirmOption, confirmed_lane
-from drivers.tool.console import (
-    DryRunOption,
-    Exit,
-    JsonOption,
-    banner,
-    both,
-    fail,
-    put_json,
-    put_line,
-    say,
-    text,
-    warn,
-)
+from drivers.tool.console import DryRunOption, Exit, JsonOption, both, fail, put_line, say, text, warn
 from drivers.tool.gate_file import LaneEntry
+from drivers.tool.hold_report import End, Ended, announce, report
+from drivers.tool.hold_through import held_by_daemon
 from drivers.tool.moving import check_output, frames_of
 from drivers.tool.opening import Session, fresh_id, opened, say_event
-from drivers.tool.outcomes import REFUSALS, UNKNOWN
+from drivers.tool.outcomes import REFUSALS
 from drivers.tool.pulse import ChannelOption, OutputArgument, output_of
 from drivers.tool.target import (
     BoardOption,
@@ -35,16 +26,25 @@ from drivers.tool.target import (
     driver_of,
     find_target,
 )
-from drivers.tool.through import ByOption, kept_open_by_daemon, released_by_daemon
+from drivers.tool.through import ByOption, demand_no_trace
 from drivers.tool.trace import TraceOption
 from passes.words import Pair
-from shell.clock import SystemClock
 from shell.supervision import stop_event
 
 MINUTES_MAX: Final = 15.0  # as the running gate has it; nobody stays at a gate for longer
 _ENDS_WITHIN_S: Final = 3.0
 _LOOK_EVERY_S: Final = 0.1
-_TAKEN_WITHIN_S: Final = 2.0
+_NOT_HELD: Final = {
+    "turnstile-eb": Pair(
+        "EB 控制器的常开同时放开两侧，另一个方向也无人把守，且读不回来",
+        "an EB controller frees both sides at once, so that the other way would be open to anybody, and cannot say so",
+    ),
+}
+_NOT_HELD_7E: Final = Pair(
+    "结束常开会同时关闭两侧，收回刚放行的人的许可；控制器不报告模式，程序中断后会一直放开",
+    "its end closes both sides at once, and takes back the permit of whoever is just let through; the controller does "
+    "not tell its mode, and stays free when this program dies",
+)
 
 
 def hold(
@@ -78,14 +78,15 @@ def hold(
     output = output_of(number, channel)
     info = driver_of(target).info
     check_output(info, output)
-    if info.sides:  # its ways back differ, and some set both sides at once: a lane must not stay free
+    if info.sides:
         fail(
             Exit.UNSAFE,
             Pair(
-                "转闸控制器的一侧不能用此命令保持常开，没有动作。请用控制器自身的常开功能",
-                "A side of a turnstile controller is not held by this command; nothing moved. Use the controller's own"
-                " free mode",
+                "转闸控制器的一侧不能用此命令保持常开，没有动作：{why}。请逐人放行（pulse），或用控制器自身的常开功能",
+                "A side of a turnstile controller is not held by this command; nothing moved: {why}. Let people "
+                "through one by one (pulse), or use the controller's own free mode",
             ),
+            why=_why_not_held(target.protocol),
         )
     lane = _wired(target, output)
     if dry_run:
@@ -94,24 +95,26 @@ def hold(
                 put_line(row["hex"])
         say(Pair("然后吸合，{m:g} 分钟后断开", "then close, and open after {m:g} min"), m=minutes)
         return
+    demand_no_trace(target, trace)
     confirmed_lane(target, output, confirm)
-    by_daemon = kept_open_by_daemon(target, lane.name, max(1, round(minutes * 60)), by)
-    if by_daemon is not None:
-        ended = _wait_for_daemon(target, lane, minutes, by_daemon, by)
-    else:
+    stop = _stops()
+    ended = held_by_daemon(target, lane.name, output, minutes=minutes, by=by, stop=stop)
+    if ended is None:
         with opened(target, trace=trace) as session:
-            ended = _hold(session, lane, output, minutes)
-    row = {"lane": lane.name, "minutes": minutes, "held_s": ended[1], "ended": ended[0]}
-    if as_json:
-        put_json(row)
-    elif ended[0] in {"released", "time"}:
-        words = Pair("{lane}：已断开，共 {s:g} 秒", "{lane}: released after {s:g} s")
-        put_line(text(words, lane=lane.name, s=ended[1]))
-    if ended[0] == "unknown":
-        warn(UNKNOWN)
-        raise typer.Exit(Exit.UNREACHABLE)
-    if ended[0] == "fault":
-        raise typer.Exit(Exit.FAILED)
+            ended = _hold(session, lane, output, minutes, stop)
+    report(lane.name, minutes, ended, as_json=as_json)
+
+
+def _why_not_held(protocol: str) -> str:
+    return text(_NOT_HELD.get(protocol, _NOT_HELD_7E))
+
+
+def _stops() -> Event:
+    """Set by Ctrl-C, a termination and a hang-up: whatever ends this command releases the lane first."""
+    stop = stop_event()
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: stop.set())
+    return stop
 
 
 def _wired(target: Target, output: int) -> LaneEntry:
@@ -141,12 +144,14 @@ def _wired(target: Target, output: int) -> LaneEntry:
     return lane
 
 
-def _hold(session: Session, lane: LaneEntry, output: int, minutes: float) -> tuple[str, float]:
-    """Hold, show it, and end it; how it ended, and after how many seconds."""
-    stop, began_s, id_ = stop_event(), time.monotonic(), fresh_id()
+def _hold(session: Session, lane: LaneEntry, output: int, minutes: float, stop: Event) -> Ended:
+    """Hold, show it, and end it."""
+    began_s, id_ = time.monotonic(), fresh_id()
     seconds = minutes * 60
+    if stop.is_set():
+        return Ended(End.RELEASED, 0.0)
     session.bus.submit(Hold(channel=output, seconds=seconds, id=id_, issued_s=began_s))
-    _announce(lane, minutes)
+    announce(lane.name, minutes)
     if session.info.host_timed:
         warn(
             Pair(
@@ -159,22 +164,22 @@ def _hold(session: Session, lane: LaneEntry, output: int, minutes: float) -> tup
         event = session.next(min(until_s + _ENDS_WITHIN_S, time.monotonic() + _LOOK_EVERY_S))
         ended = _ended(event, id_)
         if ended is not None:
-            return ended, round(time.monotonic() - began_s, 1)
+            return Ended(ended, round(time.monotonic() - began_s, 1))
     end = Release(channel=output, id=fresh_id())
     done = session.answer(end, within_s=_ENDS_WITHIN_S, meanwhile=lambda _event: None)
     held_s = round(time.monotonic() - began_s, 1)
     if isinstance(done, Done):
-        return ("released" if stop.is_set() else "time"), held_s
-    return "unknown", held_s
+        return Ended(End.RELEASED if stop.is_set() else End.TIME, held_s)
+    return Ended(End.UNKNOWN, held_s)
 
 
-def _ended(event: AnyEvent | None, id_: str) -> str | None:
+def _ended(event: AnyEvent | None, id_: str) -> End | None:
     """How an event ends the hold; None when it goes on."""
     match event:
         case Done(id=found) if found == id_:
-            return "time"
+            return End.TIME
         case TimedOut(id=found) if found == id_:
-            return "unknown"
+            return End.UNKNOWN
         case Refused(id=found, why=why) if found == id_:
             fail(
                 Exit.FAILED,
@@ -184,43 +189,9 @@ def _ended(event: AnyEvent | None, id_: str) -> str | None:
             )
         case Line(up=False, why=why):
             warn(both("{why}"), why=why)
-            return "unknown"
+            return End.UNKNOWN
         case None | Outputs() | Line():
             return None
         case _:
             say_event(event)
     return None
-
-
-def _wait_for_daemon(
-    target: Target, lane: LaneEntry, minutes: float, outcome: dict[str, Any], by: str | None
-) -> tuple[str, float]:
-    """The running gate holds; wait until its time is over, or until somebody ends it here."""
-    if outcome["result"] == "refused":
-        fail(
-            Exit.FAILED,
-            Pair("被拒绝（{why}），没有动作", "Refused ({why}); nothing moved"),
-            why=outcome.get("why", "?"),
-        )
-    if outcome["result"] not in {"held", "done"}:
-        return "unknown", 0.0
-    stop, began_s = stop_event(), time.monotonic()
-    _announce(lane, minutes)
-    stop.wait(minutes * 60)
-    held_s = round(time.monotonic() - began_s, 1)
-    if not stop.is_set():
-        return "time", held_s
-    ended = released_by_daemon(target, lane.name, by)
-    return ("released" if ended is not None and ended["result"] == "done" else "unknown"), held_s
-
-
-def _announce(lane: LaneEntry, minutes: float) -> None:
-    until = SystemClock().now().astimezone() + timedelta(minutes=minutes)
-    values: dict[str, Any] = {"lane": lane.name, "until": f"{until:%H:%M:%S}"}
-    banner(
-        Pair(
-            "通道 {lane} 常开，至 {until} 自动断开。按 Ctrl-C 立即断开",
-            "LANE {lane} IS HELD OPEN until {until}. Ctrl-C releases it",
-        ),
-        **values,
-    )

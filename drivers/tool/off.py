@@ -1,13 +1,20 @@
-"""``off``: open every relay of a board, or of the whole gate, and read back that they are open."""
+"""``off``: every relay of a board, or of the whole gate, goes off and is read back; controllers go back to normal.
+
+A turnstile controller has no relay of ours. It may have been left free or blocked, by whomever: "normal" ends that on
+both sides, for it knows no other way. No controller that we know of tells its mode, so that it is not read back.
+"""
 
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, NoReturn
 
 import typer
 
-from drivers.model import AnyEvent, Fault, Outputs, ReadOutputs
+from drivers.devices.turnstile_7e import Turnstile7eCodec
+from drivers.devices.turnstile_controller import ControllerCodec
+from drivers.devices.turnstile_eb import TurnstileEbCodec
+from drivers.model import AnyEvent, Done, Fault, Grade, Mode, Outputs, ReadOutputs, Refused, SetMode
 from drivers.tool.confirm import ConfirmOption, confirmed_board, confirmed_gate
 from drivers.tool.console import (
     DryRunOption,
@@ -21,9 +28,12 @@ from drivers.tool.console import (
     show,
     table,
     text,
+    warn,
 )
+from drivers.tool.gate_refusals import why_words
 from drivers.tool.moving import frames_of
-from drivers.tool.opening import fresh_id, opened, say_event
+from drivers.tool.opening import Session, fresh_id, opened, say_event
+from drivers.tool.outcomes import INTERRUPTED
 from drivers.tool.target import (
     DEFAULT_CONFIG,
     BoardOption,
@@ -39,7 +49,7 @@ from drivers.tool.target import (
     find_target,
     read_gate,
 )
-from drivers.tool.through import ByOption, opened_by_daemon
+from drivers.tool.through import ByOption, demand_no_trace, opened_by_daemon
 from drivers.tool.trace import TraceOption
 from passes.words import Pair
 
@@ -58,19 +68,26 @@ class _Rest:
 
 
 _WORDS: Final = {
-    "open": Pair("全部断开，已读回", "all open, read back"),
-    "told": Pair("已发送断开，板不应答", "told to open; this board says nothing"),
-    "accepted": Pair("已断开，板已应答", "told to open, and the board says so"),
-    "daemon": Pair("由守护进程断开", "opened by the running gate"),
+    "open": Pair("全部断开，已读回", "all relays off, read back"),
+    "told": Pair("已发送，板不应答", "told to go off; this board says nothing"),
+    "accepted": Pair("已断开，板已应答", "told to go off, and the board says so"),
+    "daemon": Pair("运行中的门已命令断开，未读回", "told to go off by the running gate; not read back"),
+    "normal": Pair("两侧正常", "normal on both sides, and the controller says so"),
+    "normal_told": Pair(
+        "已命令两侧正常，模式读不回", "told to be normal on both sides; it does not tell its mode"
+    ),
+    "normal_daemon": Pair("运行中的门已命令两侧正常", "told by the running gate to be normal on both sides"),
     "closed": Pair("仍有继电器吸合！", "SOME ARE STILL CLOSED"),
-    "fault": Pair("板没有照办", "the board did not obey"),
+    "fault": Pair("没有照办", "did not obey"),
+    "unknown": Pair("不知道，命令被中断", "not known: interrupted"),
 }
+_BAD: Final = {"closed", "fault"}
 
 
 def off(
     *,
     everything: Annotated[
-        bool, typer.Option("--all", help="Every board of the gate's file that has relays.")
+        bool, typer.Option("--all", help="Every board of the gate's file that has relays or sides.")
     ] = False,
     port: PortOption = None,
     protocol: ProtocolOption = None,
@@ -86,7 +103,7 @@ def off(
     trace: TraceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Open every relay of a board. Lanes that are locked by current OPEN; the others close.
+    """Switch every relay of a board off. Lanes that are locked by current OPEN; the others close.
 
     \b
     Examples:
@@ -94,7 +111,8 @@ def off(
       postern-driver off --port /dev/ttyUSB0 --protocol lcus --confirm entry
       postern-driver off --all --config gate.toml --confirm entry
 
-    Where the board can say so, it is read back. Exit code 1: a relay is still closed, or the board did not obey.
+    Where the board can say so, it is read back. A turnstile controller is set to normal on both sides: it CLOSES, and
+    takes back what is free or blocked, so look first. Exit code 1: a relay is still closed, or a device did not obey.
     """
     if everything:
         targets = _all_of(board, port, protocol, config)
@@ -111,7 +129,7 @@ def off(
                 key_file=key_file,
             )
         ]
-        if not driver_of(targets[0]).info.outputs:
+        if not _moves(targets[0]):
             fail(
                 Exit.USAGE,
                 Pair("{protocol} 设备没有继电器", "{protocol} devices have no relays"),
@@ -120,11 +138,25 @@ def off(
     if dry_run:
         _print_frames(targets, as_json=as_json)
         return
+    for target in targets:
+        demand_no_trace(target, trace)
+    if any(driver_of(target).info.sides for target in targets):
+        warn(
+            Pair(
+                "控制器将回到两侧正常：摆门会关闭，三辊会升起。先看通道里有没有人",
+                "A controller goes back to normal on both sides: its wings close, its arm rises. Look for people first",
+            )
+        )
     if everything:
         confirmed_gate(targets, confirm)
     else:
         confirmed_board(targets[0], confirm)
-    rests = [_open_all(target, trace, by) for target in targets]
+    rests: list[_Rest] = []
+    try:
+        for target in targets:
+            rests.append(_open_all(target, trace, by))  # one by one: what was done before Ctrl-C counts
+    except KeyboardInterrupt:
+        _report_interrupted(rests, targets, as_json=as_json)
     _report(rests, as_json=as_json)
 
 
@@ -138,7 +170,7 @@ def _all_of(board: str | None, port: str | None, protocol: str | None, config: P
     targets = [
         find_target(port=None, protocol=None, board=entry.name, config=gate.path) for entry in gate.boards
     ]
-    found = [target for target in targets if driver_of(target).info.outputs]
+    found = [target for target in targets if _moves(target)]
     if not found:
         fail(
             Exit.USAGE,
@@ -148,11 +180,39 @@ def _all_of(board: str | None, port: str | None, protocol: str | None, config: P
     return found
 
 
+def _moves(target: Target) -> bool:
+    info = driver_of(target).info
+    return bool(info.outputs or info.sides)
+
+
 def _open_all(target: Target, trace: Path | None, by: str | None) -> _Rest:
+    sides = bool(driver_of(target).info.sides)
     taken = opened_by_daemon(target, by)
     if taken is not None:
-        return _Rest(board=target.name, state="daemon" if taken else "fault")
-    faults: list[str] = []
+        done, why = taken
+        state = "normal_daemon" if sides else "daemon"
+        return _Rest(board=target.name, state=state if done else "fault", why="" if done else why)
+    with opened(target, trace=trace) as session:
+        return _normal(target, session) if sides else _let_go(target, session)
+
+
+def _normal(target: Target, session: Session) -> _Rest:
+    """Both sides of a controller, for it knows no normal of one side."""
+    done = session.answer(SetMode(mode=Mode.NORMAL, id=fresh_id()), within_s=_READ_WITHIN_S)
+    match done:
+        case Done(grade=Grade.SENT):
+            return _Rest(board=target.name, state="normal_told")
+        case Done():
+            return _Rest(board=target.name, state="normal")
+        case Refused(why=why):
+            return _Rest(board=target.name, state="fault", why=why.value)
+        case _:
+            return _Rest(board=target.name, state="fault", why="timed_out")
+
+
+def _let_go(target: Target, session: Session) -> _Rest:
+    """The relays of a board: opening its port has told them."""
+    info, faults = session.info, list[str]()
 
     def note(event: AnyEvent) -> None:
         if isinstance(event, Fault) and event.active:
@@ -160,39 +220,22 @@ def _open_all(target: Target, trace: Path | None, by: str | None) -> _Rest:
         else:
             say_event(event)
 
-    with opened(target, trace=trace) as session:
-        info = session.info
-        if info.reads_outputs:
-            read = session.answer(ReadOutputs(id=fresh_id()), within_s=_READ_WITHIN_S, meanwhile=note)
-            if isinstance(read, Outputs):
-                closed = tuple(n for n in range(1, info.outputs + 1) if read.bits >> (n - 1) & 1)
-                return _Rest(board=target.name, state="closed" if closed else "open", closed=closed)
-        until_s = time.monotonic() + _LINGER_S
-        while (event := session.next(until_s)) is not None:
-            note(event)
-        healthy = session.bus.healthy
-    if not healthy or faults:
+    if info.reads_outputs:
+        read = session.answer(ReadOutputs(id=fresh_id()), within_s=_READ_WITHIN_S, meanwhile=note)
+        if isinstance(read, Outputs):
+            closed = tuple(n for n in range(1, info.outputs + 1) if read.bits >> (n - 1) & 1)
+            return _Rest(board=target.name, state="closed" if closed else "open", closed=closed)
+    until_s = time.monotonic() + _LINGER_S
+    while (event := session.next(until_s)) is not None:
+        note(event)
+    if not session.bus.healthy or faults:
         return _Rest(board=target.name, state="fault", why="; ".join(faults))
     return _Rest(board=target.name, state="accepted" if info.answers_within_s else "told")
 
 
 def _report(rests: list[_Rest], *, as_json: bool) -> None:
-    if as_json:
-        put_json(
-            [
-                {"board": rest.board, "state": rest.state, "closed": list(rest.closed), "why": rest.why}
-                for rest in rests
-            ]
-        )
-    else:
-        made = table(Pair("板", "board"), Pair("继电器", "relays"))
-        for rest in rests:
-            bad = rest.state in {"closed", "fault"}
-            more = " ".join(map(str, rest.closed)) or rest.why
-            words = text(_WORDS[rest.state])
-            add_row(made, (rest.board, f"{words} {more}".strip()), style="red" if bad else None)
-        show(made)
-    if any(rest.state in {"closed", "fault"} for rest in rests):
+    _put(rests, as_json=as_json)
+    if any(rest.state in _BAD for rest in rests):
         fail(
             Exit.FAILED,
             Pair(
@@ -202,15 +245,65 @@ def _report(rests: list[_Rest], *, as_json: bool) -> None:
         )
 
 
+def _report_interrupted(rests: list[_Rest], targets: list[Target], *, as_json: bool) -> NoReturn:
+    """Say which boards were reached before somebody ended this."""
+    left = targets[len(rests) :]
+    _put([*rests, *(_Rest(board=target.name, state="unknown") for target in left)], as_json=as_json)
+    warn(
+        Pair(
+            "已中断：{boards} 可能已执行，也可能没有。重新执行 off 没有害处",
+            "Interrupted: {boards} may have been told, or not. Giving off again does no harm",
+        ),
+        boards=", ".join(target.name for target in left),
+    )
+    raise typer.Exit(INTERRUPTED)
+
+
+def _put(rests: list[_Rest], *, as_json: bool) -> None:
+    if as_json:
+        put_json(
+            [
+                {"board": rest.board, "state": rest.state, "closed": list(rest.closed), "why": rest.why}
+                for rest in rests
+            ]
+        )
+        return
+    made = table(Pair("板", "board"), Pair("输出", "outputs"))
+    for rest in rests:
+        why = text(why_words(rest.why)) if rest.why else ""
+        more = " ".join(map(str, rest.closed)) or why
+        add_row(
+            made,
+            (rest.board, f"{text(_WORDS[rest.state])} {more}".strip()),
+            style="red" if rest.state in _BAD else None,
+        )
+    show(made)
+
+
 def _print_frames(targets: list[Target], *, as_json: bool) -> None:
     rows = [
-        {"board": target.name, "hex": row["hex"]}
+        {"board": target.name, "hex": shown}
         for target in targets
-        for row in frames_of(target, 1, driver_of(target).info.pulse_ms[0])
-        if row["what"] == "rest"
+        for shown in (_normal_frames(target) if driver_of(target).info.sides else _rest_frames(target))
     ]
     if as_json:
         put_json(rows)
         return
     for row in rows:
         put_line(text(both("{board}  {hex}"), **row))
+
+
+def _rest_frames(target: Target) -> list[str]:
+    shortest_ms = driver_of(target).info.pulse_ms[0]
+    return [row["hex"] for row in frames_of(target, 1, shortest_ms) if row["what"] == "rest"]
+
+
+def _normal_frames(target: Target) -> list[str]:
+    """What sets a controller to normal, in order; each frame waits for the answer to the one before."""
+    unit, check = target.unit or 1, target.options.get("check", "rule")
+    codec: ControllerCodec = (
+        TurnstileEbCodec(unit=unit, check=check)
+        if target.protocol == "turnstile-eb"
+        else Turnstile7eCodec(unit=unit)
+    )
+    return [frame.hex(" ").upper() for frame in codec.mode(Mode.NORMAL, None)]

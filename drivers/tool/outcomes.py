@@ -6,7 +6,7 @@ second person in, so the words are: look first.
 
 from typing import Final, NoReturn
 
-from drivers.model import AnyEvent, Refusal, Refused, TimedOut
+from drivers.model import AnyEvent, Grade, Refusal, Refused, TimedOut
 from drivers.tool.console import Exit, fail, warn
 from passes.words import Pair
 
@@ -24,6 +24,12 @@ REFUSALS: Final = {
     Refusal.FULL: Pair("排队的命令太多", "too many commands wait"),
     Refusal.DENIED: Pair("设备自己拒绝了", "the device itself says no"),
 }
+GRADE_WORDS: Final[dict[str, Pair]] = {
+    Grade.CONFIRMED: Pair("已读回确认", "confirmed: read back"),
+    Grade.ACCEPTED: Pair("板已应答", "accepted: the board says so"),
+    Grade.SENT: Pair("已发送，板不应答", "sent: this board says nothing"),
+}
+INTERRUPTED: Final = 130  # exit code of what Ctrl-C, a hang-up or a termination has ended, as shells have it
 UNKNOWN: Final = Pair(
     "可能已执行：板没有确认，通道可能已经打开。先看现场，不要立即重试——重试可能再放一人",
     "MAYBE EXECUTED: nobody confirmed it, and the lane may have opened. Look at it before you try again: a second "

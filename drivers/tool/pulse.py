@@ -1,18 +1,18 @@
 """``pulse``: close one relay for a moment, and say what came of it: commanded against observed."""
 
 from contextlib import ExitStack
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 
-from drivers.model import DriverInfo
 from drivers.tool.confirm import ConfirmOption, confirmed_lane
 from drivers.tool.console import DryRunOption, Exit, JsonOption, fail, put_json, put_line, text
-from drivers.tool.expecting import Expected, Watcher, check_input, expected_input
+from drivers.tool.expecting import Expected, Watcher, active_already, check_input, expected_input
 from drivers.tool.looking import looking
-from drivers.tool.moving import Moved, Mover, Stopwatch, check_output, default_ms, frames_of, timed_by
+from drivers.tool.moving import Mover, Stopwatch, check_output, default_ms, frames_of, timed_by
 from drivers.tool.opening import opened
-from drivers.tool.outcomes import UNKNOWN, end_by, warn_of_closed
+from drivers.tool.pulse_report import Progress, report, report_interrupted
+from drivers.tool.pulse_through import pulsed_by_daemon
 from drivers.tool.target import (
     BoardOption,
     ConfigOption,
@@ -26,19 +26,10 @@ from drivers.tool.target import (
     driver_of,
     find_target,
 )
-from drivers.tool.through import ByOption, pulsed_by_daemon
+from drivers.tool.through import ByOption, demand_no_trace
 from drivers.tool.trace import TraceOption
 from passes.words import Pair
 
-TIMED_WORDS: Final = {
-    "host": Pair("主机计时", "timed by this machine"),
-    "board": Pair("板计时", "timed by the board"),
-}
-GRADE_WORDS: Final = {
-    "confirmed": Pair("已读回确认", "confirmed: read back"),
-    "accepted": Pair("板已应答", "accepted: the board says so"),
-    "sent": Pair("已发送，板不应答", "sent: this board says nothing"),
-}
 OutputArgument = Annotated[
     int | None,
     typer.Argument(metavar="[N]", show_default=False, help="Relay, counted from 1 as printed on the board."),
@@ -105,29 +96,28 @@ def pulse(
     if dry_run:
         print_frames(target, output, length_ms, as_json=as_json)
         return
-    lane = confirmed_lane(target, output, confirm)
+    demand_no_trace(target, trace)
     row: dict[str, Any] = {
-        "lane": lane,
+        "lane": confirmed_lane(target, output, confirm),
         "port": target.port,
         "protocol": target.protocol,
         "channel": output,
         "ms": length_ms,
         "timed_by": timed_by(info),
     }
-    by_daemon = pulsed_by_daemon(target, lane, length_ms, by)
-    if by_daemon is not None:
-        _report_daemon(row | by_daemon, as_json=as_json)
-        return
-    with ExitStack() as stack:
-        stopwatch = Stopwatch()
-        session = stack.enter_context(opened(target, trace=trace, notes=stopwatch))
-        mover = Mover(session, target, stopwatch)
-        if expected is None:
-            moved, seen = mover.move(output, length_ms), None
-        else:
-            moved, seen = _watched(stack, mover, expected, (output, length_ms), within_s=within)
-    row["stays_closed"] = session.stays_closed
-    _report(row, moved, seen, info, as_json=as_json)
+    progress = Progress(row=row)
+    try:
+        if not pulsed_by_daemon(target, progress, expected=expected, within_s=within, by=by):
+            with ExitStack() as stack:
+                stopwatch = Stopwatch()
+                session = stack.enter_context(opened(target, trace=trace, notes=stopwatch))
+                try:
+                    _move(stack, Mover(session, target, stopwatch), progress, expected, within_s=within)
+                finally:
+                    row["stays_closed"] = session.stays_closed
+    except KeyboardInterrupt:
+        report_interrupted(progress, info, as_json=as_json)
+    report(progress, info, as_json=as_json)
 
 
 def output_of(number: int | None, channel: int | None) -> int:
@@ -137,11 +127,18 @@ def output_of(number: int | None, channel: int | None) -> int:
     return number or channel or 0
 
 
-def _watched(
-    stack: ExitStack, mover: Mover, expected: Expected, opening: tuple[int, int], *, within_s: float
-) -> tuple[Moved, dict[str, Any]]:
-    """Open (output, milliseconds) while the input is watched."""
-    output, ms = opening
+def _move(
+    stack: ExitStack, mover: Mover, progress: Progress, expected: Expected | None, *, within_s: float
+) -> None:
+    """Open once, while the expected input is watched; what becomes of it is put down as it becomes known."""
+    row = progress.row
+
+    def issued() -> None:
+        progress.issued = True
+
+    if expected is None:
+        row |= mover.move(row["channel"], row["ms"], issued=issued).result
+        return
     watcher = Watcher(expected)
     if expected.other is None:
         eyes, meanwhile = mover.session, watcher.take
@@ -149,99 +146,13 @@ def _watched(
         eyes = stack.enter_context(opened(expected.other, driver=looking(expected.other)))
         meanwhile = None
     if watcher.settle(eyes):
-        fail(
-            Exit.FAILED,
-            Pair(
-                "{name} 已经有效：分不出是不是脉冲引起的。先让它复位",
-                "{name} is active already, so that nothing can be told by it. Have it released first",
-            ),
-            name=expected.name,
-        )
-    moved = mover.move(output, ms, meanwhile=meanwhile)
-    until_s = moved.issued_s + within_s + ms / 1000
-    watcher.listen(eyes, until_s, whole=True)
-    return moved, watcher.observed(moved.issued_s)
-
-
-def _report(
-    row: dict[str, Any], moved: Moved, seen: dict[str, Any] | None, info: DriverInfo, *, as_json: bool
-) -> None:
+        active_already(expected)
+    moved = mover.move(row["channel"], row["ms"], meanwhile=meanwhile, issued=issued)
     row |= moved.result
-    if seen is not None:
-        row["observed"] = seen
-    if as_json:
-        put_json(row)
-    elif row["result"] == "done":
-        put_line(f"{row['lane']}: {text(_headline(row, info))}")
-        for line in _figures(row, seen):
-            put_line(f"  {line}")
-    if row["stays_closed"]:
-        warn_of_closed(row["stays_closed"])
-    if row["result"] != "done":
-        end_by(moved.outcome, row["port"])
-    if row["stays_closed"]:
-        raise typer.Exit(Exit.FAILED)
-    if seen is not None and seen["seen_ms"] is None:
-        fail(
-            Exit.FAILED,
-            Pair(
-                "{name} 没有反应：查继电器端子、闸机的输入端和 {name} 的接线；没有人通过时触点也不会动",
-                "{name} did not answer. Look at the relay's terminals, the turnstile's input and the wires of "
-                "{name}; a passage contact also wants somebody to walk through",
-            ),
-            name=seen["input"],
-        )
-
-
-def _headline(row: dict[str, Any], info: DriverInfo) -> Pair:
-    grade, timed = GRADE_WORDS[row["grade"]], TIMED_WORDS[row["timed_by"]]
-    if info.sides:
-        side = info.sides[row["channel"] - 1].value
-        return Pair(f"{side} 侧放行一人，{grade.zh}", f"one person admitted {side}, {grade.en}")
-    return Pair(
-        f"继电器 {row['channel']}，{row['ms']} ms（{timed.zh}），{grade.zh}",
-        f"relay {row['channel']}, {row['ms']} ms ({timed.en}), {grade.en}",
-    )
-
-
-def _figures(row: dict[str, Any], seen: dict[str, Any] | None) -> list[str]:
-    lines = []
-    if row["sent_ms"] is not None:
-        lines.append(
-            text(Pair("命令到字节发出 {ms:g} ms", "command to bytes out {ms:g} ms"), ms=row["sent_ms"])
-        )
-    if row["answered_ms"] is not None:
-        lines.append(text(Pair("板应答 {ms:g} ms", "board answered after {ms:g} ms"), ms=row["answered_ms"]))
-    lines.append(text(Pair("全程 {ms:g} ms", "over after {ms:g} ms"), ms=row["took_ms"]))
-    if seen is not None and seen["seen_ms"] is not None:
-        lasted = seen["lasted_ms"]
-        words = (
-            Pair("{name} 在 {ms:g} ms 后有效，仍保持", "{name} active after {ms:g} ms, and still is")
-            if lasted is None
-            else Pair(
-                "{name} 在 {ms:g} ms 后有效，持续 {lasted:g} ms",
-                "{name} active after {ms:g} ms, for {lasted:g} ms",
-            )
-        )
-        lines.append(text(words, name=seen["input"], ms=seen["seen_ms"], lasted=lasted))
-    return lines
-
-
-def _report_daemon(row: dict[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        put_json(row)
-    elif row["result"] == "done":
-        grade = GRADE_WORDS.get(str(row.get("grade")))
-        words = Pair("由守护进程完成", "done by the running gate")
-        put_line(f"{row['lane']}: {text(words)}{'' if grade is None else ', ' + text(grade)}")
-    if row["result"] == "refused":
-        fail(
-            Exit.FAILED,
-            Pair("脉冲被拒绝（{why}），没有动作", "The pulse was refused ({why}); nothing moved"),
-            why=row.get("why", "?"),
-        )
-    if row["result"] != "done":
-        fail(Exit.UNREACHABLE, UNKNOWN)
+    try:
+        watcher.listen(eyes, moved.issued_s + within_s + row["ms"] / 1000, whole=True)
+    finally:
+        row["observed"] = watcher.observed(moved.issued_s)
 
 
 def print_frames(target: Target, output: int, ms: int, *, as_json: bool) -> None:

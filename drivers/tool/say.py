@@ -10,9 +10,8 @@ from drivers.peripherals import Say
 from drivers.tool.confirm import IsolatedOption
 from drivers.tool.console import DryRunOption, Exit, JsonOption, fail, put_json, put_line, text
 from drivers.tool.opening import fresh_id, opened
-from drivers.tool.outcomes import end_by
+from drivers.tool.outcomes import GRADE_WORDS, end_by
 from drivers.tool.proof import demand_proof
-from drivers.tool.pulse import GRADE_WORDS
 from drivers.tool.target import BoardOption, ConfigOption, PortOption, driver_of, find_target
 from drivers.tool.temp import demand_kind
 from drivers.tool.trace import TraceOption

@@ -4,16 +4,20 @@ The tool may not know the daemon's code; these are the words of its control sock
 them. Whatever moves is recorded there, with who asked for it.
 """
 
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
-from drivers.tool.console import PROGRAM
+from drivers.tool.console import PROGRAM, Exit, fail
 from drivers.tool.daemon import ask_daemon, daemon_runs
+from drivers.tool.gate_feed import GateFeed
 from drivers.tool.host import user_name
 from drivers.tool.target import Target
+from passes.words import Pair
 
 WAIT_S: Final = 2.0
+_SIDES: Final = {"left": 1, "right": 2}  # of a turnstile controller, as the tool counts them
 
 ByOption = Annotated[
     str | None,
@@ -21,49 +25,95 @@ ByOption = Annotated[
 ]
 
 
-def pulsed_by_daemon(target: Target, lane: str, ms: int, by: str | None) -> dict[str, Any] | None:
-    """What came of a pulse that the running gate gave; None when no gate runs, or the board is not of its file."""
-    return _outcome(_asked(target, "pulse", {"lane": lane, "ms": ms}, by))
+def running_gate(target: Target) -> GateFeed | None:
+    """How the running gate is, and its feed from now on; None when no gate runs, or the board is not of its file."""
+    answer = watched_by_daemon(target, None)
+    if answer is None:
+        return None
+    return GateFeed(target, int(answer.get("seq", 0)), now=answer.get("now", {}))
 
 
-def kept_open_by_daemon(target: Target, lane: str, seconds: int, by: str | None) -> dict[str, Any] | None:
-    """The same for a hold."""
-    return _outcome(_asked(target, "hold", {"lane": lane, "seconds": seconds}, by))
+def order(target: Target, do: str, by: str | None, **what: object) -> dict[str, Any]:
+    """What the running gate answers to an order; ends with exit code 3 when it has ended meanwhile."""
+    answer = ask_daemon(target, order_of(do, by, **what))
+    if answer is None:
+        fail(
+            Exit.UNREACHABLE,
+            Pair(
+                "门控程序刚刚结束，没有动作。请重新执行此命令",
+                "The running gate has just ended; nothing was done. Give the command again",
+            ),
+        )
+    return answer
 
 
-def released_by_daemon(target: Target, lane: str, by: str | None) -> dict[str, Any] | None:
-    """The same for its end."""
-    return _outcome(_asked(target, "release", {"lane": lane}, by))
+def order_of(do: str, by: str | None, **what: object) -> dict[str, Any]:
+    """A request that is recorded with who asks for it."""
+    return {"do": do, "by": by or user_name(), "reason": f"{PROGRAM} {do}", **what}
 
 
-def opened_by_daemon(target: Target, by: str | None) -> bool | None:
-    """Whether the board took "every relay opens"; None when no gate runs."""
-    answer = _asked(target, "off", {"board": target.board}, by)
-    return None if answer is None else bool(answer.get("boards", {}).get(target.board))
+def opened_by_daemon(target: Target, by: str | None) -> tuple[bool, str] | None:
+    """Whether the board took "everything off", and why not; None when no gate runs."""
+    if target.board is None:
+        return None
+    answer = ask_daemon(target, order_of("off", by, board=target.board))
+    if answer is None:
+        return None
+    if not answer.get("boards", {}).get(target.board):
+        return False, "not_taken"
+    mode = answer.get("modes", {}).get(target.board, {"outcome": "done"})
+    return mode["outcome"] == "done", str(mode.get("why", mode["outcome"]))
 
 
 def watched_by_daemon(target: Target, since: int | None) -> dict[str, Any] | None:
-    """What the running gate has seen since a number that it gave: ``seq`` and ``events``."""
-    request: dict[str, Any] = {"do": "watch"}
-    if since is not None:
-        request |= {"since": since, "wait_s": WAIT_S}
-    return ask_daemon(target, request) if _runs(target) else None
+    """What the running gate has seen since a number that it gave: ``seq``, ``events`` and ``now``.
 
-
-def _asked(target: Target, do: str, what: dict[str, Any], by: str | None) -> dict[str, Any] | None:
-    if not _runs(target):
+    Without a number: ``events`` has the inputs of the board that are active now, as if they had just become so.
+    """
+    if target.board is None:
         return None
-    return ask_daemon(target, {"do": do, "by": by or user_name(), "reason": f"{PROGRAM} {do}", **what})
-
-
-def _runs(target: Target) -> bool:
-    return target.board is not None and daemon_runs(target)
-
-
-def _outcome(answer: dict[str, Any] | None) -> dict[str, Any] | None:
-    """The answer's outcome in the words of ``Moved.result``."""
+    if since is not None:
+        return ask_daemon(target, {"do": "watch", "since": since, "wait_s": WAIT_S})
+    answer = ask_daemon(target, {"do": "watch"})
     if answer is None:
         return None
-    names = ("grade", "why", "maybe_executed")
-    row = {name: answer[name] for name in names if name in answer}
-    return {"result": str(answer.get("outcome", "timed_out")), "through": "daemon"} | row
+    gate = GateFeed(target, 0, now=answer.get("now", {}))
+    edge = {"event": "input_edge", "board": target.board, "active": True}
+    active = gate.board(target.board).get("active", [])
+    return answer | {"events": [edge | {"channel": channel} for channel in active]}
+
+
+def demand_same(target: Target, gate: GateFeed, lane: str, output: int) -> None:
+    """End with exit code 2 unless the running gate has this lane at this output: its file may have changed since."""
+    found = gate.lane(lane)
+    there = (found.get("board"), found.get("channel") or _SIDES.get(str(found.get("side")), 0))
+    if there == (target.board, output):
+        return
+    known = ", ".join(str(one["name"]) for one in gate.now.get("lanes", [])) or "-"
+    fail(
+        Exit.USAGE,
+        Pair(
+            "运行中的门在 {board} 的 {n} 号输出上没有通道 {lane}，没有动作；它的通道：{known}。改过配置请重启门控程序",
+            "The running gate has no lane {lane} at output {n} of {board}; nothing moved. Its lanes: {known}. After a "
+            "change of its file, start it anew",
+        ),
+        board=target.board,
+        n=output,
+        lane=lane,
+        known=known,
+    )
+
+
+def demand_no_trace(target: Target, trace: Path | None) -> None:
+    """End with exit code 3 when bytes are to be traced whose port the running gate has; nothing has moved yet."""
+    if trace is None or target.board is None or not daemon_runs(target):
+        return
+    fail(
+        Exit.UNREACHABLE,
+        Pair(
+            "--trace 需要端口本身，而它正由门控程序使用：字节不经过本工具，没有动作。去掉 --trace，或先停止门控程序："
+            "systemctl stop postern-edge",
+            "--trace wants the port itself, and the running gate has it: its bytes do not pass here. Nothing moved. "
+            "Leave --trace out, or stop the gate first: systemctl stop postern-edge",
+        ),
+    )

@@ -1,6 +1,7 @@
 """``pulse``, ``hold``, ``off`` and ``watch`` when a running gate has the boards: its control socket is asked."""
 
 import json
+import re
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -8,12 +9,14 @@ from typing import Any
 
 import pytest
 
+from drivers.tool.gate_refusals import MEANINGS
 from shell.control import ControlServer, RequestError
 from tests.real.drivers.tool.test_moving import SIGNED, gate, hold, relays, started
 from tests.real.drivers.tool.twins import run
 from tests.waiting import until
 
 pytestmark = pytest.mark.real
+ROOT = Path(__file__).parents[4]
 Answer = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 
@@ -21,7 +24,12 @@ class Gate:
     """A daemon that answers by the table of its control socket, and keeps what it was asked."""
 
     def __init__(self, path: Path) -> None:
-        self.asked: list[dict[str, Any]] = []
+        self.asked: list[dict[str, Any]] = []  # without the looks at how it is
+        self.now: dict[str, Any] = {
+            "emergency": "none",
+            "lanes": [{"name": "entry", "board": "relays", "channel": 1, "held_s": 300.0}],
+            "boards": [{"name": "relays", "line": "up", "fault": "", "active": []}],
+        }
         self.answers: dict[str, Mapping[str, Any]] = {
             "pulse": {"lane": "entry", "outcome": "done", "grade": "confirmed"},
             "hold": {"lane": "entry", "seconds": 300, "outcome": "held"},
@@ -32,13 +40,23 @@ class Gate:
         self.server.start()
 
     def take(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        self.asked.append(dict(request))
         if request["do"] == "watch":
-            edge = {"seq": 8, "board": "relays", "event": "input_edge", "channel": 2, "active": True}
-            return {"seq": 8, "events": [edge] if "since" in request else [], "now": {}}
+            edge = {
+                "seq": 8,
+                "board": "relays",
+                "event": "input_edge",
+                "channel": 2,
+                "active": True,
+                "at_s": 0,
+            }
+            news = [edge] if request.get("since") == 7 else []
+            return {"seq": 8 if "since" in request else 7, "events": news, "now": self.now}
+        self.asked.append(dict(request))
         answer = self.answers[str(request["do"])]
         if "error" in answer:
-            raise RequestError(answer["error"], answer["problem"])
+            raise RequestError(
+                **{"code": answer["error"], **{k: v for k, v in answer.items() if k != "error"}}
+            )
         return answer
 
 
@@ -67,9 +85,21 @@ def test_a_pulse_goes_through_the_running_gate_and_is_recorded_there(daemon: Gat
     ("answer", "code", "words"),
     [
         ({"outcome": "timed_out", "maybe_executed": True}, 3, "MAYBE EXECUTED"),
-        ({"outcome": "refused", "why": "busy"}, 1, "busy"),
-        ({"error": "unsafe", "problem": "fire"}, 4, "fire"),
-        ({"error": "board_fault", "problem": "the board is gone"}, 1, "gone"),
+        ({"outcome": "refused", "why": "busy"}, 1, "busy with another one"),
+        ({"outcome": "refused", "why": "not_taken"}, 1, "took nothing"),
+        ({"error": "unsafe", "problem": "fire", "why": "emergency"}, 4, "nothing is locked again"),
+        ({"error": "unsafe", "problem": "of a later release"}, 4, "of a later release"),
+        ({"error": "board_fault", "problem": "-", "board": "relays", "detail": "unplugged"}, 1, "unplugged"),
+        (
+            {"error": "busy", "problem": "-", "why": "walking", "lane": "entry"},
+            1,
+            "walking through lane entry",
+        ),
+        ({"error": "busy", "problem": "-"}, 3, "busy"),
+        ({"error": "bad_request", "problem": "by: 应为 write one line"}, 2, "write one line"),
+        ({"error": "unknown_lane", "problem": "-", "lane": "entry", "known": "exit"}, 2, "It has: exit"),
+        ({"error": "no_answer", "problem": "-"}, 3, "may have been done"),
+        ({"error": "new_code", "problem": "of a later release"}, 1, "of a later release"),
     ],
 )
 def test_what_the_gate_says_of_a_pulse_is_said(
@@ -89,6 +119,28 @@ def test_a_hold_through_the_gate_is_released_by_ctrl_c(daemon: Gate, tmp_path: P
         out, err = process.communicate(timeout=20)
     assert (process.returncode, json.loads(out)["ended"]) == (0, "released"), err
     assert [(one["do"], one.get("seconds")) for one in daemon.asked] == [("hold", 300), ("release", None)]
+
+
+def test_every_refusal_of_the_gate_has_its_exit_code_and_words_in_both_languages() -> None:
+    told = {
+        found[0]
+        for source in ("edge/hands.py", "edge/tool_requests.py", "edge/control.py", "shell/control.py")
+        for found in re.findall(
+            r'(?:HandsError|RequestError|_no)\(\s*(?:code\s*=\s*)?"(\w+)"()',
+            (ROOT / source).read_text("utf-8"),
+        )
+    }
+    assert {"busy", "unsafe", "bad_request", "not_whole", "internal"} <= told
+    meant = {code for code, _ in MEANINGS}
+    assert told - meant == {"not_allowed", "unknown_request"}  # said by ``ask`` and by ``held_by_daemon``
+    for _, words in MEANINGS.values():
+        assert words.zh != words.en
+
+
+def test_an_output_of_another_lane_is_not_opened_under_this_ones_name(daemon: Gate, tmp_path: Path) -> None:
+    path = gate(tmp_path, relays())
+    code, _, err = run("pulse", "2", *NAMED, path, "--confirm", "entry")
+    assert (code, "nothing moved" in err, daemon.asked) == (2, True, []), err
 
 
 def test_off_and_watch_ask_the_gate(daemon: Gate, tmp_path: Path) -> None:
