@@ -63,6 +63,7 @@ _BY_MAKE: Final = {
 _OF_MANY_MAKES: Final = ("scanner", "thermometer")
 _STREAMING: Final = ("mcu90614", "cjmcu")  # thermometers that talk by themselves
 _LISTEN_S: Final = 1.0
+_FAST: Final = 115200  # some scanners are delivered so
 _NONE_SAFE: Final = Pair(
     "{protocol} 设备没有可以安全发问的识别命令；请在现场核对铭牌",
     "{protocol} devices know no safe question. Look at the type plate",
@@ -205,13 +206,13 @@ def _listened(target: Target, trace: Path | None) -> bytes:
     return heard
 
 
-def _line_of(target: Target, family: Family) -> LineSettings:
-    """The family's line; of a make with a speed of its own, or of a file that says one, that."""
+def _lines_of(target: Target, family: Family) -> list[LineSettings]:
+    """The speed that the gate's file says, or those at which such devices are delivered."""
     baud = target.options.get("baud")
-    make = next((make for (_, make), name in _BY_MAKE.items() if name == family.name), None)
-    if make is not None:
-        return make_driver(target.protocol, make=make, baud=baud).info.line
-    return at_speed(family, baud if isinstance(baud, int) else None)
+    if isinstance(baud, int):
+        return [at_speed(family, baud)]
+    usual = [family.line.baud, *([_FAST] if target.protocol == "scanner" else [])]
+    return [at_speed(family, speed) for speed in usual]
 
 
 def _ask(
@@ -236,11 +237,15 @@ def _ask(
         )
     elif not own:
         demand_fit(family, number)
-    line = _line_of(target, family)
-    with raw_port(target.port, line, trace=trace, protocol=target.protocol) as port:
-        collect(port, QUIET_S)
-        found, heard = ask_family(port, family)
-    return ([] if found is None else [found]), heard
+    heard = b""
+    for line in _lines_of(target, family):
+        with raw_port(target.port, line, trace=trace, protocol=target.protocol) as port:
+            collect(port, QUIET_S)
+            found, said = ask_family(port, family)
+        heard += said
+        if found is not None:
+            return [found], heard
+    return [], heard
 
 
 def _ask_modbus(

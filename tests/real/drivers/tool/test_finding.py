@@ -189,6 +189,72 @@ def test_identify_asks_in_text_only_when_told_that_the_lane_is_isolated(plug: Pl
     assert (code, json.loads(out)["certainty"]) == (0, "strong")
 
 
+def test_identify_of_a_modbus_board_needs_no_profile(plug: Plug) -> None:
+    twin = plug(make_board("modbus-relay", profile="waveshare-io-8ch"))
+    code, out, err = run("identify", "--port", twin.link, "--protocol", "modbus-relay", "--json")
+    assert code == 0, err
+    some, *fitting = json.loads(out)["found"]
+    assert some["why"].endswith("some Modbus device; this does not say which")
+    assert "waveshare-io-8ch" in [each["options"].get("profile") for each in fitting]
+    assert {each["certainty"] for each in (some, *fitting)} == {"weak"}
+    assert twin.moved() == []
+
+
+@pytest.mark.parametrize(
+    ("protocol", "device", "make"),
+    [
+        ("scanner", Gm65(), "gm65"),
+        ("scanner", Honeywell(), "honeywell"),
+        ("thermometer", Mcu90614(person_c=36.5), "mcu90614"),
+        ("thermometer", Cjmcu90614(person_c=36.5), "cjmcu"),
+        ("thermometer", Gy614V(), "614v"),
+    ],
+    ids=["gm65", "honeywell", "mcu90614", "cjmcu", "614v"],
+)
+def test_identify_of_a_scanner_or_thermometer_needs_no_make(
+    plug: Plug, protocol: str, device: Device, make: str
+) -> None:
+    twin = plug(device)
+    code, out, err = run("identify", "--port", twin.link, "--protocol", protocol, "--json")
+    assert code == 0, err
+    assert [(each["options"]["make"]) for each in json.loads(out)["found"]] == [make]
+    assert twin.moved() == []
+
+
+def test_a_make_whose_question_is_an_order_to_others_is_asked_only_when_isolated(plug: Plug) -> None:
+    twin = plug(Newland())
+    asked = ("identify", "--port", twin.link, "--protocol", "scanner", "--json")
+    code, _, err = run(*asked)
+    assert (code, "newland was not asked" in err) == (3, True)
+    code, out, err = run(*asked, "--confirm", "isolated")
+    assert (code, [each["options"]["make"] for each in json.loads(out)["found"]]) == (0, ["newland"]), err
+
+
+def test_a_thermometer_that_streams_is_recognised_and_another_make_is_not_it(plug: Plug) -> None:
+    twin = plug(Mcu90614(person_c=36.5))
+    asked = ("identify", "--port", twin.link, "--protocol", "thermometer", "--make")
+    assert run(*asked, "mcu90614")[0] == 0
+    code, _, err = run(*asked, "cjmcu")
+    assert (code, "No answer" in err) == (3, True)  # it says nothing at that speed
+
+
+def test_a_plain_scanner_has_no_question_and_says_what_to_do(tmp_path: Path) -> None:
+    code, _, err = run("identify", "--port", tmp_path / "x", "--protocol", "scanner", "--make", "text")
+    assert (code, "Hold a code before it" in err) == (2, True)
+
+
+def test_what_is_said_of_lcus_is_no_more_than_is_known(plug: Plug) -> None:
+    asked = ("--protocol", "lcus", "--json")
+    for name, profile in (("text", "text"), ("bytes", "bytes")):
+        code, out, _ = run(
+            "identify", "--port", plug(make_board("lcus", profile=profile), name=name).link, *asked
+        )
+        row = json.loads(out)
+        assert (code, row["certainty"], "others may, too" in row["found"][0]["why"]) == (0, "weak", True)
+    code, _, err = run("identify", "--port", plug(make_board("lcus"), name="mute").link, *asked)
+    assert (code, "neither that one is there nor that none is" in err) == (3, True)
+
+
 def test_a_turnstile_that_cannot_be_asked_is_said_to_be_so(plug: Plug) -> None:
     twin = plug(make_board("turnstile-eb"))
     code, _, err = run("identify", "--port", twin.link, "--protocol", "turnstile-eb")
