@@ -52,21 +52,41 @@ def confirmed_gate(targets: Sequence[Target], confirm: str | None) -> str:
     return _confirmed(moves, names, confirm, ports=", ".join(target.port for target in targets))
 
 
-def confirmed_isolated(confirm: str | None, risk: Pair, **values: object) -> None:
-    """Go on only when somebody says that the wires move nothing; else exit code 4, and nothing was sent."""
+def confirmed_isolated(
+    confirm: str | None, risk: Pair, *, lanes: Sequence[str] = (), **values: object
+) -> None:
+    """Go on only when somebody says that the wires move nothing; else exit code 4, and nothing was sent.
+
+    Args:
+        confirm: What was given by ``--confirm``.
+        risk: What may happen, with ``values``.
+        lanes: Names of lanes that will do as well: whoever types one says that it may open.
+        values: For ``risk``.
+    """
+    names = ", ".join(lanes)
     if confirm is None and at_terminal():
         say(risk, **values)
         confirm = asked(
-            Pair("确认通道已与设备隔离（拔下继电器端子）？请输入：已隔离", "Type: isolated"),
-        )
-    if (confirm or "").strip().lower() not in ISOLATED_WORDS:
-        fail(
-            Exit.UNSAFE,
             Pair(
-                "未确认，未发送任何字节。先拔下继电器输出端子，再用 --confirm isolated",
-                "Not confirmed, nothing was sent. Take the wires off the relays first, then: --confirm isolated",
+                "确认通道已与设备隔离（拔下继电器端子）？请输入：已隔离"
+                + ("；或输入可以打开的通道名称（{names}）" if lanes else ""),
+                "Type: isolated" + (", or the name of the lane that may open ({names})" if lanes else ""),
             ),
+            names=names,
         )
+    word = (confirm or "").strip()
+    if word.lower() in ISOLATED_WORDS or (word and word in lanes):
+        return
+    fail(
+        Exit.UNSAFE,
+        Pair(
+            "未确认，未发送任何字节。先拔下继电器输出端子，再用 --confirm isolated"
+            + ("；若通道可以打开，用 --confirm 通道名（{names}）" if lanes else ""),
+            "Not confirmed, nothing was sent. Take the wires off the relays first, then: --confirm isolated"
+            + (". Or, if the lane may open, --confirm LANE ({names})" if lanes else ""),
+        ),
+        names=names,
+    )
 
 
 def _confirmed(moves: Pair, names: Sequence[str], confirm: str | None, **values: object) -> str:

@@ -23,17 +23,19 @@ from shell.text import visible, visible_json
 
 PROGRAM: Final = "postern-driver"
 NOTHING: Final = Pair("", "")
+INTERRUPTED: Final = Pair("已中断", "Interrupted")
 _YES: Final = ("yes", "y", "是")
 COLUMNS: Final = 80  # of a serial console; also of a pipe, where there is no terminal to ask
 
 
 class Exit(IntEnum):
-    """Exit codes of STYLE section 10; 0 is done."""
+    """Exit codes of every command; 0 is done."""
 
     FAILED = 1
     USAGE = 2
     UNREACHABLE = 3
     UNSAFE = 4
+    INTERRUPTED = 130  # as shells have it for Ctrl-C
 
 
 class Language(StrEnum):
@@ -173,8 +175,21 @@ def wants(question: Pair) -> bool:
 
 
 def asked(pair: Pair, *, default: str = "", **values: object) -> str:
-    """What the person types, without the spaces around it; the question goes to stderr."""
-    found: Any = typer.prompt(text(pair, **values), default=default, show_default=bool(default), err=True)
+    """What the person types, without the spaces around it; the question goes to stderr.
+
+    Ctrl-C and the end of the input are a no: they end with exit code 4.
+    """
+    try:
+        found: Any = typer.prompt(text(pair, **values), default=default, show_default=bool(default), err=True)
+    except typer.Abort:
+        say(NOTHING)  # the question stands on a line that nobody ended
+        fail(
+            Exit.UNSAFE,
+            Pair(
+                "没有回答，到此为止：不再发送、不再写入任何内容",
+                "Not answered, so this ends here: nothing more is sent or written",
+            ),
+        )
     return str(found).strip()
 
 

@@ -1,7 +1,8 @@
 """``selftest``: numbered steps from the plug to the relay's edge, and a report that an installer can sign."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -9,7 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 from rich.table import Table
 
-from drivers.tool.confirm import confirmed_lane
+from drivers.tool.confirm import ISOLATED, confirmed_lane
 from drivers.tool.console import (
     PROGRAM,
     Exit,
@@ -58,6 +59,7 @@ class Level(StrEnum):
     CLICK = "click"
 
 
+_INTERRUPTED: Final = Pair("已中断，不完整！", "INTERRUPTED: this test is not complete")
 _COLOURS: Final = {
     Verdict.PASS: "green",
     Verdict.WARN: "yellow",
@@ -101,29 +103,46 @@ def selftest(
       postern-driver selftest --port /dev/ttyUSB0 --protocol lcus --level click --confirm entry
 
     Without a device it tests every board of gate.toml. With click each confirmed lane opens once: 300 ms from the
-    command to the relay's edge are allowed. Exit code 0: no FAIL; 1: a FAIL; 3: a device was not reached.
+    command to the relay's edge are allowed. Exit code 0: no FAIL; 1: a FAIL; 3: a device was not reached; 130: Ctrl-C.
     """
     targets = _targets(port, protocol, board, config, (unit, profile, make, key_file))
     lanes = _confirmed(targets, confirm or []) if level is Level.CLICK else {}
     steps: list[Step] = []
-    for target in targets:
-        for step in _steps(target, level, lanes.get(target.name, {}), "isolated" if isolated else None):
-            steps.append(step)
-            if not as_json:
-                _show(len(steps), step)
-    document = _document(steps, level, installer or user_name())
+    interrupted = False
+    try:
+        for target in targets:
+            confirmed = lanes.get(target.name, {})
+            with closing(_steps(target, level, confirmed, ISOLATED if isolated else None)) as found:
+                for step in found:
+                    steps.append(step)
+                    if not as_json:
+                        _show(len(steps), step)
+    except KeyboardInterrupt:  # leaving the device has opened its relays; what was seen is written down
+        interrupted = True
+    document = _document(steps, level, installer or user_name(), interrupted=interrupted)
     _write(document, out or _default_out(targets[0]))
     if as_json:
         put_json(document)
     else:
         _sum_up(document)
+    if interrupted:
+        fail(
+            Exit.INTERRUPTED,
+            Pair(
+                "已中断：报告只到第 {n} 步，所有继电器已令其断开",
+                "Interrupted: the report ends with step {n}, and every relay was told to open",
+            ),
+            n=len(steps),
+        )
     if any(not step.reached for step in steps):
         raise typer.Exit(Exit.UNREACHABLE)
     if any(step.verdict is Verdict.FAIL for step in steps):
         raise typer.Exit(Exit.FAILED)
 
 
-def _steps(target: Target, level: Level, lanes: dict[int, str], isolated: str | None) -> Iterator[Step]:
+def _steps(
+    target: Target, level: Level, lanes: dict[int, str], isolated: str | None
+) -> Generator[Step, None, None]:
     """All steps of one device; those that need it are left out when it cannot be reached."""
     for step in passive(target):
         yield step
@@ -131,7 +150,7 @@ def _steps(target: Target, level: Level, lanes: dict[int, str], isolated: str | 
             return
     if level is Level.PASSIVE:
         return
-    for step in reading(target, isolated):
+    for step in reading(target, isolated, typed=next(iter(lanes.values()), None)):
         yield step
         if not step.reached:
             return
@@ -212,7 +231,7 @@ def _typed(name: str) -> bool:
     return asked(question, name=name) == name
 
 
-def _document(steps: list[Step], level: Level, installer: str) -> dict[str, Any]:
+def _document(steps: list[Step], level: Level, installer: str, *, interrupted: bool) -> dict[str, Any]:
     count = {verdict.value: sum(step.verdict is verdict for step in steps) for verdict in Verdict}
     document: dict[str, Any] = {
         "v": 1,
@@ -220,6 +239,7 @@ def _document(steps: list[Step], level: Level, installer: str) -> dict[str, Any]
         "level": level.value,
         "installer": installer,
         "at": SystemClock().now().isoformat(timespec="seconds"),
+        "interrupted": interrupted,
         "count": count,
         "steps": [
             {
@@ -245,6 +265,7 @@ def _write(document: dict[str, Any], out: Path) -> None:
     lines = [
         f"{PROGRAM} selftest, {document['level']}, {document['at']}",
         text(Pair("安装员：{name}", "Installer: {name}"), name=document["installer"]),
+        *([text(_INTERRUPTED)] if document["interrupted"] else []),
         "",
         *(
             f"{row['n']:>2} {row['verdict']} {row['device']}: {row['what']}"

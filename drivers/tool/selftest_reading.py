@@ -29,11 +29,11 @@ from drivers.tool.target import Target
 _READ_WITHIN_S: Final = 3.0
 
 
-def reading(target: Target, isolated: str | None) -> Iterator[Step]:
-    """What the device says when it is asked; nothing is switched."""
+def reading(target: Target, isolated: str | None, *, typed: str | None = None) -> Iterator[Step]:
+    """What the device says when it is asked; nothing is switched. ``typed``: a lane of it that may move anyhow."""
     name = target.name
     try:
-        demand_proof(target, looking(target), isolated)
+        demand_proof(target, looking(target), isolated, typed=typed)
     except typer.Exit as ended:
         unsafe = ended.exit_code == Exit.UNSAFE
         yield a_step(

@@ -2,7 +2,8 @@
 
 import time
 from collections import Counter
-from typing import Annotated, Any, Final
+from collections.abc import Callable
+from typing import Annotated, Any, Final, NoReturn
 
 import typer
 
@@ -30,6 +31,9 @@ from drivers.tool.trace import TraceOption
 from passes.words import Pair
 
 BACK_WITHIN_S: Final = 30.0
+_DONE: Final = "done"
+_UNSEEN: Final = "unseen"  # done, and the input that must answer did not
+_SEEN_WITHIN_S: Final = 1.0  # after an opening, for the input that must answer
 
 
 def soak(
@@ -61,8 +65,8 @@ def soak(
       postern-driver soak 1 --n 2 --every 0 --port /dev/ttyUSB0 --protocol lcus --confirm entry --json
 
     A cable that is pulled and put back within 30 s is counted and survived; a pulse that may have been executed is
-    missed, and never given again. A relay that stays closed ends it at once. Exit code 1: some were missed; Ctrl-C
-    ends it with the figures so far.
+    missed, and never given again. A relay that stays closed ends it at once. Exit code 1: some were missed; 130: Ctrl-C
+    ended it, with the figures so far.
     """
     target = find_target(
         port=port,
@@ -81,27 +85,46 @@ def soak(
         check_input(info.inputs if expected.other is None else 0, expected)
     lane = confirmed_lane(target, output, confirm)
     banner(Pair("通道 {lane} 将打开 {n} 次", "LANE {lane} WILL OPEN {n} TIMES"), lane=lane, n=n)
-    tally = _Tally()
-    stopwatch = Stopwatch()
-    with opened(target, trace=trace, notes=stopwatch) as session, progress(Pair("耐久", "Soak"), n) as step:
-        mover = Mover(session, target, stopwatch)
-        watcher = None if expected is None else Watcher(expected)
-        try:
-            for _ in range(n):
-                moved = mover.move(output, length_ms, meanwhile=tally.meanwhile(watcher))
-                if watcher is not None:
-                    watcher.listen(session, time.monotonic() + 1.0, whole=True)
-                tally.add(moved, None if watcher is None else watcher.observed(moved.issued_s)["seen_ms"])
-                if watcher is not None:
-                    watcher.edges.clear()
-                step(f"{tally.missed}")
-                _rest(session, tally, watcher, every)
-                if session.stays_closed or not tally.is_up:
-                    break
-        except KeyboardInterrupt:
-            pass
-        tally.stuck(session.stays_closed)
+    tally, stopwatch = _Tally(), Stopwatch()
+    watcher = None if expected is None else Watcher(expected)
+    try:
+        with (
+            opened(target, trace=trace, notes=stopwatch) as session,
+            progress(Pair("耐久", "Soak"), n) as step,
+        ):
+            try:
+                _openings(
+                    Mover(session, target, stopwatch), (output, length_ms, n, every), tally, watcher, step
+                )
+            finally:
+                tally.stuck(session.stays_closed)
+    except KeyboardInterrupt:  # the relays are open again: leaving the session opens them
+        tally.interrupted = True
     _report(lane, tally, as_json=as_json)
+
+
+def _openings(
+    mover: Mover,
+    plan: tuple[int, int, int, float],
+    tally: "_Tally",
+    watcher: Watcher | None,
+    step: Callable[[str], None],
+) -> None:
+    """Open again and again, until it was often enough, a relay stays closed or the cable stays out."""
+    output, length_ms, n, every = plan
+    for _ in range(n):
+        tally.begin()
+        moved = mover.move(output, length_ms, meanwhile=tally.meanwhile(watcher))
+        if watcher is None:
+            tally.add(moved)
+        else:
+            watcher.listen(mover.session, time.monotonic() + _SEEN_WITHIN_S, whole=True)
+            tally.add(moved, watcher)
+            watcher.edges.clear()
+        step(f"{tally.missed}")
+        _rest(mover.session, tally, watcher, every)
+        if mover.session.stays_closed or not tally.is_up:
+            return
 
 
 def _rest(session: Session, tally: "_Tally", watcher: Watcher | None, seconds: float) -> None:
@@ -119,16 +142,27 @@ class _Tally:
 
     def __init__(self) -> None:
         self.is_up, self.replugs = True, 0
+        self.interrupted = False
+        self.stays_closed: list[int] = []
         self._results: Counter[str] = Counter()
         self._latencies: list[float] = []
-        self.unseen = 0
-        self.stays_closed: list[int] = []
+        self._begun = False
         self._last = ""
+
+    @property
+    def openings(self) -> int:
+        """Those that came to an end."""
+        return sum(self._results.values())
 
     @property
     def missed(self) -> int:
         """Openings that were not done, or that the input did not see."""
-        return sum(self._results.values()) - self._results["done"] + self.unseen
+        return self.openings - self._results["done"]
+
+    @property
+    def cut_short(self) -> int:
+        """Openings that were begun and did not come to an end."""
+        return int(self._begun)
 
     def meanwhile(self, watcher: Watcher | None) -> "_Takes":
         """For events that are about something else."""
@@ -139,35 +173,47 @@ class _Tally:
         self.replugs += line.up and not self.is_up
         self.is_up = line.up
 
-    def add(self, moved: Moved, seen_ms: float | None) -> None:
-        """One more."""
+    def begin(self) -> None:
+        """The next opening begins."""
+        self._begun = True
+
+    def add(self, moved: Moved, watcher: Watcher | None = None) -> None:
+        """It ended; ``watcher`` saw what the input did, where one must answer."""
+        self._begun = False
+        seen_ms = None if watcher is None else watcher.observed(moved.issued_s)["seen_ms"]
         self._last = moved.result["result"]
+        if self._last == _DONE and watcher is not None and seen_ms is None:
+            self._last = _UNSEEN
         self._results[self._last] += 1
         if not isinstance(moved.outcome, Done):
             return
-        latency = next((ms for ms in (seen_ms, moved.answered_ms, moved.sent_ms) if ms is not None), None)
+        known = (seen_ms,) if watcher is not None else (moved.answered_ms, moved.sent_ms)
+        latency = next((ms for ms in known if ms is not None), None)
         if latency is not None:
             self._latencies.append(latency)
 
     def stuck(self, outputs: list[int]) -> None:
         """These outputs did not open at the end: the last opening was none that is done."""
         self.stays_closed = outputs
-        if outputs and self._last == "done":
-            self._results.subtract(["done"])
+        if outputs and self._last in (_DONE, _UNSEEN):
+            self._results.subtract([self._last])
             self._results["stays_closed"] += 1
 
     def row(self) -> dict[str, Any]:
         """For people and programs."""
         known = self._latencies
         return {
-            "openings": sum(self._results.values()),
-            "done": self._results["done"],
+            "openings": self.openings,
+            "done": self._results[_DONE],
             "missed": self.missed,
+            "unseen": self._results[_UNSEEN],
             "maybe_executed": self._results["timed_out"],
             "p50_ms": percentile(known, 50) if known else None,
             "p99_ms": percentile(known, 99) if known else None,
             "stays_closed": self.stays_closed,
             "replugs": self.replugs,
+            "interrupted": self.interrupted,
+            "cut_short": self.cut_short,
         }
 
 
@@ -191,16 +237,57 @@ def _report(lane: str, tally: _Tally, *, as_json: bool) -> None:
     if as_json:
         put_json(row)
     else:
-        words = Pair(
-            "{lane}：{openings} 次，成功 {done}，未成 {missed}（可能已执行 {maybe_executed}），"
-            "p50 {p50_ms} ms，p99 {p99_ms} ms，重新插拔 {replugs} 次",
-            "{lane}: {openings} openings, {done} done, {missed} missed ({maybe_executed} maybe executed)\n"
-            "  p50 {p50_ms} ms, p99 {p99_ms} ms, {replugs} re-plugs survived",
-        )
-        put_line(text(words, **row))
+        _put(row)
     if tally.stays_closed:
         warn_of_closed(tally.stays_closed)
+    if tally.interrupted:
+        _end_interrupted(tally)
     if not tally.is_up:
         fail(Exit.UNREACHABLE, Pair("端口没有回来", "The port did not come back"))
     if tally.missed or tally.stays_closed:
         raise typer.Exit(Exit.FAILED)
+
+
+def _put(row: dict[str, Any]) -> None:
+    put_line(
+        text(
+            Pair(
+                "{lane}：{openings} 次，成功 {done}，未成 {missed}",
+                "{lane}: {openings} openings, {done} done, {missed} missed",
+            ),
+            **row,
+        )
+    )
+    if row["missed"]:
+        put_line(
+            text(
+                Pair(
+                    "  可能已执行 {maybe_executed}，输入没有反应 {unseen}",
+                    "  {maybe_executed} maybe executed, {unseen} not seen by the input",
+                ),
+                **row,
+            )
+        )
+    shown = {name: "-" if row[name] is None else row[name] for name in ("p50_ms", "p99_ms", "replugs")}
+    put_line(
+        text(
+            Pair(
+                "  p50 {p50_ms} ms，p99 {p99_ms} ms，重新插拔 {replugs} 次",
+                "  p50 {p50_ms} ms, p99 {p99_ms} ms, {replugs} re-plugs survived",
+            ),
+            **shown,
+        )
+    )
+
+
+def _end_interrupted(tally: _Tally) -> NoReturn:
+    cut_short = Pair(
+        "第 {n} 次打到一半；所有继电器已令其断开。",
+        "Opening {n} was cut short; every relay was told to open. ",
+    )
+    more = text(cut_short, n=tally.openings + 1) if tally.cut_short else ""
+    fail(
+        Exit.INTERRUPTED,
+        Pair("已中断。{more}以上是到此为止的结果", "Interrupted. {more}These are the figures so far"),
+        more=more,
+    )

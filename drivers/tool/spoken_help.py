@@ -1,17 +1,32 @@
-"""``--help`` in the language in use: English from the code, Chinese from ``drivers.tool.help_words``."""
+"""``--help``, mistakes and endings in the language in use: English from the code, Chinese from ``help_words``."""
 
 import re
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final
 
 import typer
 from rich.cells import cell_len
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
-from drivers.tool.console import COLUMNS, Language, language, language_of, use_language
+from drivers.tool.console import (
+    COLUMNS,
+    INTERRUPTED,
+    Exit,
+    Language,
+    language,
+    language_of,
+    say,
+    use_language,
+)
 from drivers.tool.help_words import COMMANDS, FRAME, OPTIONS
+from drivers.tool.usage_words import show_mistake
 
+_HELP_INSTEAD: Final = (
+    "NoArgsIsHelpError"  # a command without arguments shows its help; Typer exports no name for it
+)
 _CELLS: Final = COLUMNS - 4  # the help is indented by two
 
 
@@ -29,7 +44,53 @@ class SpokenCommand(TyperCommand):
 
 
 class SpokenGroup(TyperGroup):
-    """A group of commands whose help follows the language."""
+    """A group of commands whose help, mistakes and endings follow the language."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,  # Typer's own signature
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run a command line. A mistake in it ends with exit code 2; see ``invoke`` for Ctrl-C."""
+        run = partial(super().main, prog_name=prog_name, complete_var=complete_var, **extra)
+        if not standalone_mode:
+            return run(args=args, standalone_mode=False, windows_expand_args=windows_expand_args)
+        words = list(sys.argv[1:] if args is None else args)
+        use_language(language_of(self._tag(words)))
+        try:
+            code = run(args=words, standalone_mode=False)
+        except typer.TyperException as error:
+            if type(error).__name__ == _HELP_INSTEAD:
+                typer.echo(error.format_message(), err=True)
+            else:
+                show_mistake(error)
+            sys.exit(error.exit_code)
+        except typer.Abort:
+            say(INTERRUPTED)
+            sys.exit(Exit.UNSAFE)
+        sys.exit(code if isinstance(code, int) else 0)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was found; one that has no ending of its own for Ctrl-C ends here."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            say(INTERRUPTED)
+            raise typer.Exit(Exit.INTERRUPTED) from None
+
+    def _tag(self, words: list[str]) -> str | None:
+        """The language that is asked for, before anything of the line was understood."""
+        for at, word in enumerate(words):
+            if word == "--lang" and at + 1 < len(words):
+                return words[at + 1]
+            if word.startswith("--lang="):
+                return word.partition("=")[2]
+        named = next((each for each in self.params if each.name == "lang"), None)
+        return None if named is None else named.resolve_envvar_value(self.context_class(self))
 
     def get_help(self, ctx: Any) -> str:
         """The whole help; the language is settled here, because ``--help`` comes before any command runs."""

@@ -11,6 +11,7 @@ from operator import xor
 from typing import Final
 
 from drivers.modbus_rtu import crc16
+from drivers.tool.usb_ids import DEVANTECH, NUMATO
 from passes.words import Pair
 
 HOPELESS: Final = Pair(
@@ -20,6 +21,8 @@ HOPELESS: Final = Pair(
 )
 
 _DEVANTECH: Final = "Devantech USB-RLY"
+OWN_USB: Final = {_DEVANTECH: DEVANTECH, "KMtronic": "0403", "Numato": NUMATO}
+"""How the USB numbers of boards begin that are never behind somebody else's adapter (drivers reference 1.1)."""
 _DEVANTECH_SETS: Final = 0x5C
 _DEVANTECH_SWITCHES: Final = range(0x64, 0x77)  # the letters d to v
 _ICSTATION_ARMS: Final = 0x51

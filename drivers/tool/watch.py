@@ -10,7 +10,7 @@ from drivers.devices.scanner_stream import text_of
 from drivers.model import Alarm, AnyEvent, Counted, InputEdge, Outputs
 from drivers.peripherals import Measure, Measured, ModemState, Scanned, SetUp
 from drivers.tool.confirm import IsolatedOption
-from drivers.tool.console import Exit, JsonOption, fail, put_json, put_line, text
+from drivers.tool.console import Exit, JsonOption, fail, put_json, put_line, say, text
 from drivers.tool.looking import looking
 from drivers.tool.opening import Session, fresh_id, opened, say_event
 from drivers.tool.proof import demand_proof
@@ -75,27 +75,32 @@ def watch(
     )
     lines = _Lines(target, as_json=as_json)
     _demand_something(target)
-    seen_by_daemon = _watch_daemon(target, lines, count, timeout)
-    if seen_by_daemon is not None:
-        _demand_count(seen_by_daemon, count, timeout)
+    try:
+        watched = _watch_daemon(target, lines, count, timeout)
+    except KeyboardInterrupt:
+        _say_seen(lines.seen)
+        return
+    if watched:
+        _demand_count(lines.seen, count, timeout)
         return
     demand_proof(target, looking(target), confirm, trace=trace)
-    with opened(target, driver=looking(target), trace=trace) as session:
-        try:
-            seen = _show(session, lines, count, timeout)
-        except KeyboardInterrupt:
-            return
-        healthy = session.bus.healthy
+    try:
+        with opened(target, driver=looking(target), trace=trace) as session:
+            _show(session, lines, count, timeout)
+            healthy = session.bus.healthy
+    except KeyboardInterrupt:  # it was to be watched until then
+        _say_seen(lines.seen)
+        return
     if not healthy:
         fail(
             Exit.UNREACHABLE,
             Pair("时间到时板子读不到", "The board could not be read when the time was over"),
         )
-    _demand_count(seen, count, timeout)
+    _demand_count(lines.seen, count, timeout)
 
 
 class _Lines:
-    """Prints events, each on one line.
+    """Prints events, each on one line; ``seen`` is how many there were.
 
     Args:
         target: Whose.
@@ -106,6 +111,7 @@ class _Lines:
         self._target, self._as_json = target, as_json
         self._clock = SystemClock()
         self._began_s = self._clock.monotonic_s()
+        self.seen = 0
 
     def put(self, event: AnyEvent) -> bool:
         """Print an event; False when it is none to print."""
@@ -136,6 +142,7 @@ class _Lines:
         return True
 
     def _print(self, row: dict[str, Any], since_ms: int) -> None:
+        self.seen += 1
         at = self._clock.now().isoformat(timespec="milliseconds")
         if self._as_json:
             put_json({"at": at, "ms": since_ms, **row})
@@ -240,23 +247,23 @@ def _demand_count(seen: int, count: int | None, timeout: float | None) -> None:
     )
 
 
-def _show(session: Session, lines: _Lines, count: int | None, timeout_s: float | None) -> int:
-    """Print events until enough came or the time is over; how many there were."""
+def _say_seen(seen: int) -> None:
+    say(Pair("结束，共看到 {n} 次", "Ended; {n} seen in all"), n=seen)
+
+
+def _show(session: Session, lines: _Lines, count: int | None, timeout_s: float | None) -> None:
+    """Print events until enough came or the time is over."""
     until_s = None if timeout_s is None else time.monotonic() + timeout_s
     ask = _asks_again(session)
     ask()
-    seen = 0
-    while count is None or seen < count:
+    while count is None or lines.seen < count:
         event = session.next(until_s)
         if event is None:
             break
-        if lines.put(event):
-            seen += 1
-        else:
+        if not lines.put(event):
             say_event(event)
         if isinstance(event, Measured):
             ask()
-    return seen
 
 
 def _asks_again(session: Session) -> Callable[[], None]:
@@ -270,20 +277,19 @@ def _asks_again(session: Session) -> Callable[[], None]:
     return ask
 
 
-def _watch_daemon(target: Target, lines: _Lines, count: int | None, timeout_s: float | None) -> int | None:
-    """What the running gate sees at this board; None when none runs."""
+def _watch_daemon(target: Target, lines: _Lines, count: int | None, timeout_s: float | None) -> bool:
+    """Print what the running gate sees at this board; False when none runs."""
     answer = watched_by_daemon(target, None)
     if answer is None:
-        return None
+        return False
     until_s = None if timeout_s is None else time.monotonic() + timeout_s
-    seen, since = 0, int(answer.get("seq", 0))
-    try:
-        while (count is None or seen < count) and (until_s is None or time.monotonic() < until_s):
-            answer = watched_by_daemon(target, since)
-            if answer is None:
-                break
-            since = int(answer.get("seq", since))
-            seen += sum(lines.put_happening(one) for one in answer.get("events", []))
-    except KeyboardInterrupt:
-        pass
-    return seen
+    while answer is not None:
+        since = int(answer.get("seq", 0))
+        for happening in answer.get("events", []):
+            lines.put_happening(happening)
+        if (count is not None and lines.seen >= count) or (
+            until_s is not None and time.monotonic() >= until_s
+        ):
+            break
+        answer = watched_by_daemon(target, since)
+    return True
