@@ -12,16 +12,16 @@ from benchmarks.result import Options, Outcome, Result
 from drivers.bus import Bus
 from drivers.devices.devantech import DevantechUsbCodec
 from drivers.devices.kmtronic import KmtronicCodec
+from drivers.devices.modbus_frames import READ_INPUTS
 from drivers.devices.modbus_profile import load_profile, profile_names
-from drivers.devices.modbus_relay import ModbusRelayCodec
+from drivers.devices.modbus_relay import ModbusRelayCodec, modbus_inputs
 from drivers.devices.numato import NumatoCodec
 from drivers.devices.turnstile_7e import Turnstile7eCodec
 from drivers.devices.turnstile_controller import ControllerCodec
 from drivers.devices.turnstile_eb import TurnstileEbCodec
 from drivers.lcus import LcusCodec, LcusDriver
 from drivers.lcus_codec import Switch, encode
-from drivers.modbus_inputs import ModbusInputsCodec, ModbusInputsDriver
-from drivers.modbus_rtu import InputsReply, encode_reply
+from drivers.modbus_rtu import crc16
 from drivers.model import AnyEvent, Driver, LineSettings, Pulse, Side
 from drivers.port import SerialPort
 from drivers.relay_codec import Ask, Asked, RelayCodec
@@ -148,15 +148,19 @@ def hear(line: PtyLine, frame: bytes) -> None:
 def codecs_and_answers() -> Iterator[tuple[str, RelayCodec, Callable[[bytes], bytes]]]:
     """Each codec whose question has an answer that can be made from it."""
     yield "lcus", LcusCodec(), lambda frame: frame
-    levels = encode_reply(InputsReply(unit=1, bits=b"\5"))
-    yield "modbus-inputs", ModbusInputsCodec(unit=1), lambda _: levels
     for name in profile_names():
         codec = ModbusRelayCodec(load_profile(name))
-        if codec.info.outputs:
-            yield f"modbus-relay {name}", codec, lambda frame: frame
+        answer = (lambda frame: frame) if codec.info.outputs else (lambda frame: levels(unit=frame[0]))
+        yield f"modbus-relay {name}", codec, answer
     yield "numato", NumatoCodec(), lambda frame: frame + b"\n\r>"
     yield "kmtronic, states", KmtronicCodec(), lambda _: bytes(8)
     yield "devantech-usb, states", DevantechUsbCodec(), lambda _: b"\5\5"
+
+
+def levels(*, unit: int) -> bytes:
+    """What an input module answers."""
+    body = bytes((unit, READ_INPUTS, 1, 0))
+    return body + crc16(body)
 
 
 def turnstiles_and_answers() -> Iterator[tuple[str, ControllerCodec, bytes]]:
@@ -219,7 +223,7 @@ def dead_port() -> Result:
 
 def full_line() -> Result:
     """Eight input modules on one line in virtual time: questions a second, against what the wires can carry."""
-    drivers: dict[str, Driver] = {str(unit): ModbusInputsDriver(unit=unit) for unit in range(1, DEVICES + 1)}
+    drivers: dict[str, Driver] = {str(unit): modbus_inputs(unit=unit) for unit in range(1, DEVICES + 1)}
     line = SharedLine(drivers)
     line.line_up(0.0)
     now_s, asked, until_s = 0.0, 0, 20.0
@@ -230,7 +234,7 @@ def full_line() -> Result:
         for frame in frames:
             asked += 1
             now_s += WIRE_S
-            line.receive(encode_reply(InputsReply(unit=frame[0], bits=b"\0")), now_s)
+            line.receive(levels(unit=frame[0]), now_s)
         if not frames:
             deadline_s = line.next_deadline()
             assert deadline_s is not None

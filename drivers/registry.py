@@ -10,7 +10,7 @@ from drivers.devices.devantech import devantech_usb
 from drivers.devices.gsm_modem import GsmModem
 from drivers.devices.kmtronic import kmtronic
 from drivers.devices.modbus_profile import profile_names
-from drivers.devices.modbus_relay import modbus_relay
+from drivers.devices.modbus_relay import modbus_inputs, modbus_relay
 from drivers.devices.modbus_tcp import modbus_tcp, tcp_port
 from drivers.devices.numato import numato
 from drivers.devices.osdp import OsdpDriver
@@ -28,7 +28,6 @@ from drivers.devices.turnstile_7e import turnstile_7e
 from drivers.devices.turnstile_eb import turnstile_eb
 from drivers.devices.voice_syn6288 import Syn6288Driver
 from drivers.lcus import LcusDriver
-from drivers.modbus_inputs import ModbusInputsDriver
 from drivers.model import Driver, LineSettings
 from drivers.port import Port, SerialPort
 from drivers.usb_socket import PortIdentity
@@ -106,7 +105,7 @@ PROTOCOLS: Final[dict[str, Protocol]] = {
     ),
     "modbus-inputs": Protocol(
         summary="Modbus RTU input modules, 8 inputs",
-        make=ModbusInputsDriver,
+        make=modbus_inputs,
         options=frozenset({"unit"}),
     ),
     "modbus-relay": Protocol(

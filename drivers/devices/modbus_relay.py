@@ -26,6 +26,8 @@ from drivers.relay import RelayDriver
 from drivers.relay_codec import Accepted, Ask, Asked, Denied, Levels, Reply
 
 PROTOCOL: Final = "modbus-relay"
+INPUTS_PROTOCOL: Final = "modbus-inputs"
+INPUTS_PROFILE: Final = "inputs-8"
 
 
 class ModbusRelayCodec:
@@ -145,6 +147,11 @@ def modbus_relay(profile: str | Path, *, unit: int | None = None) -> Driver:
         ProfileError: There is no such profile, or it cannot be used.
     """
     return driver_of(load_profile(profile), unit=unit, envelope=None, protocol=PROTOCOL)
+
+
+def modbus_inputs(*, unit: int | None = None) -> Driver:
+    """A driver for one input module: another name for its profile, which can read inputs and nothing else."""
+    return driver_of(load_profile(INPUTS_PROFILE), unit=unit, envelope=None, protocol=INPUTS_PROTOCOL)
 
 
 def driver_of(profile: Profile, *, unit: int | None, envelope: Envelope | None, protocol: str) -> Driver:

@@ -3,16 +3,10 @@
 import pytest
 
 from drivers.debounce import Debouncer
-from drivers.modbus_inputs import ModbusInputsDriver
-from drivers.modbus_rtu import (
-    ExceptionReply,
-    InputsReply,
-    ReplyDecoder,
-    crc16,
-    encode_read_inputs,
-    encode_reply,
-)
+from drivers.devices.modbus_relay import modbus_inputs
+from drivers.modbus_rtu import crc16
 from drivers.model import AllOff, AnyEvent, Fault, Garbage, InputEdge, Pulse, Refusal, Refused
+from tests.unit.drivers.modbus_replies import exception_reply, inputs_reply
 
 # Frames that vendors and users publish for boards of this family; the last two bytes are the check.
 PUBLISHED = [
@@ -33,14 +27,14 @@ REQUEST = bytes.fromhex("01 02 00 00 00 08 79 CC")
 
 
 def reply(bits: int, unit: int = 1) -> bytes:
-    return encode_reply(InputsReply(unit=unit, bits=bytes((bits,))))
+    return inputs_reply(unit=unit, bits=bytes((bits,)))
 
 
 class Bench:
     """A poller with its line up at 0 s, and a module that answers with ``bits`` after 10 ms unless silent."""
 
     def __init__(self) -> None:
-        self.driver = ModbusInputsDriver(unit=1)
+        self.driver = modbus_inputs(unit=1)
         self.bits, self.silent, self.now_s = 0, False, 0.0
         self.asked_s: list[float] = []
         self.driver.line_up(0.0)
@@ -68,24 +62,27 @@ def test_the_check_is_that_of_published_frames(text: str) -> None:
     assert crc16(frame[:-2]) == frame[-2:]
 
 
-def test_requests_are_the_vendors_bytes() -> None:
-    assert encode_read_inputs(unit=1, first=0, count=8) == REQUEST
-    assert encode_read_inputs(unit=255, first=0, count=8) == bytes.fromhex("FF 02 00 00 00 08 6C 12")
-
-
-def test_a_bad_check_is_garbage_and_the_next_reply_is_found() -> None:
-    decoder = ReplyDecoder()
+def test_s8_a_bad_check_is_garbage_and_the_next_reply_counts() -> None:
+    bench = Bench()
     broken = bytearray(reply(3))
     broken[3] ^= 0xFF
-    assert decoder.feed(bytes(broken) + reply(5)) == [InputsReply(unit=1, bits=b"\x05")]
-    assert decoder.take_garbage() == 6
+    bench.driver.tick(0.0)
+    assert bench.driver.take_output() == [REQUEST]
+    bench.driver.receive(bytes(broken) + reply(5), 0.01)
+    bench.bits = 5
+    events = bench.run(1.5)
+    assert [event.channel for event in events if isinstance(event, InputEdge)] == [1, 3]
+    assert [event for event in events if isinstance(event, Garbage)] == [Garbage(6)]
 
 
-def test_a_false_beginning_delays_a_reply_until_the_silence_but_does_not_lose_it() -> None:
-    decoder = ReplyDecoder()
-    assert decoder.feed(bytes.fromhex("01 02 08") + reply(5)) == []
-    assert decoder.flush() == [InputsReply(unit=1, bits=b"\x05")]
-    assert decoder.take_garbage() == 3
+def test_s8_a_false_beginning_does_not_cost_the_reply_behind_it() -> None:
+    bench = Bench()
+    bench.driver.tick(0.0)
+    assert bench.driver.take_output() == [REQUEST]
+    bench.driver.receive(bytes.fromhex("01 02 08") + reply(5), 0.01)
+    bench.bits = 5
+    edges = [event for event in bench.run(0.2) if isinstance(event, InputEdge)]
+    assert [(edge.channel, edge.at_s) for edge in edges] == [(1, 0.01), (3, 0.01)]
 
 
 def test_a_quiet_module_is_asked_every_50_ms() -> None:
@@ -156,19 +153,19 @@ def test_a_silent_unit_is_asked_less_often() -> None:
 
 
 def test_an_exception_reply_is_a_fault_that_names_the_code() -> None:
-    driver = ModbusInputsDriver(unit=1)
+    driver = modbus_inputs(unit=1)
     driver.line_up(0.0)
     events: list[AnyEvent] = []
     for now_s in (0.0, 1.0, 2.0, 3.0):
         driver.tick(now_s)
         assert driver.take_output() == [REQUEST]
-        driver.receive(encode_reply(ExceptionReply(unit=1, code=2)), now_s + 0.01)
+        driver.receive(exception_reply(code=2), now_s + 0.01)
         events += driver.take_events()
-    assert events == [Fault(active=True, why="the board refuses inputs: unit 1, code 2")]
+    assert events == [Fault(active=True, why="the board refuses inputs: it has no such address (code 2)")]
 
 
 def test_a_late_reply_does_not_answer_the_next_request() -> None:
-    driver = ModbusInputsDriver(unit=1)
+    driver = modbus_inputs(unit=1)
     driver.line_up(0.0)
     driver.tick(0.0)
     assert driver.take_output() == [REQUEST]
@@ -182,14 +179,15 @@ def test_a_late_reply_does_not_answer_the_next_request() -> None:
 
 
 def test_another_units_reply_is_not_ours() -> None:
-    driver = ModbusInputsDriver(unit=1)
+    driver = modbus_inputs(unit=1)
     driver.line_up(0.0)
     for now_s in (0.0, 1.0, 2.0):
         driver.tick(now_s)
         assert driver.take_output() == [REQUEST]
         driver.receive(reply(1, unit=2), now_s + 0.01)
         driver.tick(now_s + 0.2)
-    assert driver.take_events() == [Fault(active=True, why="the board does not answer")]
+    events = [event for event in driver.take_events() if not isinstance(event, Garbage)]
+    assert events == [Fault(active=True, why="the board does not answer")]
 
 
 def test_a_change_while_the_line_was_down_is_reported_when_it_is_back() -> None:
@@ -206,7 +204,7 @@ def test_a_change_while_the_line_was_down_is_reported_when_it_is_back() -> None:
 
 
 def test_pulses_are_refused_and_an_all_off_is_nothing_to_do() -> None:
-    driver = ModbusInputsDriver(unit=1)
+    driver = modbus_inputs(unit=1)
     driver.line_up(0.0)
     driver.submit(Pulse(channel=1, ms=300, id="a", issued_s=0.0), 0.0)
     driver.submit(AllOff(), 0.0)

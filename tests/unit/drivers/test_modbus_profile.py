@@ -165,4 +165,4 @@ def test_a_fast_line_keeps_the_shortest_silence() -> None:
     slow = GOOD.replace("[outputs]", "[line]\nsilence_ms = 20\n\n[outputs]").encode()
     assert parse_profile(fast, file="f").line.silence_s == 0.00175
     assert parse_profile(slow, file="f").line.silence_s == 0.020
-    assert load_profile("inputs-8").line.silence_s == pytest.approx(0.00401, abs=1e-5)
+    assert load_profile("waveshare-relay-8").line.silence_s == pytest.approx(0.00401, abs=1e-5)

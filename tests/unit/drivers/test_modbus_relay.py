@@ -1,12 +1,12 @@
 """Modbus relay boards in virtual time: makers' frames, and the virtual boards built from the makers' papers."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from drivers.devices.modbus_frames import AnswerFinder, Data, Question, Refusing, Rtu, Tcp, Written
-from drivers.devices.modbus_relay import modbus_relay
-from drivers.modbus_inputs import ModbusInputsDriver
+from drivers.devices.modbus_relay import modbus_inputs, modbus_relay
 from drivers.modbus_rtu import crc16
 from drivers.model import (
     AllOff,
@@ -156,17 +156,18 @@ def test_inputs_come_as_debounced_edges() -> None:
     assert {one for one in bench.written if one[1] == 2} == {bytes.fromhex("FF 02 00 00 00 08 6C 12")}
 
 
-def test_the_profile_for_inputs_is_equal_to_the_driver_for_inputs() -> None:
+def test_the_protocol_for_inputs_is_another_name_of_their_profile() -> None:
     seen = []
-    for driver in (modbus_relay("inputs-8"), ModbusInputsDriver(unit=1)):
+    for driver in (modbus_relay("inputs-8"), modbus_inputs()):
         board = WaveshareIo()
         bench = Bench(driver, twin(board))
         bench.run(1)
         board.inputs.set(3, active=True)
         edges = [(event.channel, event.active) for event in bench.run(1) if isinstance(event, InputEdge)]
-        seen.append((bench.written[0], edges, len(bench.written) > 30, driver.info.inputs))
+        seen.append((bench.written, edges, replace(driver.info, protocol="")))
     assert seen[0] == seen[1]
     assert seen[0][1] == [(3, True)]
+    assert modbus_inputs().info.protocol == "modbus-inputs"
 
 
 def test_outputs_are_read_back_also_where_each_has_its_own_register() -> None:

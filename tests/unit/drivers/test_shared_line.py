@@ -6,9 +6,8 @@ from itertools import pairwise
 
 import pytest
 
+from drivers.devices.modbus_relay import modbus_inputs
 from drivers.lcus import LcusDriver
-from drivers.modbus_inputs import ModbusInputsDriver
-from drivers.modbus_rtu import InputsReply, encode_reply
 from drivers.model import (
     AllOff,
     AnyEvent,
@@ -24,6 +23,7 @@ from drivers.model import (
     Urgency,
 )
 from drivers.shared_line import SharedLine
+from tests.unit.drivers.modbus_replies import inputs_reply
 
 SILENT_S = 0.005
 
@@ -57,7 +57,7 @@ class Modules:
             self.asked_s.setdefault(data[0], []).append(self.now_s)
             if data[0] not in self.mute:
                 self.now_s += self.answer_s
-                answer = encode_reply(InputsReply(unit=data[0], bits=bytes((self.bits.get(data[0], 0),))))
+                answer = inputs_reply(unit=data[0], bits=bytes((self.bits.get(data[0], 0),)))
                 self.line.receive(answer[:3], self.now_s)
                 self.line.receive(answer[3:], self.now_s)
                 self.busy_until_s = self.now_s + SILENT_S
@@ -72,7 +72,7 @@ class Modules:
 
 
 def modules(count: int, **settings: bool) -> Modules:
-    drivers: dict[str, Driver] = {str(unit): ModbusInputsDriver(unit=unit) for unit in range(1, count + 1)}
+    drivers: dict[str, Driver] = {str(unit): modbus_inputs(unit=unit) for unit in range(1, count + 1)}
     line = SharedLine(drivers, echo=settings.get("echo", False))
     line.line_up(0.0)
     return Modules(line, echo=settings.get("echo", False))
@@ -129,8 +129,8 @@ def test_an_adapter_that_sends_nothing_back_loses_nothing() -> None:
 
 def test_an_open_goes_before_polls_and_an_all_off_before_everything() -> None:
     drivers: dict[str, Driver] = {
-        "a": ModbusInputsDriver(unit=1),
-        "b": ModbusInputsDriver(unit=2),
+        "a": modbus_inputs(unit=1),
+        "b": modbus_inputs(unit=2),
         "lane": LcusDriver(channels=1),
     }
     line = SharedLine(drivers)
@@ -201,7 +201,7 @@ class Streamer:
 
 def test_a_device_that_sends_unasked_hears_what_comes_while_nobody_waits() -> None:
     streamer = Streamer()
-    world = Modules(SharedLine({"m": ModbusInputsDriver(unit=1), "s": streamer}))
+    world = Modules(SharedLine({"m": modbus_inputs(unit=1), "s": streamer}))
     world.line.line_up(0.0)
     world.run(0.02)
     world.line.receive(b"code\r", world.now_s)
@@ -214,7 +214,7 @@ def test_a_device_that_sends_unasked_hears_what_comes_while_nobody_waits() -> No
 @pytest.mark.parametrize("greedy", [Urgency.POLL, Urgency.CONFIGURE, Urgency.RELEASE])
 def test_who_always_wants_the_line_does_not_keep_the_others_out(greedy: Urgency) -> None:
     streamer = Streamer(greedy=greedy)
-    world = Modules(SharedLine({"s": streamer, "m": ModbusInputsDriver(unit=1)}))
+    world = Modules(SharedLine({"s": streamer, "m": modbus_inputs(unit=1)}))
     world.line.line_up(0.0)
     for step in range(1, 2000):
         world.now_s = max(world.now_s, step / 1000)
