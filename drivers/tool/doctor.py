@@ -17,6 +17,7 @@ from drivers.tool.findings import (
     Level,
     about_boards,
     about_clock,
+    about_journal,
     about_machine,
     about_ports,
 )
@@ -62,7 +63,7 @@ def examine(gate: GateFile | None, rows: Sequence[PortRow], host: Host, clock: C
     found = [*about_ports(rows, host), *about_clock(host, clock), *about_machine(host, folder)]
     if gate is not None:
         running = daemon_listens(gate)
-        found += about_boards(gate, rows, daemon_runs=running)
+        found += [*about_boards(gate, rows, daemon_runs=running), *about_journal(gate)]
         found += [
             Finding(
                 code="config",

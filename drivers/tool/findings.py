@@ -80,6 +80,23 @@ def about_boards(gate: GateFile, rows: Sequence[PortRow], *, daemon_runs: bool) 
             yield from _held(board, rows, daemon_runs=daemon_runs)
 
 
+def about_journal(gate: GateFile) -> Iterator[Finding]:
+    """Whether the gate's record is whole."""
+    if not gate.refused_rows.exists():
+        return
+    file = gate.refused_rows
+    yield Finding(
+        code="rows_set_aside",
+        level=Level.FAIL,
+        what=Pair(f"日志缺少的行放在 {file}", f"rows that the journal never took are in {file}"),
+        why=Pair("中心不知道这些事", "the centre does not know of them"),
+        remedy=Pair(
+            "请人逐行查看、在中心补记，然后把文件移走",
+            "have a person read it line by line and make up for it at the centre, then move the file away",
+        ),
+    )
+
+
 def about_clock(host: Host, clock: Clock) -> Iterator[Finding]:
     """Whether passes can be judged by this machine's time."""
     remedy = Pair("sudo timedatectl set-ntp true", "sudo timedatectl set-ntp true")

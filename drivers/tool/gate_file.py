@@ -13,6 +13,7 @@ from typing import Any, Final
 from shell.settings import read_toml
 
 CONTROL_SOCKET: Final = "control.sock"
+REFUSED_ROWS: Final = "journal.refused.jsonl"
 NETWORK_SCHEMES: Final = ("tcp://", "udp://", "socket://", "rfc2217://", "http://")
 _SIDES: Final = {"left": 1, "right": 2}  # of a turnstile controller, as the tool counts them
 _OF_EVERY_BOARD: Final = ("name", "protocol", "port", "unit")
@@ -102,6 +103,11 @@ class GateFile:
     def control_socket(self) -> Path:
         """Where the running daemon of this file listens."""
         return self.data_dir / CONTROL_SOCKET
+
+    @property
+    def refused_rows(self) -> Path:
+        """Where the gate keeps rows that its journal never took."""
+        return self.data_dir / REFUSED_ROWS
 
 
 def read_gate_file(path: Path) -> GateFile:

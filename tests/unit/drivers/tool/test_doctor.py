@@ -11,6 +11,7 @@ from drivers.tool.doctor import as_row, examine
 from drivers.tool.findings import Level
 from drivers.tool.gate_file import GateFile, read_gate_file
 from drivers.tool.host import Host, free_bytes
+from edge.set_aside import FILE
 from passes.vocabulary import ClockTrust
 
 ROW = PortRow(
@@ -176,6 +177,22 @@ def test_a_board_that_is_not_plugged_in_and_a_wrong_key_are_named(machine: Path,
     assert of_boards(machine, found) == [("port_missing", Level.FAIL)]
     config = [each for each in examine(found, [ROW], Host(machine), _Clock()) if each.code == "config"]
     assert any(each.remedy.en == "did you mean 'gate'?" for each in config)
+
+
+def test_i8_rows_that_the_journal_never_took_are_named_until_somebody_took_them_away(
+    machine: Path, tmp_path: Path
+) -> None:
+    found = gate(tmp_path, 'port = "/dev/null"')
+    said = [each.code for each in examine(found, [ROW], Host(machine), _Clock())]
+    assert "rows_set_aside" not in said
+    assert found.refused_rows == found.data_dir / FILE  # as the gate calls it
+    found.data_dir.mkdir(exist_ok=True)
+    found.refused_rows.write_text("{}\n", "utf-8")
+    (finding,) = (
+        each for each in examine(found, [ROW], Host(machine), _Clock()) if each.code == "rows_set_aside"
+    )
+    assert finding.level is Level.FAIL
+    assert str(found.refused_rows) in finding.what.en
 
 
 def test_free_space_is_that_of_the_nearest_folder(tmp_path: Path) -> None:
