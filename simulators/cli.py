@@ -23,6 +23,7 @@ from simulators.replay_cli import replay
 from simulators.report import Report
 from simulators.site import Ports, Site, SiteError
 from simulators.sms_gateway import sms
+from simulators.training_cli import up
 
 EXIT_FAILED = 1
 WHO_CELLS = 16  # a Chinese character takes two
@@ -39,6 +40,8 @@ app = typer.Typer(
     "  postern-sim run\n"
     "  postern-sim run --seed 7 --for 150 --json out.json\n"
     "  postern-sim board lcus --link dev/relays --inputs-link dev/inputs\n"
+    "  postern-sim up gate.toml          practise on a gate's file\n"
+    "  postern-sim replay fault.jsonl --link dev/relays\n"
     "  postern-sim board --help          every board, profile and fault\n"
     "  postern-sim scanner --link dev/scanner --show HELLO --every 3",
 )
@@ -47,6 +50,7 @@ app.command(name="scanner")(scanner)
 app.command(name="thermometer")(thermometer)
 app.command(name="modem")(modem)
 app.command(name="voice")(voice)
+app.command(name="up")(up)
 app.command(name="replay")(replay)
 app.command(name="camera")(camera)
 app.command(name="sms")(sms)

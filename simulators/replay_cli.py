@@ -55,7 +55,7 @@ def replay(  # noqa: PLR0917  # a command line's options
         [end],
         knobs=knobs,
         tape_path=tape,
-        obey=lambda _line, _now_s: "it takes nothing from stdin",
+        obey=lambda _station: lambda _line, _now_s: "it takes nothing from stdin",
         stop=stop,
     )
     typer.echo(f"rounds {device.rounds}, departures {device.departures}", err=True)

@@ -7,7 +7,7 @@ Channel n of the first relay board releases lane n, and lane n's passage contact
 
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -27,6 +27,7 @@ from simulators.boards.plan import Plan, read_plan
 from simulators.boards.station import Obey, Station
 from simulators.boards.tape import Tape
 from simulators.boards.turnstile import Turnstile
+from simulators.boards.wires import Wires
 
 EXIT_USAGE: Final = 2
 
@@ -195,7 +196,8 @@ def run_station(
     plan: Plan | None = None,
     knobs: Knobs | None = None,
     tape_path: Path | None = None,
-    obey: Obey | None = None,
+    obey: Callable[[Station], Obey] | None = None,
+    wires: Wires | None = None,
     stop: threading.Event,
 ) -> None:
     """Serve virtual devices until ``stop`` is set, with a keyboard (``obey``, or a board's) where stdin has one.
@@ -205,9 +207,9 @@ def run_station(
     """
     clock = SystemClock()
     tape = Tape(clock, sys.stdout, tape_path)
-    station = Station(ends, clock=clock, tape=tape, people=people, plan=plan)
+    station = Station(ends, clock=clock, tape=tape, people=people, plan=plan, wires=wires)
     if sys.stdin is not None:  # a service may have none
-        station.listen_to(sys.stdin, obey or Keyboard(station, knobs or Knobs()).obey)
+        station.listen_to(sys.stdin, obey(station) if obey else Keyboard(station, knobs or Knobs()).obey)
     try:
         station.run(stop)
     except OSError as error:

@@ -12,13 +12,13 @@ from queue import SimpleQueue
 from typing import Final, TextIO
 
 from shell.clock import Clock
-from simulators.boards.board import Board
-from simulators.boards.device import Device, Happening, earliest
+from simulators.boards.device import Device, earliest
 from simulators.boards.ends import End
-from simulators.boards.gate_controller import SIDES, GateController
+from simulators.boards.gate_controller import GateController
 from simulators.boards.plan import Deed, Plan
 from simulators.boards.tape import Tape
 from simulators.boards.turnstile import Turnstile
+from simulators.boards.wires import WiredByNumber, Wires
 
 LOOK_FOR_STOP_EVERY_S: Final = 0.1
 _READ_MAX: Final = 4096
@@ -34,6 +34,7 @@ class Station:
         tape: Gets what happens.
         people: Who walks when a relay of the first board with relays closes; None for nobody.
         plan: What befalls the devices, by seconds after the start.
+        wires: Which terminal leads where; None for by number.
     """
 
     def __init__(
@@ -44,11 +45,13 @@ class Station:
         tape: Tape,
         people: Turnstile | None = None,
         plan: Plan | None = None,
+        wires: Wires | None = None,
     ) -> None:
         self.ends = list(ends)
         self._clock, self._tape = clock, tape
         self._people = people or Turnstile(lanes=0)
         self._plan = plan or Plan()
+        self._wires: Wires = wires or WiredByNumber(self.devices, self._plan)
         self._requests: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._wake_r, self._wake_w = os.pipe()
         self._started_s = clock.monotonic_s()
@@ -112,32 +115,17 @@ class Station:
             case "fire_on" | "fire_off":
                 for controller in self._controllers():
                     controller.set_fire(now_s, active=deed == "fire_on")
-                self._touch(self._plan.fire_input, active=deed == "fire_on", now_s=now_s)
+                for relay in self._wires.fire():
+                    relay.touch(now_s, active=deed == "fire_on")
             case "button_on" | "button_off":
-                self._touch(self._plan.button_input, active=deed == "button_on", now_s=now_s)
+                for button in self._wires.buttons():
+                    button.touch(now_s, active=deed == "button_on")
             case "walk":
                 self._people.walk(channel, now_s)
         self._look()
 
     def _controllers(self) -> list[GateController]:
         return [device for device in self.devices if isinstance(device, GateController)]
-
-    def _contacts(self) -> Board | None:
-        """The board that the passage contacts, the button and the fire relay are wired to."""
-        boards = (device for device in self.devices if isinstance(device, Board) and len(device.inputs))
-        return next(boards, None)
-
-    def _released(self) -> Device | None:
-        """The device whose relays release the lanes."""
-        for device in self.devices:
-            if isinstance(device, GateController) or (isinstance(device, Board) and len(device.relays)):
-                return device
-        return None
-
-    def _touch(self, channel: int, *, active: bool, now_s: float) -> None:
-        board = self._contacts()
-        if board is not None and channel in board.inputs:
-            board.inputs.set(channel, active=active, now_s=now_s)
 
     def _turn(self) -> None:
         serving = {fileno: end for end in self.ends for fileno in end.filenos()}
@@ -175,25 +163,26 @@ class Station:
 
     def _let_people_walk(self) -> None:
         now_s = self._clock.monotonic_s()
-        released = self._released()
         for change in self._people.take_due(now_s):
-            self._touch(change.lane, active=change.active, now_s=change.at_s)
+            contact, passage = self._wires.contact_of(change.lane), self._wires.side_of(change.lane)
+            if contact is not None:
+                contact.touch(change.at_s, active=change.active)
             self._tape.put("contact_on" if change.active else "contact_off", change.lane)
-            if change.active and isinstance(released, GateController):
-                released.walk(SIDES[(change.lane - 1) % 2], now_s)
+            if change.active and passage is not None:
+                controller, side = passage
+                controller.walk(side, now_s)
         self._look()
 
     def _look(self) -> None:
         """Put on the tape what happened, and let people walk who were released."""
-        released = self._released()
         for device in self.devices:
+            name = self._wires.name_of(device)
             for happening in device.take_happenings():
-                self._tape.put(happening.what, happening.channel, happening.text, mono_s=happening.at_s)
-                if device is released and happening.what == "relay_on":
-                    self._release(happening)
-
-    def _release(self, happening: Happening) -> None:
-        self._people.released(happening.channel, happening.at_s)
+                text = f"{name} {happening.text}".strip()
+                self._tape.put(happening.what, happening.channel, text, mono_s=happening.at_s)
+                lane = self._wires.lane_of(device, happening.channel)
+                if lane is not None and happening.what == "relay_on":
+                    self._people.released(lane, happening.at_s)
 
     def _keyboard_filenos(self) -> list[int]:
         """The keyboard's one, unless a terminal belongs to somebody else now: reading it would stop this process."""

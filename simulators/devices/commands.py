@@ -216,4 +216,4 @@ def _say(cable: Cable, answers: Sequence[Answer]) -> None:
 
 
 def _run(end: PtyEnd, obey: Obey, *, plan: Plan, knobs: Knobs, tape: Path | None) -> None:
-    run_station([end], plan=plan, knobs=knobs, tape_path=tape, obey=obey, stop=stop_event())
+    run_station([end], plan=plan, knobs=knobs, tape_path=tape, obey=lambda _station: obey, stop=stop_event())
