@@ -3,7 +3,6 @@
 No driver is opened: a driver begins with "all relays off", and on a port that holds something else that is a guess.
 """
 
-from pathlib import Path
 from typing import Final
 
 from drivers.devices.modbus_frames import Rtu
@@ -48,12 +47,13 @@ from drivers.tool.target import (
     find_target,
     options_of,
 )
-from drivers.tool.trace import TraceOption
-from drivers.tool.wire import collect, hexed, raw_port
+from drivers.tool.trace import Trace, TraceOption
+from drivers.tool.wire import collect, hexed, raw_port, traced
 from passes.words import Pair
 
 _MODBUS: Final = ("modbus-relay", "modbus-inputs")
 _ANSWER_S: Final = 0.3
+_LINE: Final = LineSettings(baud=9600)  # as long as nobody says another
 _BY_MAKE: Final = {
     ("scanner", "gm65"): "gm65",
     ("scanner", "honeywell"): "honeywell",
@@ -129,22 +129,22 @@ def identify(
         key_file=key_file,
     )
     check_port(target)
-    if target.protocol == "osdp":
-        asked = identify_osdp(target, confirm, dry_run=dry_run, trace=trace)
-        if not dry_run:
-            _report(target, asked.found, asked.heard, as_json=as_json)
-            demand_key(asked, target)
-        return
-    if target.protocol in _MODBUS:
-        found, heard = _ask_modbus(target, confirm, dry_run=dry_run, trace=trace)
-    else:
-        found, heard = _ask_kind(target, confirm, dry_run=dry_run, trace=trace)
+    with traced(None if dry_run else trace, target.port, _LINE, protocol=target.protocol) as written:
+        if target.protocol == "osdp":
+            asked = identify_osdp(target, confirm, dry_run=dry_run, trace=written)
+            found, heard = asked.found, asked.heard
+        else:
+            ask = _ask_modbus if target.protocol in _MODBUS else _ask_kind
+            asked = None
+            found, heard = ask(target, confirm, dry_run=dry_run, trace=written)
     if not dry_run:
         _report(target, found, heard, as_json=as_json)
+    if asked is not None:
+        demand_key(asked, target)
 
 
 def _ask_kind(
-    target: Target, confirm: str | None, *, dry_run: bool, trace: Path | None
+    target: Target, confirm: str | None, *, dry_run: bool, trace: Trace | None
 ) -> tuple[list[Candidate], bytes]:
     """Listen to what streams, then ask each make that the description allows, until one answers as it should."""
     families, listens = _families(target), _streams(target)
@@ -193,7 +193,7 @@ def _fits(found: Candidate, target: Target) -> bool:
     return found.protocol == target.protocol and make in (None, found.options.get("make"))
 
 
-def _listened(target: Target, trace: Path | None) -> bytes:
+def _listened(target: Target, trace: Trace | None) -> bytes:
     """What comes by itself, at the speed of each make that streams."""
     make = target.options.get("make")
     heard = b""
@@ -216,7 +216,7 @@ def _lines_of(target: Target, family: Family) -> list[LineSettings]:
 
 
 def _ask(
-    target: Target, family: Family, confirm: str | None, *, dry_run: bool, trace: Path | None
+    target: Target, family: Family, confirm: str | None, *, dry_run: bool, trace: Trace | None
 ) -> tuple[list[Candidate], bytes]:
     number = usb_of(target.port)
     if dry_run:
@@ -249,12 +249,12 @@ def _ask(
 
 
 def _ask_modbus(
-    target: Target, confirm: str | None, *, dry_run: bool, trace: Path | None
+    target: Target, confirm: str | None, *, dry_run: bool, trace: Trace | None
 ) -> tuple[list[Candidate], bytes]:
     """Harmless questions until one is answered; a good answer proves a Modbus line, then the profiles' own follow."""
     unit = _unit_of(target)
     needs_profile = target.protocol == "modbus-relay" and "profile" not in target.options
-    line = LineSettings(baud=9600) if needs_profile else driver_of(target).info.line
+    line = _LINE if needs_profile else driver_of(target).info.line
     questions: list[bytes] = []
     for function in READS:
         frame = question(unit, function, before=b"".join(questions))

@@ -25,7 +25,7 @@ from drivers.registry import make_port
 from drivers.tool.console import Exit, both, fail, say, warn
 from drivers.tool.daemon import daemon_runs, held_by_daemon
 from drivers.tool.target import Target, driver_of
-from drivers.tool.trace import Notes, TracedPort, open_trace
+from drivers.tool.trace import Notes, Trace, TracedPort, open_trace
 from passes.words import Pair
 
 REACH_WITHIN_S: Final = 3.0
@@ -132,7 +132,11 @@ def fresh_id() -> str:
 
 @contextmanager
 def opened(
-    target: Target, *, trace: Path | None = None, driver: Driver | None = None, notes: Notes | None = None
+    target: Target,
+    *,
+    trace: Path | Trace | None = None,
+    driver: Driver | None = None,
+    notes: Notes | None = None,
 ) -> Iterator[Session]:
     """The device, its line up and all its outputs open; closed again at the end, outputs open.
 
@@ -140,7 +144,7 @@ def opened(
 
     Args:
         target: The device.
-        trace: Where to write every byte.
+        trace: Where to write every byte; a trace that is open already goes on, and stays open.
         driver: Who drives it; a fresh driver of the registry when it is left out.
         notes: Also told of every byte.
     """
@@ -149,12 +153,11 @@ def opened(
     check_port(target)
     events: queue.SimpleQueue[AnyEvent] = queue.SimpleQueue()
     port = port_of(target.port, driver.info.line)
-    written = (
-        None
-        if trace is None
-        else open_trace(trace, protocol=target.protocol, port=target.port, line=driver.info.line)
-    )
-    if written is not None:
+    written = trace
+    if isinstance(trace, Path):
+        written = open_trace(trace, protocol=target.protocol, port=target.port, line=driver.info.line)
+    if isinstance(written, Trace):
+        written.baud = driver.info.line.baud
         port = TracedPort(port, written)
     if notes is not None:
         port = TracedPort(port, notes)
@@ -176,7 +179,7 @@ def opened(
         yield session
     finally:
         bus.close()
-        if written is not None:
+        if isinstance(trace, Path) and isinstance(written, Trace):
             written.close()
 
 

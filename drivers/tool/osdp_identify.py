@@ -5,7 +5,6 @@ channel. Nothing is switched: the driver here only looks.
 """
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Final
 
 from drivers.devices.osdp_frames import ADDRESS_MAX, id_question
@@ -19,6 +18,7 @@ from drivers.tool.opening import fresh_id, opened
 from drivers.tool.osdp_looking import osdp_looking
 from drivers.tool.switching import harmless, switched
 from drivers.tool.target import Target, options_of
+from drivers.tool.trace import Trace
 from drivers.tool.wire import hexed, raw_port
 from passes.words import Pair
 
@@ -40,7 +40,7 @@ class Asked:
     proved: bool | None = None
 
 
-def identify_osdp(target: Target, confirm: str | None, *, dry_run: bool, trace: Path | None) -> Asked:
+def identify_osdp(target: Target, confirm: str | None, *, dry_run: bool, trace: Trace | None) -> Asked:
     """Ask in the clear, and then with the key, if one was named; ends with exit code 2, 3 or 4 when it cannot."""
     frame = _question(target)
     if dry_run:
@@ -110,7 +110,7 @@ def _question(target: Target) -> bytes:
     return next(filter(harmless, asked), asked[0])
 
 
-def _proved(target: Target, trace: Path | None) -> Identity | None:
+def _proved(target: Target, trace: Trace | None) -> Identity | None:
     """Who it is, through its secure channel; None when there is none with our key."""
     with opened(target, driver=osdp_looking(target), trace=trace) as session:
         answer = session.answer(Identify(id=fresh_id()), within_s=_NAME_WITHIN_S)

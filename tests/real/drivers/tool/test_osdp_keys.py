@@ -129,9 +129,16 @@ def test_identify_is_certain_with_the_key_and_says_what_it_is_without(plug: Plug
     device = OsdpReader(unit=UNIT, key=KEY)
     twin = plug(device)
     named = by_port(twin, write_key(tmp_path / "a.key"))
-    code, out, err = run("identify", *named, "--json")
+    trace = tmp_path / "trace.jsonl"
+    code, out, err = run("identify", *named, "--trace", trace, "--json")
     assert code == 0, err
     row = json.loads(out)
+    traced = trace.read_text("utf-8")
+    assert ("reader 5 who? 00" in traced, "challenge" in traced, traced.count('"do": "open"')) == (
+        True,
+        True,
+        2,
+    )
     assert (row["certainty"], row["found"][0]["why"]) == (
         "strong",
         f"has our key: {CALLED}, serial 12345678",
