@@ -1,0 +1,128 @@
+"""The eye of one camera: the child process that looks at pictures, forked by the nursery.
+
+It enters its jail first, then answers one request after the other until the parent closes the link. It is
+written to be killed at any moment: it owns nothing but its memory of the scene.
+"""
+
+import mmap
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import cv2
+import numpy as np
+
+from edge.vision import jail
+from edge.vision.eye_messages import Answer, Hello, Refusal, Request, pack_answer, unpack_request
+from edge.vision.eye_pictures import REGION_MIN_PX, View, ViewError
+from edge.vision.reader import Reader
+from edge.vision.shared_memory import attach
+from edge.vision.shot import Decoded, Pixels, Point, Region, Seen
+
+# On top of what is mapped at the fork: three times a 12-megapixel picture in colour, or a progressive JPEG of it.
+MEMORY_BYTES: Final = 256 * 1024 * 1024
+REQUEST_MAX: Final = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What the reader found in a picture, in pixels of the whole of it."""
+
+    codes: tuple[Decoded, ...] = ()
+    located: tuple[tuple[Point, ...], ...] = ()
+    quiet: bool = False
+
+
+class Sight(Protocol):
+    """Finds codes in pictures."""
+
+    def find(self, view: View, region: Region) -> Found:
+        """Look at one part of one picture."""
+
+
+class ReaderSight:
+    """The reader of a live camera. This is the one place that knows its interface."""
+
+    def __init__(self) -> None:
+        self._reader = Reader(live=True)
+
+    def find(self, view: View, region: Region) -> Found:
+        """Read the codes in a region."""
+        left, top, right, bottom = view.box(region)
+        if min(right - left, bottom - top) < REGION_MIN_PX:
+            return Found()
+        codes = self._reader.read(view.grey[top:bottom, left:right])
+        return Found(codes=tuple(_moved(code.text, code.corners, code.how, left, top) for code in codes))
+
+
+def _moved(text: str, corners: tuple[Point, Point, Point, Point], how: str, left: int, top: int) -> Decoded:
+    a, b, c, d = ((x + left, y + top) for x, y in corners)
+    return Decoded(text, (a, b, c, d), how)
+
+
+def prepare() -> None:
+    """Run once in the nursery: what libraries make at their first use, every eye then shares."""
+    cv2.setNumThreads(1)
+    picture = np.full((480, 640), 255, np.uint8)
+    _, encoded = cv2.imencode(".jpg", picture)
+    view = View(Pixels.JPEG, memoryview(encoded.tobytes()), 0, 0)
+    sight = ReaderSight()
+    for _ in range(16):  # a live reader takes its late passes in turn
+        sight.find(view, Region())
+    _ = view.digest(), view.light(), view.measured(), view.colour(), view.preview(160)
+
+
+def main(fds: list[int], _options: Mapping[str, Any]) -> None:
+    """Be the eye of one camera.
+
+    Args:
+        fds: The link, the memory with pictures, the memory for previews.
+    """
+    serve(fds, ReaderSight())
+
+
+def serve(fds: list[int], sight: Sight) -> None:
+    """Answer until the parent closes the link."""
+    link = socket.socket(fileno=fds[0])
+    pictures = memoryview(attach(fds[1], writable=False))
+    previews = attach(fds[2], writable=True)
+    held = jail.enter([link.fileno()], memory_bytes=MEMORY_BYTES)
+    link.send(pack_answer(Hello(held.network, held.calls)))
+    while data := link.recv(REQUEST_MAX):
+        link.send(pack_answer(_answer(unpack_request(data), pictures, previews, sight)))
+
+
+def _answer(request: Request, pictures: memoryview, previews: mmap.mmap, sight: Sight) -> Answer | Refusal:
+    began_s = time.process_time()
+    try:
+        view = View(request.pixels, pictures[: request.length], request.width, request.height)
+        found = sight.find(view, request.wanted.region) if request.wanted.read else Found()
+        light, contrast = view.light()
+        digest = view.digest()
+        measured = view.measured() if request.wanted.measure else {}
+        preview = view.preview(request.wanted.preview_px) if request.wanted.preview_px else b""
+    except ViewError as error:
+        return Refusal(request.number, str(error))
+    except MemoryError:
+        return Refusal(request.number, "more memory than an eye may have")
+    except Exception as error:  # noqa: BLE001  # a library that raises must not cost the eye what it remembers
+        return Refusal(request.number, f"{type(error).__name__}: {error}")
+    if len(preview) > len(previews):
+        preview = b""
+    previews[: len(preview)] = preview
+    seen = Seen(
+        at_s=0.0,
+        codes=found.codes,
+        located=found.located,
+        width=view.width,
+        height=view.height,
+        digest=digest,
+        light=light,
+        contrast=contrast,
+        quiet=found.quiet,
+        cpu_ms=(time.process_time() - began_s) * 1000,
+        measured=measured,
+    )
+    return Answer(request.number, seen, len(preview))
