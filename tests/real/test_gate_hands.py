@@ -225,6 +225,32 @@ def test_no_hold_ends_in_an_emergency_and_all_end_at_its_reset(make: Make, grade
     assert world.screen.lane("exit").state == "ready"
 
 
+def test_a_hold_goes_on_in_an_emergency_before_its_time_is_over_and_without_a_gap(make: Make) -> None:
+    world = make(tested=True, inputs=FIRE)
+    world.gate.hands.hold("exit", GUARD, 60)
+    fire(world)
+    world.wait(57)
+    assert len(sent(world, Hold)) == 1
+    world.wait(1.5)
+    first, second = sent(world, Hold)
+    assert (second.channel, second.seconds, second.insist, second.id != first.id) == (2, 900, True, True)
+    tell(world, Done(id=first.id, grade=Grade.ACCEPTED))  # its board holds on by the second one
+    world.wait(100)
+    assert (len(sent(world, Hold)), sent(world, Release)) == (2, [])
+    assert world.screen.lane("exit").state == "emergency"
+    fire(world, active=False)
+    world.wait(3)
+    world.gate.hands.fire_reset(GUARD)
+    world.wait(0.1)
+    assert [release.channel for release in sent(world, Release)] == [2]
+
+
+def test_s13_only_the_hold_of_an_exit_insists(world: World) -> None:
+    for lane in ("entry", "exit"):
+        world.gate.hands.hold(lane, GUARD, 60)
+    assert [(hold.channel, hold.insist) for hold in sent(world, Hold)] == [(1, False), (2, True)]
+
+
 def test_p13_a_hold_that_a_board_lost_in_an_emergency_is_neither_asserted_nor_locked(make: Make) -> None:
     world = make(tested=True, inputs=FIRE)
     world.gate.hands.hold("exit", GUARD, 900)

@@ -25,6 +25,7 @@ class Gate:
 
     def __init__(self, path: Path) -> None:
         self.asked: list[dict[str, Any]] = []  # without the looks at how it is
+        self.first_seen = 8
         self.now: dict[str, Any] = {
             "emergency": "none",
             "lanes": [{"name": "entry", "board": "relays", "channel": 1, "held_s": 300.0}],
@@ -41,8 +42,9 @@ class Gate:
 
     def take(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         if request["do"] == "watch":
+            seq = self.first_seen
             edge = {
-                "seq": 8,
+                "seq": seq,
                 "board": "relays",
                 "event": "input_edge",
                 "channel": 2,
@@ -50,7 +52,7 @@ class Gate:
                 "at_s": 0,
             }
             news = [edge] if request.get("since") == 7 else []
-            return {"seq": 8 if "since" in request else 7, "events": news, "now": self.now}
+            return {"seq": seq if "since" in request else 7, "events": news, "now": self.now}
         self.asked.append(dict(request))
         answer = self.answers[str(request["do"])]
         if "error" in answer:
@@ -135,6 +137,46 @@ def test_every_refusal_of_the_gate_has_its_exit_code_and_words_in_both_languages
     assert told - meant == {"not_allowed", "unknown_request"}  # said by ``ask`` and by ``held_by_daemon``
     for _, words in MEANINGS.values():
         assert words.zh != words.en
+
+
+def test_an_edge_that_was_missed_is_not_taken_for_an_input_that_did_not_answer(
+    daemon: Gate, tmp_path: Path
+) -> None:
+    io = relays(protocol='protocol = "modbus-relay"\nprofile = "waveshare-io-8ch"')
+    pulse = ("pulse", "1", *NAMED, gate(tmp_path, io), "--confirm", "entry", "--within", "0.1")
+    code, _, err = run(*pulse, "--expect", "in2")
+    assert code == 0, err
+    daemon.first_seen = 40  # the happenings before were not kept
+    code, _, err = run(*pulse, "--expect", "in3")
+    assert (code, "Whether in3 answered is not known" in err) == (1, True), err
+    daemon.first_seen = 8
+    code, _, err = run(*pulse, "--expect", "in3")
+    assert (code, "in3 did not answer" in err) == (1, True), err
+
+
+def test_a_gate_that_was_started_anew_meanwhile_holds_nothing(daemon: Gate, tmp_path: Path) -> None:
+    with started(hold(gate(tmp_path, relays(), lane=SIGNED))) as process:
+        until(lambda: daemon.asked, what="the request")
+        daemon.first_seen = 1
+        out, err = process.communicate(timeout=20)
+    assert (process.returncode, json.loads(out)["ended"]) == (3, "gate"), err
+    assert "look at lane entry" in err
+
+
+def test_a_hold_of_which_the_gate_knows_nothing_is_released_all_the_same(
+    daemon: Gate, tmp_path: Path
+) -> None:
+    daemon.answers["hold"] = {"lane": "entry", "outcome": "timed_out", "maybe_executed": True}
+    code, out, err = outcome_of(hold(gate(tmp_path, relays(), lane=SIGNED)))
+    assert (code, json.loads(out)["ended"], "MAYBE EXECUTED" in err) == (3, "unknown", True)
+    assert [one["do"] for one in daemon.asked] == ["hold", "release"]
+
+
+def outcome_of(argv: list[str]) -> tuple[int, str, str]:
+    """Of a command in a process of its own: it takes over the signals."""
+    with started(argv) as process:
+        out, err = process.communicate(timeout=20)
+    return process.returncode, out, err
 
 
 def test_an_output_of_another_lane_is_not_opened_under_this_ones_name(daemon: Gate, tmp_path: Path) -> None:
