@@ -6,6 +6,8 @@ and no agreed answer to the status byte ``FF`` (drivers reference 1.1), so that 
 
 from dataclasses import dataclass
 
+from drivers.devices.framing import BAD, Frames
+
 START = 0xA0
 FRAME_BYTES = 4
 CHANNEL_MAX = 8  # the largest board
@@ -30,43 +32,27 @@ class SwitchDecoder:
     """Finds frames in a stream. The board sends none itself: what it hears is an adapter's local echo."""
 
     def __init__(self) -> None:
-        self._buffer = bytearray()  # at most three bytes between calls
-        self._garbage = 0
+        self._frames = Frames(_length, lambda frame: frame[3] == sum(frame[:3]) & 0xFF)
 
     def feed(self, data: bytes) -> list[Switch]:
         """The frames completed by ``data``, in order; other bytes are counted and dropped."""
-        self._buffer += data
-        frames: list[Switch] = []
-        at = 0
-        while at < len(self._buffer):
-            candidate = self._buffer[at : at + FRAME_BYTES]
-            if not _may_be_frame(candidate):
-                at += 1
-                self._garbage += 1
-            elif len(candidate) < FRAME_BYTES:
-                break
-            else:
-                frames.append(Switch(channel=candidate[1], on=bool(candidate[2])))
-                at += FRAME_BYTES
-        del self._buffer[:at]
-        return frames
+        return [Switch(channel=frame[1], on=bool(frame[2])) for frame in self._frames.feed(data)]
 
     def take_garbage(self) -> int:
         """How many bytes were dropped since the last call."""
-        count, self._garbage = self._garbage, 0
-        return count
+        return self._frames.take_garbage()
 
     def reset(self) -> None:
-        """Forget a frame begun: the line was opened anew."""
-        self._buffer.clear()
+        """Drop a frame begun: the line was opened anew."""
+        self._frames.reset()
 
 
-def _may_be_frame(candidate: bytearray) -> bool:
-    """Whether these one to four bytes can be a frame, or the beginning of one."""
-    if candidate[0] != START:
-        return False
-    if len(candidate) > 1 and not 1 <= candidate[1] <= CHANNEL_MAX:
-        return False
-    if len(candidate) > 2 and candidate[2] not in (0, 1):
-        return False
-    return len(candidate) < FRAME_BYTES or candidate[3] == sum(candidate[:3]) & 0xFF
+def _length(head: bytes) -> int | None:
+    """Four, where these bytes can be a frame or the beginning of one."""
+    if head[0] != START:
+        return BAD
+    if len(head) > 1 and not 1 <= head[1] <= CHANNEL_MAX:
+        return BAD
+    if len(head) > 2 and head[2] not in (0, 1):
+        return BAD
+    return FRAME_BYTES

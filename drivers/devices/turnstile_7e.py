@@ -10,6 +10,7 @@ The check is the complement of the sum of all bytes before it; counters are 24 b
 
 from typing import Final
 
+from drivers.devices.framing import BAD, Frames
 from drivers.devices.turnstile_controller import Heard, TurnstileDriver
 from drivers.model import Certainty, DriverInfo, LineSettings, Mode, Side
 from drivers.relay_codec import Named
@@ -45,8 +46,7 @@ class Turnstile7eCodec:
             identifies=Certainty.WEAK,
             answers_within_s=ANSWER_S,
         )
-        self._buffer = b""
-        self._garbage = 0
+        self._frames = Frames(self._length, lambda frame: frame[-1] == _check(frame[:-1]))
 
     silence_s: Final = 0.005
     counter_bits: Final = 24
@@ -79,38 +79,23 @@ class Turnstile7eCodec:
 
     def feed(self, data: bytes, asked: bytes | None) -> list[Heard]:
         """Every frame of this controller; each tells its whole state, and answers whatever was asked."""
-        self._buffer += data
-        found: list[Heard] = []
-        while self._buffer:
-            start = self._buffer.find(_ANSWER)
-            if start < 0:
-                self._drop(len(self._buffer))
-                break
-            self._drop(start)
-            frame = self._buffer[:ANSWER_BYTES]
-            if len(frame) > 2 and frame[2] != self._unit:
-                self._drop(1)
-            elif len(frame) < ANSWER_BYTES:
-                break
-            elif frame[-1] != _check(frame[:-1]):
-                self._drop(1)
-            else:
-                found.append(_heard(frame, answers=asked is not None and not found))
-                self._buffer = self._buffer[ANSWER_BYTES:]
-        return found
+        return [
+            _heard(frame, answers=asked is not None and number == 0)
+            for number, frame in enumerate(self._frames.feed(data))
+        ]
 
     def flush(self) -> None:
         """Drop what is left."""
-        self._drop(len(self._buffer))
+        self._frames.reset()
 
     def take_garbage(self) -> int:
         """How many bytes belonged to no frame since the last call."""
-        count, self._garbage = self._garbage, 0
-        return count
+        return self._frames.take_garbage()
 
-    def _drop(self, count: int) -> None:
-        self._garbage += count
-        self._buffer = self._buffer[count:]
+    def _length(self, head: bytes) -> int | None:
+        if head[0] != _ANSWER or (len(head) > 2 and head[2] != self._unit):
+            return BAD
+        return ANSWER_BYTES if len(head) > 2 else None
 
     def _frame(self, command: int, d0: int = 0) -> bytes:
         body = bytes((_ASK, 0, self._unit, command, d0, 0, 0))

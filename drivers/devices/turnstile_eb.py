@@ -11,6 +11,7 @@ from functools import reduce
 from operator import xor
 from typing import Final, Literal
 
+from drivers.devices.framing import BAD, Frames
 from drivers.devices.turnstile_controller import Heard, TurnstileDriver
 from drivers.model import DriverInfo, LineSettings, Mode, Side
 
@@ -49,8 +50,7 @@ class TurnstileEbCodec:
             sides=(Side.LEFT, Side.RIGHT),
             answers_within_s=ANSWER_S,
         )
-        self._buffer = b""
-        self._garbage = 0
+        self._frames = Frames(self._length, lambda _: True)  # the length is found by the check
 
     silence_s: Final = 0.005
     counter_bits: Final = 16
@@ -82,59 +82,38 @@ class TurnstileEbCodec:
 
     def feed(self, data: bytes, asked: bytes | None) -> list[Heard]:
         """Frames of this controller; only the reply to the asked command answers it."""
-        self._buffer += data
         found: list[Heard] = []
-        while self._buffer:
-            start = self._buffer.find(_START)
-            if start < 0:
-                self._drop(len(self._buffer))
-                break
-            self._drop(start)
-            if not self._may_begin():
-                self._drop(1)
-                continue
-            size = self._size()
-            if size is None:
-                break
-            if size == 0:
-                self._drop(1)
-                continue
-            frame, self._buffer = self._buffer[:size], self._buffer[size:]
+        for frame in self._frames.feed(data):
             answers = asked is not None and frame[2] == asked[2] + _REPLY
-            side = _COUNTS.get(frame[2]) if size == _LONG else None
+            side = _COUNTS.get(frame[2]) if len(frame) == _LONG else None
             counts = () if side is None else ((side, int.from_bytes(frame[3:5], "big")),)
             found.append(Heard(answers=answers, counts=counts))
         return found
 
     def flush(self) -> None:
         """Drop what is left."""
-        self._drop(len(self._buffer))
+        self._frames.reset()
 
     def take_garbage(self) -> int:
         """How many bytes belonged to no frame since the last call."""
-        count, self._garbage = self._garbage, 0
-        return count
+        return self._frames.take_garbage()
 
-    def _may_begin(self) -> bool:
-        head = self._buffer[:3]
-        return (len(head) < 2 or head[1] == self._unit) and (len(head) < 3 or head[2] in _REPLIES)
-
-    def _size(self) -> int | None:
-        """Length of the frame that begins here: 0 when its check is wrong, None when bytes are missing.
+    def _length(self, head: bytes) -> int | None:
+        """Length of the frame that begins so.
 
         Without a counter a reply may have five bytes. A counted reply whose first five pass for one is taken as
         that; its count then comes with the next.
         """
+        if head[0] != _START or (len(head) > 1 and head[1] != self._unit):
+            return BAD
+        if len(head) > 2 and head[2] not in _REPLIES:
+            return BAD
         for size in (_SHORT, _LONG):
-            if len(self._buffer) < size:
+            if len(head) < size:
                 return None
-            if reduce(xor, self._buffer[:size]) == 0:
+            if reduce(xor, head[:size]) == 0:
                 return size
-        return 0
-
-    def _drop(self, count: int) -> None:
-        self._garbage += count
-        self._buffer = self._buffer[count:]
+        return BAD
 
     def _frame(self, command: int) -> bytes:
         body = bytes((_START, self._unit, command, 0))
