@@ -151,11 +151,16 @@ def make_training(
 
 
 def rewritten(gate: GateFile, places: dict[str, str]) -> str:
-    """The gate's file with other ports, and with the files that it names where they are."""
+    """The gate's file with other ports, the files that it names where they are, and a data folder of its own.
+
+    The daemon of the real gate listens in the real data folder: no command of a lesson may find it.
+    """
     text, base = gate.path.read_text(encoding="utf-8"), gate.path.resolve().parent
     for name, place in places.items():
         text = with_value(text, ["board", name, "port"], place)
     section: Any = gate.content.get("gate")
+    if isinstance(section, dict):
+        text = with_value(text, ["gate", "data_dir"], "data")
     for key in ("keys", "units"):
         found = section.get(key) if isinstance(section, dict) else None
         if isinstance(found, str):

@@ -165,6 +165,10 @@ class Gy614V(Thermometer):
         """9600, or 115200 while register 01 is 6."""
         return 115200 if self.registers[0x01] == 6 else 9600
 
+    def from_another_unit(self, answer: bytes) -> bytes:
+        """The same answer with the next id."""
+        return _summed(bytes((answer[0] + 1 & 0xFF,)) + answer[1:-1])
+
     def _frame(self) -> bytes:
         return self._reading(0x08, 6)
 

@@ -25,7 +25,7 @@ site = 7
 number = 0
 name = "南门"
 zone = "Asia/Shanghai"
-data_dir = "south"
+data_dir = "/var/lib/postern"
 keys = "keyset.json"
 units = "units.json"
 [broker]
@@ -148,6 +148,7 @@ def test_every_board_is_played_and_wired_as_the_file_says(tmp_path: Path) -> Non
         ports = {each["name"]: each["port"] for each in content["board"]}
         assert ports["relays"] == ports["inputs"]
         assert all(port.startswith((str(tmp_path), "tcp://127.0.0.1:")) for port in ports.values()), ports
+        assert content["gate"]["data_dir"] == "data"  # where no real gate listens
         assert content["gate"]["keys"] == str(tmp_path / "keyset.json")
         assert "# on the same wires as the inputs" in gate.copy.read_text("utf-8")
         for number, board, lane in ((3, "relays", "side_door"), (2, "flap", "flap_out")):
@@ -207,3 +208,11 @@ def test_a_copy_never_replaces_its_original(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["up", str(tmp_path / "gate.toml"), "--dir", str(tmp_path)])
     assert (done.exit_code, "name another folder" in done.stderr) == (2, True)
     assert (tmp_path / "gate.toml").read_text("utf-8") == content
+
+
+@pytest.mark.parametrize("command", ["up", "replay"])
+def test_the_help_fits_eighty_columns_and_has_examples(command: str) -> None:
+    done = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "80"}, terminal_width=80)
+    lines = done.output.splitlines()
+    assert (done.exit_code, max(map(len, lines)) <= 80) == (0, True)
+    assert len([line for line in lines if line.strip().startswith(f"postern-sim {command} ")]) >= 2
