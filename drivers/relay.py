@@ -99,7 +99,10 @@ class RelayDriver:
             self._reports.refuse(command.id, Refusal.LINE_DOWN)
             return
         if not self._proved and isinstance(command, Pulse | Hold | Release | ReadOutputs):
-            self._reports.refuse(command.id, Refusal.WRONG_DEVICE)
+            if self._reports.silent:
+                self._reports.doubt(command.id, maybe_executed=False)  # nobody says who is there
+            else:
+                self._reports.refuse(command.id, Refusal.WRONG_DEVICE)
             return
         match command:
             case Pulse() | Hold():

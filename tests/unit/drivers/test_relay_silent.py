@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from drivers.devices.devantech import devantech_usb
 from drivers.devices.kmtronic import kmtronic
 from drivers.devices.modbus_profile import load_profile
 from drivers.devices.modbus_relay import ModbusRelayCodec
@@ -42,6 +43,14 @@ def test_s6_a_pulse_to_a_board_that_never_answered_was_not_sent_and_is_not_calle
     assert [event for event in events if getattr(event, "id", None) == "a"] == [NEVER]
     closing = Ask.ON if codec.info.host_timed else Ask.PULSE
     assert codec.encode(closing, channel=1, ms=1000) not in bench.written
+
+
+def test_s6_a_board_that_must_say_its_name_and_says_nothing_is_not_called_another_device() -> None:
+    bench = Bench(devantech_usb(), silent)
+    bench.run(1.0)
+    events = bench.submit(Pulse(channel=1, ms=300, id="a", issued_s=bench.now_s), then_s=5.0)
+    assert [event for event in events if getattr(event, "id", None) == "a"] == [NEVER]
+    assert {*bench.written} == {b"\x5a\x5a"}
 
 
 def test_s6_a_board_that_says_no_to_an_opening_is_not_called_silent() -> None:
