@@ -2,13 +2,16 @@
 
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
+import apsw
 import pytest
 from pydantic import BaseModel
 
 from drivers.model import Fault
 from edge.inputs import BoardReported
+from edge.journal import Recorded
 from edge.orders import HandsError, Order
 from sync.messages import DeviceData, Kind
 from tests.gate_world import World, reason
@@ -126,7 +129,14 @@ class Endless(BaseModel):
 
 
 def test_d1_while_anything_of_an_emergency_is_owed_it_is_not_reset(world: World) -> None:
-    world.gate.note(Kind.DEVICE, Endless())
+    has_room = False
+
+    def takes_much_room(_db: apsw.Connection, _recorded: Recorded) -> None:
+        if not has_room:
+            raise apsw.FullError("for smaller rows there is room")
+
+    told = DeviceData(device="camera entry", state="fault")
+    world.gate._owed.write(partial(world.journal.append, Kind.DEVICE, told, takes_much_room))
     world.input(FIRE, active=True)
     world.input(FIRE, active=False)
     world.wait(2.1)
@@ -135,6 +145,18 @@ def test_d1_while_anything_of_an_emergency_is_owed_it_is_not_reset(world: World)
     assert refused.value.code == "not_recorded"
     assert emergency_rows(world) == []
     assert world.screen.snapshot().emergency == "clear"
+    has_room = True
+    world.gate.hands.fire_reset(GUARD)
+    assert emergency_rows(world) == ["began", "input_clear", "reset"]
+
+
+def test_a_row_that_can_never_be_recorded_does_not_keep_an_emergency_going(world: World) -> None:
+    world.gate._owed.write(partial(world.journal.append, Kind.EMERGENCY, Endless()), reserved=True)
+    world.input(FIRE, active=True)
+    world.input(FIRE, active=False)
+    world.wait(2.1)
+    world.gate.hands.fire_reset(GUARD)
+    assert emergency_rows(world) == ["began", "input_clear", "reset"]
 
 
 def test_d1_a_reset_that_no_journal_takes_leaves_nothing_behind(world: World) -> None:
