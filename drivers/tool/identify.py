@@ -131,7 +131,7 @@ def identify(
     check_port(target)
     with traced(None if dry_run else trace, target.port, _LINE, protocol=target.protocol) as written:
         if target.protocol == "osdp":
-            asked = identify_osdp(target, confirm, dry_run=dry_run, trace=written)
+            asked = identify_osdp(target, dry_run=dry_run, trace=written)
             found, heard = asked.found, asked.heard
         else:
             ask = _ask_modbus if target.protocol in _MODBUS else _ask_kind

@@ -11,7 +11,6 @@ from drivers.devices.osdp_frames import ADDRESS_MAX, id_question
 from drivers.model import Certainty, Identify, Identity, LineSettings
 from drivers.tool.asking import ask_family
 from drivers.tool.candidates import Candidate
-from drivers.tool.confirm import confirmed_isolated
 from drivers.tool.console import Exit, fail, put_line, warn
 from drivers.tool.families import FAMILIES
 from drivers.tool.opening import fresh_id, opened
@@ -40,22 +39,12 @@ class Asked:
     proved: bool | None = None
 
 
-def identify_osdp(target: Target, confirm: str | None, *, dry_run: bool, trace: Trace | None) -> Asked:
-    """Ask in the clear, and then with the key, if one was named; ends with exit code 2, 3 or 4 when it cannot."""
+def identify_osdp(target: Target, *, dry_run: bool, trace: Trace | None) -> Asked:
+    """Ask in the clear, and then with the key, if one was named; ends with exit code 2 or 3 when it cannot."""
     frame = _question(target)
     if dry_run:
         put_line(hexed(frame))
         return Asked(found=[], heard=b"")
-    if not harmless(frame):
-        confirmed_isolated(
-            confirm,
-            Pair(
-                "地址 {unit} 本身会让 {boards} 动作，如果它在另一端。",
-                "The address {unit} switches {boards}, if that is at the other end.",
-            ),
-            unit=target.unit,
-            boards=", ".join(switched(frame)),
-        )
     options = options_of(target)
     family = replace(FAMILIES["osdp"], writes=(frame,))
     line = LineSettings(baud=options.get("baud") or family.line.baud)
@@ -106,8 +95,18 @@ def _question(target: Target) -> bytes:
             Pair("OSDP 地址是 0 到 {most}", "A reader's address is 0 to {most}"),
             most=ADDRESS_MAX,
         )
-    asked = [id_question(target.unit, summed=summed) for summed in (False, True)]
-    return next(filter(harmless, asked), asked[0])
+    own = [id_question(target.unit, summed=summed) for summed in (False, True)]
+    frame = next(filter(harmless, own), None)
+    if frame is None:
+        warn(
+            Pair(
+                "问地址 {unit} 的字节会让 {boards} 动作，如果它在另一端；所以问线上任意地址",
+                "A question to address {unit} switches {boards}, if that is at the other end: any address is asked",
+            ),
+            unit=target.unit,
+            boards=", ".join(switched(own[0])),
+        )
+    return frame or id_question()
 
 
 def _proved(target: Target, trace: Trace | None) -> Identity | None:

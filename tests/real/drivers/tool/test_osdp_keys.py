@@ -167,11 +167,26 @@ def test_identify_shows_its_question_and_knows_the_addresses_that_move_others(tm
         0,
         "53 00 08 00 00 61 00 44\n",
     )  # its CRC is an order
-    code, _, err = run(*asked, "--unit", "100")
-    assert (code, "Devantech" in err or "nothing was sent" in err) == (4, True)
+    code, out, err = run(*asked, "--unit", "100", "--dry-run")
+    assert (code, out, "Devantech" in err) == (0, "53 7F 09 00 04 61 00 5F E6\n", True)
     assert run(*asked, "--unit", "127")[0] == 2
     code, _, err = run("identify", "--port", tmp_path / "none", "--protocol", "modbus-inputs", "--unit", "0")
     assert (code, "that is everybody" in err) == (2, True)
+
+
+@pytest.mark.parametrize("unit", [0, 100])
+def test_a_reader_whose_address_is_an_order_to_others_proves_itself_first(
+    plug: Plug, tmp_path: Path, unit: int
+) -> None:
+    device = OsdpReader(unit=unit, key=KEY)
+    twin, file = plug(device), write_key(tmp_path / "a.key")
+    named = ("--port", twin.link, "--protocol", "osdp", "--unit", str(unit), "--key-file", file)
+    code, out, err = run("identify", *named, "--json")
+    assert (code, json.loads(out)["certainty"]) == (0, "strong"), err
+    code, out, err = run("selftest", *named, "--out", tmp_path / "report", "--json")
+    verdicts = {step["code"]: step["verdict"] for step in json.loads(out)["steps"]}
+    assert (code, verdicts["identity"], verdicts["line"]) == (0, "PASS", "PASS"), err
+    assert twin.moved() == []
 
 
 def test_a_probe_finds_a_reader_and_no_board_takes_it_for_an_order(plug: Plug) -> None:
