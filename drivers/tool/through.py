@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from drivers.tool.console import PROGRAM, Exit, fail
+from drivers.tool.console import PROGRAM, Exit, fail, say, warn
 from drivers.tool.daemon import ask_daemon, daemon_runs
 from drivers.tool.gate_feed import GateFeed
 from drivers.tool.host import user_name
@@ -27,7 +27,7 @@ ByOption = Annotated[
 
 def running_gate(target: Target) -> GateFeed | None:
     """How the running gate is, and its feed from now on; None when no gate runs, or the board is not of its file."""
-    answer = watched_by_daemon(target, None)
+    answer = None if target.board is None else ask_daemon(target, {"do": "watch"})
     if answer is None:
         return None
     return GateFeed(target, int(answer.get("seq", 0)), now=answer.get("now", {}))
@@ -68,19 +68,40 @@ def opened_by_daemon(target: Target, by: str | None) -> tuple[bool, str] | None:
 def watched_by_daemon(target: Target, since: int | None) -> dict[str, Any] | None:
     """What the running gate has seen since a number that it gave: ``seq``, ``events`` and ``now``.
 
-    Without a number: ``events`` has the inputs of the board that are active now, as if they had just become so.
+    Without a number: ``events`` has the inputs of the board that are active now, as if they had just become so, and
+    the person is told which lanes work.
     """
     if target.board is None:
         return None
     if since is not None:
         return ask_daemon(target, {"do": "watch", "since": since, "wait_s": WAIT_S})
-    answer = ask_daemon(target, {"do": "watch"})
-    if answer is None:
+    gate = running_gate(target)
+    if gate is None:
         return None
-    gate = GateFeed(target, 0, now=answer.get("now", {}))
+    _say_present(gate, target.board)
     edge = {"event": "input_edge", "board": target.board, "active": True}
     active = gate.board(target.board).get("active", [])
-    return answer | {"events": [edge | {"channel": channel} for channel in active]}
+    return {"seq": gate.seq, "events": [edge | {"channel": channel} for channel in active], "now": gate.now}
+
+
+def _say_present(gate: GateFeed, board: str) -> None:
+    """How the gate is, as a message: its emergency, this board, and every lane."""
+    if gate.emergency:
+        warn(Pair("本门处于紧急状态", "There is an EMERGENCY at this gate"))
+    facts = gate.board(board)
+    wrong = facts.get("fault") or (facts.get("why") or "?" if facts.get("line") != "up" else "")
+    if wrong:
+        warn(Pair("板 {board} 不正常：{why}", "Board {board} does not work: {why}"), board=board, why=wrong)
+    for lane in gate.now.get("lanes", []):
+        tell, words = say, Pair("通道 {lane}：正常", "Lane {lane}: works")
+        if not lane.get("works"):
+            tell, words = warn, Pair("通道 {lane}：不能用", "Lane {lane}: does not work")
+        elif lane.get("held_s") is not None:
+            tell, words = (
+                warn,
+                Pair("通道 {lane}：常开，还有 {s:g} 秒", "Lane {lane}: held open for another {s:g} s"),
+            )
+        tell(words, lane=lane["name"], s=lane.get("held_s") or 0)
 
 
 def demand_same(target: Target, gate: GateFeed, lane: str, output: int) -> None:

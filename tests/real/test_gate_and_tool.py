@@ -103,6 +103,25 @@ def test_the_tool_is_refused_by_a_gate_in_an_emergency_where_that_would_shut_a_l
         until(lambda: station.whats() == [("relay_on", 1), ("relay_off", 1)], what="one pulse")
 
 
+def test_watch_through_the_gate_begins_with_how_things_stand(tmp_path: Path) -> None:
+    watch = ("watch", "--board", "io", "--config", tmp_path / "gate.toml", "--count", "1", "--timeout", "20")
+    with on_io(tmp_path) as (station, board, gate):
+        active: Any = board
+        station.station.ask(lambda: active.inputs.set(7, active=True))
+        until(lambda: 7 in seen(gate), what="the active input")
+        code, out, err = run(*watch, "--json")
+        row = json.loads(out)
+        assert (code, row["channel"], row["active"], row["role"]) == (0, 7, True, "entry exit_button"), err
+        assert "Lane entry: works" in err
+        gate.ask("hold", lane="entry", seconds=300, **GUARD)
+        _, _, err = run(*watch, language="zh_CN.UTF-8")
+        assert "通道 entry：常开，还有" in err
+        station.station.ask(station.station.unplug)
+        until(lambda: gate.ask("watch")["now"]["boards"][0]["line"] == "down", what="the cable")
+        _, _, err = run(*watch)
+        assert ("Board io does not work" in err, "Lane entry: does not work" in err) == (True, True)
+
+
 # -- a pulse
 
 
