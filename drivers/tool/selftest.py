@@ -193,6 +193,15 @@ def _targets(
 
 def _confirmed(targets: list[Target], names: list[str]) -> dict[str, dict[int, str]]:
     """The outputs that may move, by device; ends with exit code 4 when it is none."""
+    if not any(outputs_of(driver_of(target).info) for target in targets):
+        fail(
+            Exit.USAGE,
+            Pair(
+                "{name} 没有输出，没有可动的：用 --level read",
+                "{name} has no outputs, so there is nothing to click. Use --level read",
+            ),
+            name=", ".join(target.name for target in targets),
+        )
     found: dict[str, dict[int, str]] = {}
     left = list(names)
     for target in targets:

@@ -8,6 +8,7 @@ import typer
 
 from drivers.model import (
     Done,
+    Grade,
     ReadOutputs,
     Refused,
     TimedOut,
@@ -15,7 +16,7 @@ from drivers.model import (
 from drivers.peripherals import Commission, SetUp
 from drivers.tool.moving import Moved, Mover, Stopwatch, default_ms, outputs_of, timed_by
 from drivers.tool.opening import Session, fresh_id, opened
-from drivers.tool.outcomes import REFUSALS, UNKNOWN
+from drivers.tool.outcomes import GRADE_WORDS, REFUSALS, UNKNOWN
 from drivers.tool.selftest_steps import BUDGET_MS, WATCHES_S, Seen, Step, Verdict, a_step
 from drivers.tool.target import Target, driver_of
 from passes.words import Pair
@@ -33,8 +34,8 @@ def clicking(target: Target, lanes: dict[int, str]) -> Iterator[Step]:
             "not_clicked",
             target.name,
             Verdict.SKIP,
-            f"输出 {names}：没有确认，不动",
-            f"outputs {names}: not confirmed, not moved",
+            f"没有确认，不动：输出 {names}",
+            f"not confirmed, not moved: output {names}",
         )
     if not lanes:
         return
@@ -109,14 +110,13 @@ def _clicked(target: Target, mover: Mover, channel: int, lane: str) -> Iterator[
     figures |= {"edge_ms": edge_ms, "basis": basis, "budget_ms": BUDGET_MS}
     late = edge_ms is None or edge_ms > BUDGET_MS
     verdict = Verdict.FAIL if late else Verdict.WARN if basis == "sent" else Verdict.PASS
-    grade = moved.outcome.grade.value
-    by = _BASES[basis]
+    grade, by = GRADE_WORDS[moved.outcome.grade.value], _BASES[basis]
     yield a_step(
         name,
         target.name,
         verdict,
-        f"{lane}：输出 {channel} {grade}，{edge_ms} ms（{by.zh}），上限 {BUDGET_MS:g}",
-        f"{lane}: output {channel} {grade} {edge_ms} ms after the command ({by.en}); {BUDGET_MS:g} are allowed",
+        f"{lane}：输出 {channel} {grade.zh}；命令后 {edge_ms} ms {by.zh}，上限 {BUDGET_MS:g}",
+        f"{lane}: output {channel} {grade.en}; {by.en} {edge_ms} ms after the command, {BUDGET_MS:g} are allowed",
         figures=figures,
     )
     if seen.faults:
@@ -125,14 +125,16 @@ def _clicked(target: Target, mover: Mover, channel: int, lane: str) -> Iterator[
 
 
 _BASES: Final = {
-    "read_back": Pair("读回", "read back"),
-    "answer": Pair("板应答", "it answers"),
-    "sent": Pair("仅发出，板不应答", "sent; it says nothing"),
+    "read_back": Pair("读回吸合", "read closed"),
+    "answer": Pair("板应答", "it answered"),
+    "sent": Pair("字节发出", "the bytes were out"),
 }
 
 
 def _edge(moved: Moved, seen_ms: float | None) -> tuple[float | None, str]:
     """The earliest proof that the relay moved, in milliseconds after the command, and what it is."""
+    if isinstance(moved.outcome, Done) and moved.outcome.grade is Grade.SENT:
+        return moved.sent_ms, "sent"  # whatever it says afterwards is about something else
     if moved.answered_ms is not None and (seen_ms is None or moved.answered_ms < seen_ms):
         return moved.answered_ms, "answer"
     if seen_ms is not None:

@@ -20,7 +20,6 @@ from drivers.model import (
 from drivers.peripherals import Measure, Measured
 from drivers.tool.console import Exit
 from drivers.tool.looking import looking
-from drivers.tool.moving import Stopwatch
 from drivers.tool.opening import Session, fresh_id, opened
 from drivers.tool.proof import demand_proof
 from drivers.tool.selftest_steps import READS, WATCHES_S, Seen, Step, Verdict, a_step, percentile
@@ -47,15 +46,26 @@ def reading(target: Target, isolated: str | None, *, typed: str | None = None) -
             reached=unsafe,
         )
         return
-    driver, stopwatch = looking(target), Stopwatch()
+    driver, traffic = looking(target), _Traffic()
     if not _speaks(driver):
         yield a_step("answers", name, Verdict.SKIP, "此设备不能问", "this device cannot be asked anything")
         return
     try:
-        with opened(target, driver=driver, notes=stopwatch) as session:
-            yield from _asked(target, session)
+        with opened(target, driver=driver, notes=traffic) as session:
+            yield from _asked(target, session, traffic)
     except typer.Exit:
         yield a_step("answers", name, Verdict.FAIL, "端口打不开", "the port cannot be opened", reached=False)
+
+
+class _Traffic:
+    """Whether anything was asked, or heard."""
+
+    def __init__(self) -> None:
+        self.any = False
+
+    def put(self, do: str, data: bytes = b"", **more: str) -> None:  # noqa: ARG002  # the shape of notes
+        """Bytes went out or came in."""
+        self.any = self.any or bool(data)
 
 
 def _speaks(driver: Driver) -> bool:
@@ -64,7 +74,7 @@ def _speaks(driver: Driver) -> bool:
     return bool(can_read or info.streams or info.answers_within_s)
 
 
-def _asked(target: Target, session: Session) -> Iterator[Step]:
+def _asked(target: Target, session: Session, traffic: _Traffic) -> Iterator[Step]:
     name, info = target.name, session.info
     seen = Seen()
     if info.identifies is not Certainty.NONE:
@@ -107,7 +117,7 @@ def _asked(target: Target, session: Session) -> Iterator[Step]:
             f"SIM {seen.modem.sim}, signal {seen.modem.signal_dbm} dBm",
             figures={"signal_dbm": seen.modem.signal_dbm, "registered": seen.modem.registered},
         )
-    yield _health(name, session, seen)
+    yield _health(name, session, seen, traffic)
 
 
 def _identity(name: str, answer: AnyEvent | None) -> Step:
@@ -191,7 +201,15 @@ def _outputs(name: str, session: Session, seen: Seen) -> Iterator[Step]:
         yield a_step("outputs", name, Verdict.PASS, "全部断开", "all relays are open")
 
 
-def _health(name: str, session: Session, seen: Seen) -> Step:
+def _health(name: str, session: Session, seen: Seen, traffic: _Traffic) -> Step:
+    if not traffic.any and session.bus.healthy:
+        return a_step(
+            "line",
+            name,
+            Verdict.SKIP,
+            "没有可问的，它也没有说话：是否在线要用 click 试，或看它说话",
+            "nothing to ask, and it said nothing: whether it is there shows when it speaks, or with click",
+        )
     figures = {"garbage_bytes": seen.garbage}
     if seen.faults or not session.bus.healthy:
         words = "; ".join(dict.fromkeys(seen.faults))
