@@ -216,3 +216,17 @@ def test_the_help_fits_eighty_columns_and_has_examples(command: str) -> None:
     lines = done.output.splitlines()
     assert (done.exit_code, max(map(len, lines)) <= 80) == (0, True)
     assert len([line for line in lines if line.strip().startswith(f"postern-sim {command} ")]) >= 2
+
+
+def test_in_place_plays_at_the_ports_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "gate.toml").write_text(gate_toml(DemoPlan(folder=tmp_path)), "utf-8")
+    argv = [sys.executable, "-m", "simulators.cli", "up", "gate.toml", "--in-place"]
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
+    with subprocess.Popen(argv, cwd=tmp_path, **quiet) as process:
+        links = [tmp_path / "dev" / name for name in ("relays", "inputs")]
+        until(lambda: all(link.is_symlink() for link in links), within_s=30.0, what="the links")
+        pulse = ("pulse", "1", "--config", tmp_path / "gate.toml", "--board", "relays", "--confirm", "entry")
+        code, _, err = run(*pulse)
+        process.terminate()
+        assert (code, process.wait(20)) == (0, 0), err
+    assert not (tmp_path / "training").exists()
