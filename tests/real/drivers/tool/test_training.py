@@ -221,7 +221,7 @@ def test_the_help_fits_eighty_columns_and_has_examples(command: str) -> None:
 def test_in_place_plays_at_the_ports_of_the_file(tmp_path: Path) -> None:
     (tmp_path / "gate.toml").write_text(gate_toml(DemoPlan(folder=tmp_path)), "utf-8")
     argv = [sys.executable, "-m", "simulators.cli", "up", "gate.toml", "--in-place"]
-    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
+    quiet: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
     with subprocess.Popen(argv, cwd=tmp_path, **quiet) as process:
         links = [tmp_path / "dev" / name for name in ("relays", "inputs")]
         until(lambda: all(link.is_symlink() for link in links), within_s=30.0, what="the links")
