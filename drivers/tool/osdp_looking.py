@@ -1,11 +1,12 @@
 """An OSDP reader that is only looked at: a driver of it that opens no output, closes none and shows no signal."""
 
 from drivers.devices.osdp import OsdpDriver
-from drivers.tool.target import Target, options_of
+from drivers.tool.target import Target, driver_of, options_of
 
 
 def osdp_looking(target: Target) -> OsdpDriver:
-    """The driver; the registry has taken the target's options already."""
+    """The driver; ends with exit code 2 when the target's description fits none, or libosdp is not installed."""
+    driver_of(target)
     given = options_of(target)
     return OsdpDriver(
         key_file=given["key_file"] or "",

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from drivers.devices import osdp_library
 from drivers.devices.osdp_key import DEFAULT_KEY
 from simulators.boards.catalogue import make_board
 from tests.real.drivers.tool.conftest import Plug
@@ -172,6 +173,18 @@ def test_identify_shows_its_question_and_knows_the_addresses_that_move_others(tm
     assert run(*asked, "--unit", "127")[0] == 2
     code, _, err = run("identify", "--port", tmp_path / "none", "--protocol", "modbus-inputs", "--unit", "0")
     assert (code, "that is everybody" in err) == (2, True)
+
+
+def test_without_libosdp_a_reader_is_heard_and_the_rest_says_what_to_install(
+    plug: Plug, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    twin = plug(OsdpReader(unit=UNIT, key=KEY))
+    named = by_port(twin, write_key(tmp_path / "a.key"))
+    monkeypatch.setattr(osdp_library, "library", None)
+    assert run("identify", "--port", twin.link, "--protocol", "osdp")[0] == 0
+    for command in (("identify",), ("watch",), ("pulse", "1", "--confirm", "entry")):
+        code, _, err = run(*command, *named)
+        assert (code, "pip install 'postern[osdp]'" in err) == (2, True), err
 
 
 @pytest.mark.parametrize("unit", [0, 100])
