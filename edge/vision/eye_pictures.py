@@ -132,10 +132,9 @@ class View:
         """A JPEG with at most ``longest_px`` on its longest side, in colour where the picture has it."""
         longest_px = max(1, min(longest_px, PREVIEW_MAX_PX))
         picture = self._small_colour(longest_px)
-        scale = longest_px / max(picture.shape[:2])
+        scale = longest_px / max(self.width, self.height)
         if scale < 1:
-            height, width = picture.shape[:2]
-            size = (max(1, round(width * scale)), max(1, round(height * scale)))
+            size = (max(1, round(self.width * scale)), max(1, round(self.height * scale)))
             picture = _of(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
         made, encoded = cv2.imencode(".jpg", picture, (cv2.IMWRITE_JPEG_QUALITY, PREVIEW_QUALITY))
         return encoded.tobytes() if made else b""

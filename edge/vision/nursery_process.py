@@ -130,7 +130,8 @@ def _be_child(main: Main, fds: list[int], options: Mapping[str, Any], nursery: i
 def main() -> None:
     """Run the nursery on the link that was inherited."""
     link = socket.socket(fileno=int(sys.argv[1]))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the daemon is told to stop, and tells its children
+    for number in (signal.SIGINT, signal.SIGTERM):  # sent to everybody; the daemon stops, and we with it
+        signal.signal(number, signal.SIG_IGN)
     # Read by numerical libraries when they are loaded: a process with threads cannot be forked safely.
     os.putenv("OPENBLAS_NUM_THREADS", "1")
     os.putenv("OMP_NUM_THREADS", "1")

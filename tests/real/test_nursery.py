@@ -101,6 +101,18 @@ def test_what_cannot_be_had_is_said_and_costs_no_other_child(nursery: Nursery) -
         child.close()
 
 
+def test_signals_to_everybody_are_the_daemons_to_answer(nursery: Nursery) -> None:
+    child, link = idle_child(nursery)
+    assert nursery.pid
+    with link:
+        for pid in (nursery.pid, child.pid):
+            os.kill(pid, signal.SIGTERM)
+            os.kill(pid, signal.SIGINT)
+        assert not child.ended(within_s=0.2)
+        child_of(nursery, "broken", []).close()
+        child.close()
+
+
 def test_children_die_with_their_nursery_and_another_takes_its_place(nursery: Nursery) -> None:
     child, link = idle_child(nursery)
     with link:
