@@ -23,6 +23,7 @@ from drivers.tool.doctor import examine
 from drivers.tool.gate_file import GateFile
 from drivers.tool.host import Host
 from drivers.tool.masking import masked, masked_numbers
+from drivers.tool.people_masking import without_people
 from drivers.tool.ports import as_row as port_row
 from drivers.tool.target import DEFAULT_CONFIG, ConfigOption, read_gate
 from drivers.tool.toml_text import value_text
@@ -34,6 +35,7 @@ from shell.text import visible, visible_json
 
 VERSION: Final = 1
 PACKAGES: Final = ("postern", "pyserial", "pydantic", "typer", "rich")
+PHONE_DIGITS: Final = 11  # with fewer, a bare number is a figure
 TRACE_LINES: Final = 200  # the newest ones
 FILE_BYTES_MAX: Final = 2_000_000
 HEADER_BYTES_MAX: Final = 10_000
@@ -114,10 +116,10 @@ def compiled(
     document: dict[str, Any] = {
         "report": VERSION,
         "at": clock.now().isoformat(timespec="seconds"),
-        "installer": installer,
+        "installer": masked_numbers(installer),
         "machine": {"system": platform.platform(), "python": platform.python_version()},
         "versions": {name: _version(name) for name in PACKAGES},
-        "config": None if gate is None else masked(gate.content),
+        "config": None if gate is None else _without_numbers(masked(gate.content)),
         "problems": []
         if gate is None
         else [
@@ -204,12 +206,15 @@ def _json_file(file: Path | None) -> Any:
         return {"file": file.name, "problem": str(error)}
 
 
-def _without_numbers(content: Any) -> Any:
+def _without_numbers(content: Any, key: str = "") -> Any:
+    """The same values without phone numbers; a serial number is none."""
     if isinstance(content, dict):
-        return {key: _without_numbers(value) for key, value in content.items()}
+        return {name: _without_numbers(value, str(name)) for name, value in content.items()}
     if isinstance(content, list):
-        return [_without_numbers(value) for value in content]
-    return masked_numbers(content) if isinstance(content, str) else content
+        return [_without_numbers(value, key) for value in content]
+    if isinstance(content, int) and len(str(abs(content))) >= PHONE_DIGITS:
+        return masked_numbers(str(content))
+    return masked_numbers(content) if isinstance(content, str) and key != "serial" else content
 
 
 def _lines(file: Path | None) -> list[str]:
@@ -222,7 +227,7 @@ def _lines(file: Path | None) -> list[str]:
             lines = source.read().decode("utf-8", "replace").splitlines()
     except OSError as error:
         return [str(error)]
-    return sendable(lines[-TRACE_LINES:], header)
+    return without_people(sendable(lines[-TRACE_LINES:], header), header)
 
 
 def _dumped(content: Any, indent: int | None = None) -> str:

@@ -1,0 +1,68 @@
+"""A report may be sent: no pass, card, key, PIN or phone number is in it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drivers.tool.gate_file import read_gate_file
+from drivers.tool.people_masking import without_people
+from drivers.tool.report import as_text, compiled
+
+KEY = "00112233445566778899AABBCCDDEEFF"
+KEYSET = bytes.fromhex("FF53001E000E02D0750110" + KEY)
+CARD = bytes.fromhex("FF538010000C5000001A0012345678")
+PASS = b"GP1:6BF+70OD7N0IWE3ND$MG*/E2IUH7DWM+6C\r"
+
+
+def trace(protocol: str, *pieces: bytes) -> list[str]:
+    head = {"trace": 1, "protocol": protocol, "port": "/dev/ttyUSB0", "baud": 9600}
+    rows = [{"ms": at, "do": "rx", "hex": piece.hex(" ").upper()} for at, piece in enumerate(pieces, 1)]
+    return [json.dumps(row) for row in (head, *rows)]
+
+
+@pytest.mark.parametrize("protocol", ["osdp", "scanner", ""])
+@pytest.mark.parametrize("said", [KEYSET, CARD, PASS], ids=["key", "card", "pass"])
+def test_what_a_line_says_of_people_stays_here(protocol: str, said: bytes) -> None:
+    whole = without_people(trace(protocol, said))
+    assert json.loads(whole[1]) == {"ms": 1, "do": "rx", "bytes": len(said)}
+    pieces = trace(protocol, *(said[at : at + 3] for at in range(0, len(said), 3)))
+    assert not any("hex" in line for line in without_people(pieces[1:], pieces[0]))
+
+
+@pytest.mark.parametrize("protocol", ["kmtronic", "modbus-relay", "numato", ""])
+def test_the_bytes_of_a_board_stay_in_the_trace(protocol: str) -> None:
+    lines = trace(protocol, bytes.fromhex("FF0101"), bytes.fromhex("010500 00FF008C3A"), b"ver\r")
+    assert without_people(lines) == lines
+
+
+def test_damaged_lines_of_a_scanner_are_left_out() -> None:
+    assert without_people(["{", *trace("scanner", PASS)], trace("scanner")[0])[0] == "…"
+
+
+def test_no_secret_of_a_gate_is_in_its_report(tmp_path: Path) -> None:
+    secrets = ("4711", "geheim", "wort", "Kamera99", "abc123", KEY, "13800138000", "13912345678")
+    (tmp_path / "reader.key").write_text(KEY, encoding="utf-8")
+    gate = tmp_path / "gate.toml"
+    gate.write_text(
+        '[gate]\nid = "g"\nname = "Gate, call 13800138000"\n'
+        '[broker]\nurl = "mqtts://gate:geheim:wort/mit@sign@centre.example:8883"\n'
+        '[[board]]\nname = "modem"\nprotocol = "modem"\nport = "/dev/none"\npin = "4711"\n'
+        '[[board]]\nname = "reader"\nprotocol = "osdp"\nport = "/dev/none"\nkey_file = "reader.key"\n'
+        '[[board]]\nname = "io"\nprotocol = "numato"\nport = "/dev/none"\nserial = "00000000012345"\n'
+        '[[lane]]\nname = "entry"\ncamera = "rtsp://admin:Kamera99@10.0.0.9/stream?token=abc123"\n',
+        encoding="utf-8",
+    )
+    lines = tmp_path / "trace.jsonl"
+    lines.write_text("\n".join(trace("osdp", KEYSET, CARD)) + "\n", encoding="utf-8")
+    test = tmp_path / "selftest.json"
+    test.write_text('{"installer": "Li 13912345678", "figures": {"to": 13800138000}}', encoding="utf-8")
+    document: dict[str, Any] = compiled(
+        read_gate_file(gate), trace=lines, selftest=test, installer="Wang +8613912345678"
+    )
+    for shown in (json.dumps(document), as_text(document)):
+        compact = shown.replace(" ", "").upper()
+        assert [secret for secret in secrets if secret.upper() in compact] == []
+    assert (document["installer"], document["selftest"]["figures"]) == ("Wang ***5678", {"to": "***8000"})
+    assert document["config"]["board"][2]["serial"] == "00000000012345"
