@@ -7,7 +7,7 @@ import pytest
 
 from drivers.model import Refusal, Refused
 from edge.inputs import BoardReported
-from tests.gate_world import World
+from tests.gate_world import World, granted, reason
 from tests.ticking import HandClock
 
 pytestmark = pytest.mark.real
@@ -35,3 +35,13 @@ def test_each_time_a_code_is_shown_at_an_exit_its_relay_is_asked_anew(world: Wor
     assert [pulse.channel for _, pulse in world.pulses] == [2] * TIMES
     world.walk("exit")
     assert len(world.events("passage")) == 1
+
+
+def test_that_an_exit_could_not_be_opened_once_more_is_said(world: World) -> None:
+    assert granted(world.show(world.fresh(), lane="exit"))
+    world.wait(1)
+    world.takes = False
+    assert reason(world.show(world.fresh(), lane="exit")) == "lane_fault"
+    world.wait(1)
+    world.takes = True
+    assert granted(world.show(world.fresh(), lane="exit"))
