@@ -7,17 +7,14 @@ SourceError             no frames from here now; another try may help
 
 from dataclasses import dataclass
 from typing import Protocol
-from urllib.parse import urlsplit
 
 from edge.vision.reader import Picture
+from shell.masking import masked_value
 
 
 def shown(spec: str) -> str:
     """The source as logs and pages may show it: without a password."""
-    address = urlsplit(spec)
-    if not address.hostname or "@" not in address.netloc:
-        return spec
-    return address._replace(netloc="…@" + address.netloc.rpartition("@")[2]).geturl()
+    return masked_value(spec)
 
 
 class SourceError(OSError):

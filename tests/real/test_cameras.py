@@ -290,7 +290,9 @@ def test_sources_that_cannot_be_opened_say_what_and_what_to_do(tmp_path: Path, s
 
 
 def test_a_password_is_not_shown() -> None:
-    assert shown("rtsp://admin:secret@10.0.0.5:554/ch1") == "rtsp://…@10.0.0.5:554/ch1"
+    assert shown("rtsp://admin:secret@10.0.0.5:554/ch1") == "rtsp://***@10.0.0.5:554/ch1"
+    assert shown("rtsp://admin:sec@ret/1@10.0.0.5/ch1") == "rtsp://***@10.0.0.5/ch1"
+    assert shown("http://10.0.0.5/v?user=a&password=secret") == "http://10.0.0.5/v?user=a&password=***"
     assert shown("/dev/video0") == "/dev/video0"
 
 

@@ -107,7 +107,7 @@ def test_a_camera_is_watched_until_it_shows_a_code() -> None:
 
 def test_a_camera_that_is_not_there_is_an_error_without_its_password() -> None:
     (found,), _ = scan("http://guard:secret@127.0.0.1:1/entry.mjpg")
-    assert found.source == "http://…@127.0.0.1:1/entry.mjpg"
+    assert found.source == "http://***@127.0.0.1:1/entry.mjpg"
     assert found.error is not None
     assert "is not reachable" in found.error
     assert "secret" not in found.error
