@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from drivers.model import Done, Grade, Hold, Release
+from edge import tool_requests
 from edge.control import DecidingThread
 from edge.inputs import Asked, BoardReported
 from edge.orders import HandsError, Order
@@ -76,3 +77,15 @@ def test_a_lane_that_is_held_is_not_held_twice(world: World, ended: Callable[[st
         return
     world.wait(62)  # and the first one ends when it was to end
     assert [one.channel for _, one in world.commands if isinstance(one, Release)] == [1]
+
+
+@pytest.mark.parametrize(
+    "request_", [{"do": "release"}, {"do": "hold", "seconds": 5}], ids=lambda one: one["do"]
+)
+def test_s7_where_a_board_says_nothing_in_time_nobody_knows(
+    world: World, monkeypatch: pytest.MonkeyPatch, request_: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(tool_requests, "OUTCOME_WITHIN_S", 0.01)
+    handlers = tool_handlers(world.gate.hands, world.gate.feed, DecidingThread(Asked.carry_out))
+    answer = handlers[request_["do"]](request_ | {"lane": "entry", "by": "王强", "reason": "x"})
+    assert (answer["outcome"], answer["maybe_executed"]) == ("timed_out", True)
