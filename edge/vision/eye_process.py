@@ -4,6 +4,8 @@ It enters its jail first, then answers one request after the other until the par
 written to be killed at any moment: it owns nothing but its memory of the scene.
 """
 
+import contextlib
+import importlib
 import mmap
 import socket
 import time
@@ -24,6 +26,7 @@ from edge.vision.shot import Decoded, Pixels, Point, Region, Seen
 # On top of what is mapped at the fork: three times a 12-megapixel picture in colour, or a progressive JPEG of it.
 MEMORY_BYTES: Final = 256 * 1024 * 1024
 REQUEST_MAX: Final = 4096
+PREPARING_LOOKS: Final = 16  # a live reader takes its late passes in turn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,15 +66,20 @@ def _moved(text: str, corners: tuple[Point, Point, Point, Point], how: str, left
 
 
 def prepare() -> None:
-    """Run once in the nursery: what libraries make at their first use, every eye then shares."""
+    """Run once in the nursery: what libraries load and make at their first use, all eyes share.
+
+    Inside the jail nothing can be loaded any more.
+    """
     cv2.setNumThreads(1)
-    picture = np.full((480, 640), 255, np.uint8)
-    _, encoded = cv2.imencode(".jpg", picture)
-    view = View(Pixels.JPEG, memoryview(encoded.tobytes()), 0, 0)
-    sight = ReaderSight()
-    for _ in range(16):  # a live reader takes its late passes in turn
+    with contextlib.suppress(ImportError, OSError):  # optional, and needs a library of the system
+        importlib.import_module("pyzbar.pyzbar")
+    sight, noise = ReaderSight(), np.random.default_rng(0)
+    for _ in range(PREPARING_LOOKS):
+        picture = cv2.resize(noise.integers(0, 256, (24, 32, 3), dtype=np.uint8), (640, 480))
+        _, encoded = cv2.imencode(".jpg", picture)
+        view = View(Pixels.JPEG, memoryview(encoded.tobytes()), 0, 0)
         sight.find(view, Region())
-    _ = view.digest(), view.light(), view.measured(), view.colour(), view.preview(160)
+        _ = view.digest(), view.light(), view.measured(), view.preview(160), view.colour()
 
 
 def main(fds: list[int], _options: Mapping[str, Any]) -> None:
