@@ -23,7 +23,9 @@ ConfirmOption = Annotated[
 IsolatedOption = Annotated[
     str | None,
     typer.Option(
-        "--confirm", metavar="isolated", help="The word 'isolated': nothing that these wires move can hurt."
+        "--confirm",
+        metavar="isolated",
+        help="The word 'isolated': nothing that these wires move can hurt. Or a lane of --board that may open.",
     ),
 ]
 
