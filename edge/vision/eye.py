@@ -121,6 +121,7 @@ class Eye:
             request = Request(
                 number=self._number,
                 pixels=shot.pixels,
+                at_s=shot.at_s,
                 length=self._pictures.put(shot.data),
                 width=shot.width,
                 height=shot.height,

@@ -26,7 +26,7 @@ ANSWER_MAX: Final = 131_072  # bytes; a socket's buffer takes 200 kB
 SIDE_MAX: Final = 65_535  # pixels of a picture
 CORNER_MAX: Final = 1e6  # pixels; a code may reach over the border, a little
 
-_REQUEST: Final = struct.Struct("<IBIII??I4d")
+_REQUEST: Final = struct.Struct("<IBdIII??I4d")
 _HEAD: Final = struct.Struct("<IB")
 _HELLO: Final = struct.Struct("<??")
 _SEEN: Final = struct.Struct("<IIQddd?IBBB")
@@ -46,7 +46,8 @@ class Request:
     Attributes:
         number: Comes back in the answer.
         pixels: How to understand the bytes.
-        length: How many there are.
+        at_s: When the picture arrived, monotonic seconds.
+        length: How many bytes there are.
         width: In pixels, of raw pixels.
         height: Likewise.
         wanted: What to do.
@@ -54,6 +55,7 @@ class Request:
 
     number: int
     pixels: Pixels
+    at_s: float
     length: int
     width: int
     height: int
@@ -97,6 +99,7 @@ def pack_request(request: Request) -> bytes:
     return _REQUEST.pack(
         request.number,
         _KINDS.index(request.pixels),
+        request.at_s,
         request.length,
         request.width,
         request.height,
@@ -112,10 +115,16 @@ def pack_request(request: Request) -> bytes:
 
 def unpack_request(data: bytes) -> Request:
     """The request that ``pack_request`` made bytes of; the parent is trusted."""
-    number, pixels, length, width, height, read, measure, preview_px, *region = _REQUEST.unpack(data)
+    number, pixels, at_s, length, width, height, read, measure, preview_px, *region = _REQUEST.unpack(data)
     wanted = Wanted(read=read, measure=measure, preview_px=preview_px, region=Region(*region))
     return Request(
-        number=number, pixels=_KINDS[pixels], length=length, width=width, height=height, wanted=wanted
+        number=number,
+        pixels=_KINDS[pixels],
+        at_s=at_s,
+        length=length,
+        width=width,
+        height=height,
+        wanted=wanted,
     )
 
 

@@ -87,12 +87,12 @@ class View:
         self._colour = made
         return _of(cv2.cvtColor(made, cv2.COLOR_BGR2GRAY))
 
-    def colour(self) -> Picture:
-        """(height, width, 3) BGR, or the grey picture when it has no colour."""
+    def colour(self) -> Picture | None:
+        """(height, width, 3) BGR, or None when the picture has no colour; decoded once, when first asked for."""
         if self._colour is None and self._encoded is not None:
             made = cv2.imdecode(np.frombuffer(self._encoded, np.uint8), cv2.IMREAD_COLOR)
-            self._colour = self.grey if made is None else _of(made)
-        return self.grey if self._colour is None else self._colour
+            self._colour = None if made is None else _of(made)
+        return self._colour
 
     def box(self, region: Region) -> Box:
         """A region as (left, top, right, bottom) in whole pixels."""
@@ -146,7 +146,8 @@ class View:
                 if max(self.width, self.height) >= longest_px * divisor:
                     made = cv2.imdecode(np.frombuffer(self._encoded, np.uint8), flag)
                     return self.grey if made is None else _of(made)
-        return self.colour()
+        colour = self.colour()
+        return self.grey if colour is None else colour
 
 
 def _weights(count: int) -> npt.NDArray[np.uint64]:

@@ -41,8 +41,8 @@ class Found:
 class Sight(Protocol):
     """Finds codes in pictures."""
 
-    def find(self, view: View, region: Region) -> Found:
-        """Look at one part of one picture."""
+    def find(self, view: View, region: Region, at_s: float) -> Found:
+        """Look at one part of one picture, which was taken at ``at_s``, monotonic seconds."""
 
 
 class ReaderSight:
@@ -51,7 +51,7 @@ class ReaderSight:
     def __init__(self) -> None:
         self._reader = Reader(live=True)
 
-    def find(self, view: View, region: Region) -> Found:
+    def find(self, view: View, region: Region, at_s: float) -> Found:  # noqa: ARG002  # not yet asked for
         """Read the codes in a region."""
         left, top, right, bottom = view.box(region)
         if min(right - left, bottom - top) < REGION_MIN_PX:
@@ -74,11 +74,11 @@ def prepare() -> None:
     with contextlib.suppress(ImportError, OSError):  # optional, and needs a library of the system
         importlib.import_module("pyzbar.pyzbar")
     sight, noise = ReaderSight(), np.random.default_rng(0)
-    for _ in range(PREPARING_LOOKS):
+    for number in range(PREPARING_LOOKS):
         picture = cv2.resize(noise.integers(0, 256, (24, 32, 3), dtype=np.uint8), (640, 480))
         _, encoded = cv2.imencode(".jpg", picture)
         view = View(Pixels.JPEG, memoryview(encoded.tobytes()), 0, 0)
-        sight.find(view, Region())
+        sight.find(view, Region(), float(number))
         _ = view.digest(), view.light(), view.measured(), view.preview(160), view.colour()
 
 
@@ -106,7 +106,7 @@ def _answer(request: Request, pictures: memoryview, previews: mmap.mmap, sight: 
     began_s = time.process_time()
     try:
         view = View(request.pixels, pictures[: request.length], request.width, request.height)
-        found = sight.find(view, request.wanted.region) if request.wanted.read else Found()
+        found = sight.find(view, request.wanted.region, request.at_s) if request.wanted.read else Found()
         light, contrast = view.light()
         digest = view.digest()
         measured = view.measured() if request.wanted.measure else {}

@@ -95,7 +95,7 @@ class FaultySight:
     def __init__(self) -> None:
         self._well = ReaderSight()
 
-    def find(self, view: View, region: Region) -> Found:
+    def find(self, view: View, region: Region, at_s: float) -> Found:
         match int(view.grey.flat[0]):
             case Fault.HANG:
                 while True:
@@ -111,7 +111,7 @@ class FaultySight:
                 os._exit(3)
             case Fault.PROBE:
                 return Found(codes=tuple(Decoded(line, CORNERS, "probe") for line in probe()))
-        return self._well.find(view, region)
+        return self._well.find(view, region, at_s)
 
 
 def probe() -> list[str]:

@@ -43,7 +43,7 @@ SEEN = Seen(
 def test_requests_come_back_as_they_were() -> None:
     for pixels in Pixels:
         wanted = Wanted(read=False, preview_px=640, measure=True, region=Region(0.1, 0.2, 0.8, 0.9))
-        request = Request(number=7, pixels=pixels, length=9, width=1280, height=720, wanted=wanted)
+        request = Request(number=7, pixels=pixels, at_s=12.5, length=9, width=1280, height=720, wanted=wanted)
         assert unpack_request(pack_request(request)) == request
 
 

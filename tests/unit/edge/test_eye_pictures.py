@@ -39,12 +39,15 @@ def test_grey_and_colour_of_one_picture(view: View) -> None:
     assert (view.width, view.height) == (640, 480)
     assert view.grey.shape == (480, 640)
     assert view.grey[100, (100, 600)].tolist() == pytest.approx([0, 150], abs=2)
-    assert view.colour().shape == (480, 640, 3)
-    assert view.colour()[100, 600].tolist() == pytest.approx([0, 255, 0], abs=3)
+    colour = view.colour()
+    assert colour is not None
+    assert colour.shape == (480, 640, 3)
+    assert colour[100, 600].tolist() == pytest.approx([0, 255, 0], abs=3)
+    assert view.colour() is colour
 
 
 def test_a_grey_picture_has_no_colour() -> None:
-    assert raw(halves()[..., 1]).colour().shape == (480, 640)
+    assert raw(halves()[..., 1]).colour() is None
     assert raw(halves()[..., 1]).preview(64)
 
 
@@ -97,7 +100,7 @@ def test_a_preview_has_the_size_that_was_asked_for_and_the_colours(longest_px: i
 def test_a_jpeg_without_its_end_is_whole() -> None:
     data = jpeg(halves())
     assert view_of(data[:-2]).digest() == view_of(data).digest()
-    assert view_of(data[:-2]).colour().shape == (480, 640, 3)
+    assert view_of(data[:-2]).colour() is not None
 
 
 @pytest.mark.parametrize(
