@@ -394,6 +394,28 @@ def test_an_eye_that_cannot_open_says_so(nursery: Nursery) -> None:
     absent.close()
 
 
+def test_an_eye_that_hangs_costs_the_other_camera_nothing(nursery: Nursery, faulty: Eye) -> None:
+    other = opened(nursery)
+    hung: list[str] = []
+
+    def hang() -> None:
+        try:
+            faulty.look(fault(Fault.HANG))
+        except EyeError as error:
+            hung.append(str(error))
+
+    thread = threading.Thread(target=hang)
+    thread.start()
+    read = 0
+    while thread.is_alive():
+        assert texts(other.look(shot(jpeg(card("here"))))) == ["here"]
+        read += 1
+    thread.join()
+    other.close()
+    assert len(hung) == 1
+    assert read >= 3
+
+
 def test_closing_in_the_middle_of_a_look_is_instant_and_leaves_nothing_behind(nursery: Nursery) -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))
     eye = opened(nursery, "faulty")
