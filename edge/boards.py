@@ -4,9 +4,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import ExitStack
 
 from drivers.bus import Bus
+from drivers.gate.hardware import BoardSection, InputSection, LaneSection
 from drivers.model import Admit, AnyEvent, BoardCommand, Driver, Pulse
 from drivers.registry import PROTOCOLS, make_driver, make_line
-from edge.hardware import BoardSection, InputSection, LaneSection
 from passes.vocabulary import Direction
 
 Report = Callable[[str, AnyEvent], None]

@@ -11,9 +11,9 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Console
 
+from drivers.gate.config import GateConfig, load_config
 from edge.bundles import INBOX, SUFFIX, Holding, installed, judge, load, read_bounded
 from edge.command import DEFAULT_CONFIG, ConfigOption, Exit, failure, say
-from edge.config import GateConfig, load_config
 from edge.files import load_key_set
 from passes.bundle import Problem, Refused
 from passes.keys import KeySetFile, key_id

@@ -9,10 +9,10 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from drivers.gate.config import GateConfig, load_config
 from edge import bundles
 from edge.bundle_cli import bundle_app
 from edge.command import DEFAULT_CONFIG, ConfigOption, Exit, failure, say
-from edge.config import GateConfig, load_config
 from edge.daemon import BusEndedError, EdgeDaemon
 from edge.enroll import enroll
 from edge.exits_only import ExitsOnly

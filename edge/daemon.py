@@ -14,12 +14,12 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
+from drivers.gate.config import GateConfig
 from drivers.gate.hardware import LaneSection
 from drivers.gate.warnings import warnings
 from drivers.model import AnyEvent
 from edge.boards import Boards
 from edge.bundles import BundleKeeper
-from edge.config import GateConfig
 from edge.control import SOCKET, DecidingThread, handlers
 from edge.files import load_key_set, load_units
 from edge.gate import Gate

@@ -9,6 +9,8 @@ from typing import Final
 
 from pydantic import BaseModel
 
+from drivers.gate.config import GateConfig
+from drivers.gate.hardware import InputSection
 from drivers.model import (
     Alarm,
     AnyEvent,
@@ -27,10 +29,8 @@ from drivers.model import (
 )
 from edge.alarms import Alarms
 from edge.board_facts import BoardFacts
-from edge.config import GateConfig
 from edge.emergency import Emergency
 from edge.feed import Feed
-from edge.hardware import InputSection
 from edge.inputs import CameraChanged
 from edge.lane import Event, Lane, State
 from edge.lane_state import LaneState, note_detail

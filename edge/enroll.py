@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
+from drivers.gate.config import GateSection, load_config
 from edge.command import (
     DEFAULT_CONFIG,
     ConfigOption,
@@ -18,7 +19,6 @@ from edge.command import (
     put_json,
     say,
 )
-from edge.config import GateSection, load_config
 from edge.gate_key import FILE, GateKey, GateKeyError, NoGateKeyError, load_gate_key, make_gate_key
 from edge.person_secret import FILE as SECRET_FILE
 from edge.person_secret import install_person_secret, load_person_secret

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Final
 
+from drivers.gate.config import GateConfig
+from drivers.gate.hardware import LaneSection
 from edge.boards import Boards, opening
-from edge.config import GateConfig
-from edge.hardware import LaneSection
 from edge.vision.camera import Camera, Scan
 from passes.vocabulary import Direction
 from shell.clock import Clock

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
+from drivers.gate.config import load_config
 from edge.command import DEFAULT_CONFIG, ConfigOption, DryRunOption, Exit, JsonOption, failure, put_json, say
-from edge.config import load_config
 from edge.control import ASK_WITHIN_S, SOCKET
 from shell.control import ControlError, NotAllowedError, RefusedError, ask
 from shell.settings import SettingsError

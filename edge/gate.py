@@ -13,16 +13,16 @@ from typing import Final, assert_never
 
 from pydantic import BaseModel
 
+from drivers.gate.config import GateConfig
+from drivers.gate.hardware import LaneSection
 from drivers.model import AnyEvent, BoardCommand, Refusal, Refused
 from edge.alarms import Alarms
 from edge.board_facts import BoardFacts
 from edge.boards import opening
-from edge.config import GateConfig
 from edge.devices import Devices
 from edge.emergency import Emergency, Phase
 from edge.feed import Feed
 from edge.hands import Hands
-from edge.hardware import LaneSection
 from edge.inputs import Asked, BoardReported, CameraChanged, Input, ScanSeen
 from edge.journal import Journal, JournalError
 from edge.lamps import Lamps

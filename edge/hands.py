@@ -10,6 +10,7 @@ from functools import partial
 from os import urandom
 from typing import Any, Final
 
+from drivers.gate.config import GateConfig
 from drivers.model import (
     AllOff,
     AnyEvent,
@@ -27,7 +28,6 @@ from drivers.model import (
     TimedOut,
 )
 from edge.board_facts import BoardFacts
-from edge.config import GateConfig
 from edge.devices import Devices
 from edge.emergency import Emergency, NotClearError
 from edge.feed import Feed

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from drivers.devices.signals import Lamp, Signals
+from drivers.gate.hardware import LaneSection
 from drivers.model import BoardCommand, Hold, Release
 from drivers.peripherals import Signal
-from edge.hardware import LaneSection
 from edge.verdicts import Answer
 from passes.decide import Deny, Refer
 from shell.clock import Clock

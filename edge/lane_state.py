@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from edge.hardware import LaneSection
+from drivers.gate.hardware import LaneSection
 from edge.lane import Lane, Timing
 from passes.check import Meant
 from passes.claims import Claims

@@ -11,12 +11,12 @@ from typing import Final, assert_never
 
 from pydantic import BaseModel
 
+from drivers.gate.config import GateConfig
+from drivers.gate.hardware import LaneSection
 from drivers.model import BoardCommand
 from edge import lane as machine
 from edge.alarms import Alarms
 from edge.boards import opening
-from edge.config import GateConfig
-from edge.hardware import LaneSection
 from edge.lamps import Lamps
 from edge.lane import Effect, Event, State
 from edge.lane_state import LaneState, Let, timing_of

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from edge.hardware import InputSection
+from drivers.gate.hardware import InputSection
 
 SETTLE_S: Final = 2.0  # boards tell their first levels within a few hundred milliseconds of their line
 

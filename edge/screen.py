@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final
 
-from edge.config import GateConfig
+from drivers.gate.config import GateConfig
 from edge.journal import Journal
 from edge.kiosk.view import AlarmView, Inside, LaneView, Listener, Snapshot, Uplink, Verdict
 from edge.standing import Standings, Stay

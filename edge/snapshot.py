@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from drivers.gate.config import GateConfig
 from drivers.model import DriverInfo, Identity
 from edge.board_facts import BoardFacts
-from edge.config import GateConfig
 from edge.devices import Devices
 from edge.emergency import Emergency
 from edge.lane_state import LaneState

@@ -7,10 +7,10 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from drivers.gate.hardware import PULSE_MS_MAX
 from edge.control import DecidingThread, Text
 from edge.feed import WAIT_S_MAX, Feed
 from edge.hands import Hands
-from edge.hardware import PULSE_MS_MAX
 from edge.holds import HOLD_S_MAX
 from edge.orders import HandsError, Order, Outcome
 from edge.walkin_words import said

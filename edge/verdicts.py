@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from edge.hardware import LaneSection
+from drivers.gate.hardware import LaneSection
 from edge.kiosk.view import Verdict
 from edge.screen import TAIL
 from passes.claims import Claims

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from edge.config import GateConfig
+from drivers.gate.config import GateConfig
 from edge.gate_key import GateKey, GateKeyError, NoGateKeyError, load_gate_key
 from edge.journal import JournalError
 from edge.person_secret import RedKnown, load_person_secret

@@ -10,6 +10,7 @@ import numpy as np
 import typer
 import zxingcpp
 
+from drivers.gate.config import load_config
 from edge.command import (
     DEFAULT_CONFIG,
     ConfigOption,
@@ -21,7 +22,6 @@ from edge.command import (
     put_json,
     say,
 )
-from edge.config import load_config
 from edge.control import ASK_WITHIN_S, SOCKET
 from edge.person_secret import RedKnown
 from edge.walkin_words import RED_AT_THIS_GATE, said

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from drivers.gate.config import GateConfig
 from drivers.model import BoardCommand, InputEdge, Line, Pulse
-from edge.config import GateConfig
 from edge.gate import Gate
 from edge.inputs import BoardReported, ScanSeen
 from edge.journal import Journal

@@ -16,8 +16,8 @@ from fastapi import FastAPI
 
 from controller.init import DemoPlan, create_demo
 from drivers.bus import Bus
+from drivers.gate.config import load_config
 from edge import daemon as daemon_module
-from edge.config import load_config
 from edge.control import SOCKET
 from edge.daemon import SCANS_WAITING_MAX, BusEndedError, EdgeDaemon
 from edge.gate import Gate

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from controller.init import DemoPlan, create_demo
-from edge.config import GateConfig
+from drivers.gate.config import GateConfig
 from edge.exits_only import ExitsOnly
 from edge.vision.camera import Camera
 from edge.walkin_cli import encode

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.config import load_config
+from drivers.gate.config import load_config
 from edge.control import SOCKET
 from edge.daemon import EdgeDaemon
 from edge.walkin_cli import encode

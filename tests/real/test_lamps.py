@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from drivers.gate.config import GateConfig
 from drivers.lcus import LcusDriver
 from drivers.model import Fault, Hold, Refused, Release
-from edge.config import GateConfig
 from edge.inputs import BoardReported, CameraChanged
 from tests.gate_world import World, config, granted
 from tests.ticking import HandClock

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from controller.init import DemoPlan, gate_toml
-from edge.config import load_config
+from drivers.gate.config import load_config
 from edge.files import load_key_set, load_units
 from passes.vocabulary import Direction
 from shell.settings import SettingsError

@@ -16,7 +16,7 @@ import pytest
 
 from controller.config import DEFAULT_STAYS
 from controller.pass_picture import draw
-from edge.config import StaySection
+from drivers.gate.config import StaySection
 from edge.control import DecidingThread, find_unit, handlers
 from edge.inputs import Asked
 from edge.vision.reader import Reader

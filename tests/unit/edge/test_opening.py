@@ -2,9 +2,9 @@
 
 import pytest
 
+from drivers.gate.hardware import LaneSection
 from drivers.model import Pulse
 from edge.boards import opening
-from edge.hardware import LaneSection
 from passes.vocabulary import Direction
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from drivers.gate.config import GateConfig, load_config
 from drivers.gate.warnings import warnings
-from edge.config import GateConfig, load_config
 from shell.settings import SettingsError
 
 HEAD = """[gate]

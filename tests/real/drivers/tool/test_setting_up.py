@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from controller.init import DemoPlan, gate_toml
-from edge.config import load_config
+from drivers.gate.config import load_config
 from simulators.boards.catalogue import make_board
 from tests.real.drivers.tool.conftest import Plug
 from tests.real.drivers.tool.twins import run

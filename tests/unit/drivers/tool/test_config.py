@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.init import DemoPlan, gate_toml
+from drivers.gate.config import GateConfig, load_config
 from drivers.tool.config_check import problems_of
 from drivers.tool.config_cli import changes
 from drivers.tool.config_files import backups_of, write_whole
@@ -17,7 +18,6 @@ from drivers.tool.init import note_of
 from drivers.tool.masking import MASK, masked, masked_numbers, unmasked
 from drivers.tool.toml_text import NotFoundError, parsed_value, to_toml, with_value
 from drivers.tool.wiring import consequences, info_of
-from edge.config import GateConfig, load_config
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 

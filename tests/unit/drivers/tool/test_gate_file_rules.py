@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 
 from controller.init import DemoPlan, gate_toml
 from drivers.cli import app
+from drivers.gate.config import GateConfig, load_config
 from drivers.tool.config_check import problems_of
 from edge.cli import app as edge_app
-from edge.config import GateConfig, load_config
 from shell.settings import SettingsError
 
 DEMO: Final = gate_toml(DemoPlan(folder=Path()))
