@@ -300,6 +300,7 @@ class DriverInfo:
         identifies: How well ``Identify`` names the device.
         answers_within_s: Longest time to an answer; 0 for a device that never answers.
         streams: It sends without being asked; on a shared line it gets what comes while nobody waits for an answer.
+        reads_codes: It reads codes or cards that people show (``Scanned``).
     """
 
     protocol: str
@@ -316,6 +317,7 @@ class DriverInfo:
     identifies: Certainty = Certainty.NONE
     answers_within_s: float = 0.0
     streams: bool = False
+    reads_codes: bool = False
 
 
 class Driver(Protocol):

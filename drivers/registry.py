@@ -19,7 +19,9 @@ from drivers.devices.scanner_gm65 import Gm65Codec
 from drivers.devices.scanner_honeywell import HoneywellCodec
 from drivers.devices.scanner_newland import NewlandCodec
 from drivers.devices.scanner_setup import SetUpCodec, SetUpScanner
-from drivers.devices.scanner_text import TextScanner
+from drivers.devices.scanner_stream import HOLD_OFF_S
+from drivers.devices.scanner_text import BAUD, TextScanner
+from drivers.devices.scanner_words import Setting
 from drivers.devices.thermometer_614v import Gy614vCodec
 from drivers.devices.thermometer_cjmcu import CjmcuCodec
 from drivers.devices.thermometer_mcu90614 import Mcu90614Codec
@@ -48,6 +50,11 @@ class Options(TypedDict, total=False):
     pin: str | None  # of a SIM
     check: str | None  # which reading of its maker's manual a turnstile-eb follows
     key_file: str | Path | None  # where the key of an OSDP reader is
+    setting: (
+        str | None
+    )  # NAME=VALUE that makes a scanner deaf to printed set-up codes, where its maker must tell
+    lock: bool | None  # a scanner's printed set-up codes are switched off whenever they are found on
+    hold_off_s: float | None  # how long a code must be away from a scanner before it is reported again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,12 +80,13 @@ class Protocol:
     alone: bool = False
 
 
-SCANNERS: Final[dict[str, Callable[[], SetUpCodec] | None]] = {
+SCANNERS: Final[dict[str, Callable[[Setting | None], SetUpCodec] | None]] = {
     "text": None,
-    "gm65": Gm65Codec,
+    "gm65": lambda _: Gm65Codec(),
     "honeywell": HoneywellCodec,
     "newland": NewlandCodec,
 }
+TOLD_BY_MAKER: Final = {"honeywell", "newland"}  # scanners whose setting differs between engines
 THERMOMETERS: Final[dict[str, Callable[[], ThermometerCodec]]] = {
     "mcu90614": Mcu90614Codec,
     "614v": Gy614vCodec,
@@ -86,11 +94,35 @@ THERMOMETERS: Final[dict[str, Callable[[], ThermometerCodec]]] = {
 }
 
 
-def _scanner(*, make: str, baud: int | None = None) -> Driver:
+def _scanner(
+    *,
+    make: str,
+    baud: int | None = None,
+    setting: str | None = None,
+    lock: bool = False,
+    hold_off_s: float = HOLD_OFF_S,
+) -> Driver:
     codec = SCANNERS[make]
-    if codec is not None:
-        return SetUpScanner(codec(), baud=baud)
-    return TextScanner() if baud is None else TextScanner(baud=baud)
+    if setting is not None and make not in TOLD_BY_MAKER:
+        raise OptionError("scanner", "setting", f"A scanner of make {make!r} takes no setting. Leave it out")
+    if lock and codec is None:
+        raise OptionError("scanner", "lock", f"A scanner of make {make!r} cannot be locked. Leave lock out")
+    if lock and setting is None and make in TOLD_BY_MAKER:
+        words = f'lock of make {make!r} needs setting = "NAME=VALUE", from its maker'
+        raise OptionError("scanner", "lock", words)
+    if codec is None:
+        return TextScanner(baud=baud or BAUD, hold_off_s=hold_off_s)
+    return SetUpScanner(codec(_setting(setting)), lock=lock, baud=baud, hold_off_s=hold_off_s)
+
+
+def _setting(words: str | None) -> Setting | None:
+    if words is None:
+        return None
+    name, _, locked = words.partition("=")
+    try:
+        return Setting(name=name.strip(), locked=locked.strip())
+    except ValueError as error:
+        raise OptionError("scanner", "setting", f"setting: write NAME=VALUE; {error}") from error
 
 
 def _thermometer(*, make: str, baud: int | None = None) -> Driver:
@@ -151,7 +183,7 @@ PROTOCOLS: Final[dict[str, Protocol]] = {
     "scanner": Protocol(
         summary="QR scanners that send what they read as text",
         make=_scanner,
-        options=frozenset({"make", "baud"}),
+        options=frozenset({"make", "baud", "setting", "lock", "hold_off_s"}),
         needs="make",
         values=lambda: list(SCANNERS),
     ),

@@ -95,6 +95,7 @@ class OsdpDriver:
             reads_outputs=True,
             identifies=Certainty.STRONG,  # nobody else has its key
             answers_within_s=ANSWER_S,
+            reads_codes=True,
         )
         self._tell, self._faults, self._jobs = Outcomes(), Faults(), Jobs()
         self._refused: set[Ask] = set()  # what this reader does not know; asking again would end the channel

@@ -1,8 +1,9 @@
 """Scanners that can be told not to obey printed set-up codes, and asked whether that is still so.
 
 A visitor who shows such a code to the lens could otherwise change the speed of the line or switch the scanner off
-(reliability reference C12). The setting is read when the line comes up and once an hour; a change is an alarm, and
-nobody but ``Commission`` ever writes it.
+(reliability reference C12). The setting is read when the line comes up and once an hour; a change is an alarm. Nobody
+but ``Commission`` ever writes it, unless the configuration says ``lock``: then each check that finds set-up codes on
+switches them off, until power is lost. A scanner that does not answer is in fault, and asked again after a minute.
 
 What the lens sees must not pass for the device's word: a code may hold the bytes of any answer. An answer counts only
 when it stands alone between two silences, or at the end of what came, behind a whole code. A scanner that ends its
@@ -22,9 +23,11 @@ from drivers.peripherals import Commission, SetUp
 from drivers.seen_ids import SeenIds
 
 CHECK_EVERY_S: Final = 3600.0
+CHECK_AGAIN_S: Final = 60.0  # where nobody answered
 ANSWER_WITHIN_S: Final = 0.500
 SETTING: Final = "printed set-up codes"
 UNKNOWN: Final = "unknown"
+SILENT: Final = "does not answer when it is asked about its set-up codes: check both wires, speed and make"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,7 @@ class SetUpScanner(TextScanner[Asked]):
 
     Args:
         codec: The maker's bytes.
+        lock: Switch printed set-up codes off whenever a check finds them on.
         terminators, idle_gap_s, hold_off_s, baud: As for a ``TextScanner``; None for the factory's speed.
     """
 
@@ -96,6 +100,7 @@ class SetUpScanner(TextScanner[Asked]):
         self,
         codec: SetUpCodec,
         *,
+        lock: bool = False,
         terminators: bytes = TERMINATORS,
         idle_gap_s: float = IDLE_GAP_S,
         hold_off_s: float = HOLD_OFF_S,
@@ -114,6 +119,7 @@ class SetUpScanner(TextScanner[Asked]):
         self._check_s = float("inf")
         self._stands: SetUp | None = None  # as last reported, without its id
         self._alarm = False
+        self._lock_itself, self._locked = lock, 0  # how often it began to
         self._given_up = SeenIds()  # commissionings that ended without proof
 
     # -- questions
@@ -236,6 +242,7 @@ class SetUpScanner(TextScanner[Asked]):
             self._put(question, Asked(step=Step.CHECK))
 
     def _answered(self, asked: Asked, answer: Value | Rejected) -> None:
+        self._well("silent")
         if isinstance(answer, Rejected):
             if self._withdraw(asked):
                 self._tell(_unproved(answer.why), asked.id)
@@ -243,7 +250,12 @@ class SetUpScanner(TextScanner[Asked]):
                     self._refuse(asked.id, Refusal.DENIED)
             return
         match asked.step:
-            case Step.CHECK | Step.PROVE:
+            case Step.CHECK:
+                self._judge(asked, answer.raw)
+                if self._lock_itself and not self._codec.is_locked(answer.raw):
+                    self._locked += 1
+                    self._lock(Asked(step=Step.READ, id=f"lock-{self._locked}"), answer.raw)
+            case Step.PROVE:
                 self._judge(asked, answer.raw)
             case Step.READ:
                 self._lock(asked, answer.raw)
@@ -267,6 +279,9 @@ class SetUpScanner(TextScanner[Asked]):
             if purpose.id:
                 written = purpose.step in {Step.WRITE, Step.PROVE}
                 self._events.append(TimedOut(id=purpose.id, maybe_executed=written))
+        if end is End.UNANSWERED and purpose.step is Step.CHECK:
+            self._fault("silent", SILENT)
+            self._check_s = min(self._check_s, self._now_s + CHECK_AGAIN_S)
 
     def _withdraw(self, asked: Asked) -> bool:
         """Give up the rest of a commissioning; False when that was done already."""

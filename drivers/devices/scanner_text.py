@@ -1,11 +1,14 @@
 """Any scanner on a serial line, or a USB one that shows a serial port: it sends what it reads, and is told nothing."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from drivers.devices.peripheral import P, Peripheral
 from drivers.devices.scanner_stream import HOLD_OFF_S, IDLE_GAP_S, TERMINATORS, HoldOff, TextStream
 from drivers.model import Command, DriverInfo, LineSettings
 from drivers.peripherals import Scanned
+
+BAUD: Final = 9600
 
 
 class TextScanner(Peripheral[P]):
@@ -24,7 +27,7 @@ class TextScanner(Peripheral[P]):
         terminators: bytes = TERMINATORS,
         idle_gap_s: float = IDLE_GAP_S,
         hold_off_s: float = HOLD_OFF_S,
-        baud: int = 9600,
+        baud: int = BAUD,
         answers_within_s: float = 0.0,
     ) -> None:
         super().__init__(
@@ -33,6 +36,7 @@ class TextScanner(Peripheral[P]):
                 line=LineSettings(baud=baud),
                 answers_within_s=answers_within_s,
                 streams=True,
+                reads_codes=True,
             )
         )
         self._stream = TextStream(terminators=terminators, idle_gap_s=idle_gap_s)

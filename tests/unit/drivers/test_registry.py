@@ -73,6 +73,13 @@ def test_options_that_do_not_fit_are_named() -> None:
         "'lcus' knows no profile. Leave it out": lambda: make_driver("lcus", profile="x"),
         "'modbus-relay' needs a profile: one of .*waveshare-relay-8": lambda: make_driver("modbus-relay"),
         "make 'acme' is unknown. Use one of: text": lambda: make_driver("scanner", make="acme"),
+        "make 'gm65' takes no setting": lambda: make_driver("scanner", make="gm65", setting="MNUENA=0"),
+        "make 'text' cannot be locked": lambda: make_driver("scanner", make="text", lock=True),
+        'needs setting = "NAME=VALUE"': lambda: make_driver("scanner", make="newland", lock=True),
+        "write NAME=VALUE": lambda: make_driver("scanner", make="honeywell", setting="MNUENA"),
+        "'MNU;NA' = '0' is not a setting": lambda: make_driver(
+            "scanner", make="honeywell", setting="MNU;NA=0"
+        ),
         "an LCUS board has 1 to 8 channels, not 9": lambda: make_driver("lcus", outputs=9),
     }
     for match, refused in cases.items():

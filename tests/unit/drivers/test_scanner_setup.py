@@ -7,14 +7,15 @@ import pytest
 from drivers.devices.scanner_gm65 import SAVE, Gm65Codec, crc_ccitt, read_zone, write_zone
 from drivers.devices.scanner_honeywell import HoneywellCodec
 from drivers.devices.scanner_newland import NewlandCodec
-from drivers.devices.scanner_setup import CHECK_EVERY_S, SetUpCodec, SetUpScanner
+from drivers.devices.scanner_setup import CHECK_AGAIN_S, CHECK_EVERY_S, SILENT, SetUpCodec, SetUpScanner
 from drivers.devices.scanner_words import Setting
-from drivers.model import Alarm, AnyEvent, Done, Garbage, Grade, Refusal, Refused, TimedOut
+from drivers.model import Alarm, AnyEvent, Done, Fault, Garbage, Grade, Refusal, Refused, TimedOut
 from drivers.peripherals import Commission, Scanned, SetUp
 from tests.unit.drivers.turns import run, turn
 
 LOCK = Setting(name="MNUENA", locked="0")
 CLOSED, OPEN = bytes.fromhex("02 00 00 01 02"), bytes.fromhex("02 00 00 01 00")
+FAULT = Fault(active=True, why=SILENT)
 ALARM, ALL_CLEAR = (Alarm(what="printed set-up codes", active=active) for active in (True, False))
 
 
@@ -36,8 +37,8 @@ OFF, ON = stands("", "off", good=True, proved=True), stands("", "on", proved=Tru
 class Bench:
     """A scanner and whoever answers it, on one virtual clock."""
 
-    def __init__(self, codec: SetUpCodec, answer: Callable[[bytes], bytes]) -> None:
-        self.scanner, self.answer = SetUpScanner(codec), answer
+    def __init__(self, codec: SetUpCodec, answer: Callable[[bytes], bytes], *, lock: bool = False) -> None:
+        self.scanner, self.answer = SetUpScanner(codec, lock=lock), answer
         self.now_s = 100.0
         self.frames: list[bytes] = []
         self.scanner.line_up(self.now_s)
@@ -122,12 +123,47 @@ def test_c12_a_closed_scanner_that_no_longer_answers_is_an_alarm() -> None:
     bench = Bench(Gm65Codec(), device)
     assert bench.run(1.0) == [OFF]
     bench.answer = lambda _frame: b""
-    assert bench.run(CHECK_EVERY_S + 5) == [stands("", "no answer"), ALARM]
+    assert bench.run(CHECK_EVERY_S + 5) == [stands("", "no answer"), ALARM, FAULT]
+
+
+def test_c12_a_scanner_that_is_silent_is_in_fault_and_asked_again_every_minute_until_it_answers() -> None:
+    bench = Bench(Gm65Codec(), lambda _frame: b"")
+    assert bench.run(5.0) == [stands("", "no answer"), FAULT]
+    assert bench.run(2 * CHECK_AGAIN_S) == []
+    assert bench.frames == [read_zone(3)] * 9
+    bench.answer = Gm65(zone=0x02)
+    assert bench.run(CHECK_AGAIN_S + 5) == [Fault(active=False, why=f"over: {SILENT}"), OFF]
+    assert bench.run(CHECK_EVERY_S - 60) == []
+    assert len(bench.frames) == 10
+
+
+def test_c12_a_scanner_that_is_to_be_locked_is_whenever_its_set_up_codes_are_found_on_and_never_saved() -> (
+    None
+):
+    device = Gm65(zone=0x05)
+    bench = Bench(Gm65Codec(), device, lock=True)
+    locked = [ON, ALARM, stands("lock-1", "off", good=True, proved=True), ALL_CLEAR, done("lock-1")]
+    assert bench.run(5.0) == locked
+    assert device.zone == 0x07
+    assert bench.run(3 * CHECK_EVERY_S) == []
+    device.zone = 0x05  # it lost its supply
+    again = [ON, ALARM, stands("lock-2", "off", good=True, proved=True), ALL_CLEAR, done("lock-2")]
+    assert bench.run(CHECK_EVERY_S) == again
+    assert SAVE not in bench.frames
+    assert bench.frames.count(write_zone(3, 7)) == 2
+
+
+def test_c12_a_lock_that_is_not_obeyed_stays_an_alarm_and_is_tried_once_a_check() -> None:
+    bench = Bench(Gm65Codec(), lambda _frame: sealed(OPEN), lock=True)
+    asked = stands("lock-1", "on", proved=True)
+    assert bench.run(5.0) == [ON, ALARM, asked, Refused(id="lock-1", why=Refusal.DENIED)]
+    bench.run(CHECK_EVERY_S)
+    assert bench.frames.count(write_zone(3, 2)) == 2
 
 
 def test_a_scanner_that_never_answers_scans_all_the_same() -> None:
     bench = Bench(Gm65Codec(), lambda _frame: b"")
-    assert bench.run(5.0) == [stands("", "no answer")]
+    assert bench.run(5.0) == [stands("", "no answer"), FAULT]
     assert bench.frames == [read_zone(3)] * 3
     assert turn(bench.scanner, bench.now_s, b"GP1:A\r")[1] == [Scanned(data=b"GP1:A", at_s=bench.now_s)]
     bench.scanner.submit(Commission(id="c"), bench.now_s)
