@@ -17,7 +17,8 @@ import numpy as np
 import segno
 
 from benchmarks.result import Options, Outcome, Result
-from edge.vision.reader import Picture, Reader
+from edge.vision.filters import Picture
+from edge.vision.reader import Reader
 from passes.gp1 import to_text
 from simulators.cameras.pixels import Generator, array
 from simulators.cameras.scene import HEIGHT_PX, WIDTH_PX, backgrounds, jpeg, noise_fields, tinted

@@ -22,7 +22,8 @@ import zxingcpp
 
 from benchmarks.result import Options, Outcome, Result, Skipped
 from edge.vision.picture import load
-from edge.vision.reader import Picture, Reader
+from edge.vision.filters import Picture
+from edge.vision.reader import Reader
 
 Read = Callable[[Picture], set[str]]
 BASELINE: Final = "zxing fast"

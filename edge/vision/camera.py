@@ -14,9 +14,10 @@ from typing import Final
 import cv2
 import numpy as np
 
+from edge.vision.filters import Picture
 from edge.vision.frames import Frame, Source, shown
 from edge.vision.presentation import InView, look
-from edge.vision.reader import Picture, Reader
+from edge.vision.reader import Reader
 from edge.vision.sources import open_source
 from shell.clock import Clock
 from shell.logs import get_logger

@@ -8,7 +8,7 @@ SourceError             no frames from here now; another try may help
 from dataclasses import dataclass
 from typing import Protocol
 
-from edge.vision.reader import Picture
+from edge.vision.filters import Picture
 from shell.masking import masked_value
 
 

@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge.vision.reader import PIXELS_MAX, Picture
+from edge.vision.filters import Picture
+from edge.vision.reader import PIXELS_MAX
 
 SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 FILE_BYTES_MAX: Final = 64 * 1024 * 1024

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from edge.vision.filters import Picture
 from edge.vision.frames import SourceError, shown
 from edge.vision.picture import SUFFIXES, PictureError, load
-from edge.vision.reader import Picture, Reader
+from edge.vision.reader import Reader
 from edge.vision.sources import open_source
 from edge.vision.sources_file import FilmFrames, pictures_of
 from shell.clock import Clock

@@ -8,9 +8,9 @@ from typing import Final
 import cv2
 import numpy as np
 
+from edge.vision.filters import Picture
 from edge.vision.frames import Frame, SourceMissingError
 from edge.vision.picture import SUFFIXES, PictureError, load
-from edge.vision.reader import Picture
 from shell.clock import Clock
 
 PICTURE_SHOWN_S: Final = 1.0  # how long each picture of a folder stays in view

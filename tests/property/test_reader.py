@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from edge.vision.picture import PictureError, decode, size_px
-from edge.vision.reader import Picture, Reader
+from edge.vision.filters import Picture
+from edge.vision.reader import Reader
 
 SHAPES = st.one_of(
     hnp.array_shapes(min_dims=2, max_dims=2, min_side=0, max_side=70),

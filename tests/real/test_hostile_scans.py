@@ -15,7 +15,8 @@ import pytest
 import segno
 
 from edge.kiosk.view import Verdict
-from edge.vision.reader import Picture, Reader
+from edge.vision.filters import Picture
+from edge.vision.reader import Reader
 from passes.bundle import Bundle, pack_statuses
 from passes.check import Foreign, Rejected, check
 from passes.gp1 import PREFIX, from_text, to_text
