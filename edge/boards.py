@@ -76,6 +76,8 @@ def _driver(section: BoardSection, used: Mapping[str, Collection[int]] | None) -
     options = section.options
     if used is not None and "watch" in PROTOCOLS[section.protocol].options:
         options["watch"] = used.get(section.name, ())
+    if "hold_off_s" in PROTOCOLS[section.protocol].options:
+        options["hold_off_s"] = 0.0  # every reading: what is one presentation is said in ``edge.scanners``
     return make_driver(section.protocol, **options)
 
 

@@ -15,19 +15,20 @@ from random import Random
 from typing import Final
 
 from drivers.gate.config import GateConfig
-from drivers.gate.hardware import LaneSection
 from drivers.gate.warnings import warnings
 from drivers.model import AnyEvent
+from drivers.peripherals import Scanned
 from edge.boards import Boards
 from edge.bundles import BundleKeeper
 from edge.control import SOCKET, DecidingThread, handlers
 from edge.files import load_key_set, load_units
 from edge.gate import Gate
-from edge.inputs import BoardReported, CameraChanged, Input, ScanSeen
+from edge.inputs import BoardReported, CameraChanged, Input
 from edge.journal import Journal, JournalError
 from edge.kiosk.app import create_kiosk
 from edge.kiosk.view import Uplink as UplinkView
 from edge.kiosk_page import KioskPage
+from edge.readers import Readers
 from edge.screen import Screen
 from edge.standing import Standings
 from edge.tool_requests import tool_handlers
@@ -46,7 +47,6 @@ log = get_logger("edge")
 
 SOFTWARE: Final = "postern 0.1.0"
 TURN_S: Final = 0.25  # longest wait of the deciding thread between two looks at its deadlines
-SCANS_WAITING_MAX: Final = 64  # more means that deciding hangs; old scans would be refused anyway
 HOUSEKEEPING_EVERY_S: Final = 30.0
 DEAD_EXIT_S: Final = 5.0  # a start that ends earlier than this for a dead board would never serve anybody
 DEAD_BOARD_S: Final = 300.0  # a new start stops the exits for seconds: not at once for a board of entries
@@ -118,6 +118,13 @@ class EdgeDaemon:
                 uplink=self._uplink_view,
             )
             self._boards = Boards(config.board, self._report)
+            self._cameras: dict[str, Camera] = {}
+            self._readers = Readers(
+                config.lane,
+                self._inputs,
+                cameras=self._cameras,
+                dropped=lambda: self._screen.count("unreadable_codes"),
+            )
             self._gate = Gate(
                 config,
                 keys=self._bundles.keys,
@@ -128,7 +135,7 @@ class EdgeDaemon:
                 submit=self._boards.submit,
                 recorded=self._uplink.wake,
                 health_changed=self._uplink.health_changed,
-                look_again=lambda lane: self._cameras[lane].look_again(),
+                look_again=self._readers.look_again,
             )
             walk_ins = WalkIns(
                 config,
@@ -143,7 +150,9 @@ class EdgeDaemon:
                 self._gate.hands, self._gate.feed, self._deciding
             )
             self._control = ControlServer(gate.data_dir / SOCKET, requests)
-            self._cameras = {lane.name: self._make_camera(lane) for lane in config.lane}
+            for lane in config.lane:
+                if lane.camera:
+                    self._cameras[lane.name] = self._make_camera(lane.name, lane.camera)
             self._page = KioskPage(
                 lambda: create_kiosk(self._screen, clock=self._clock),
                 host=config.kiosk.host,
@@ -248,21 +257,20 @@ class EdgeDaemon:
     # -- owners of devices
 
     def _report(self, board: str, event: AnyEvent) -> None:
-        self._inputs.put(BoardReported(board=board, event=event))
+        if isinstance(event, Scanned):
+            self._readers.scanned(board, event)
+        else:
+            self._inputs.put(BoardReported(board=board, event=event))
 
-    def _make_camera(self, lane: LaneSection) -> Camera:
+    def _make_camera(self, lane: str, spec: str) -> Camera:
         def seen(scan: Scan) -> None:
-            if lane.direction is Direction.ENTRY and self._inputs.qsize() >= SCANS_WAITING_MAX:
-                self._cameras[lane.name].look_again()
-                return
-            self._inputs.put(ScanSeen(lane=lane.name, texts=scan.texts, at_s=scan.at_s))
+            self._readers.camera_saw(lane, scan.texts, scan.at_s)
 
         def changed(health: CameraHealth) -> None:
-            self._inputs.put(
-                CameraChanged(lane=lane.name, ok=health.state is CameraState.OK, detail=health.detail)
-            )
+            ok = health.state is CameraState.OK
+            self._inputs.put(CameraChanged(lane=lane, ok=ok, detail=health.detail))
 
-        return Camera(lane.name, lane.camera, seen, changed, self._clock)
+        return Camera(lane, spec, seen, changed, self._clock)
 
     # -- what others ask
 

@@ -85,6 +85,7 @@ class Devices:
         self.active: dict[str, set[int]] = {
             board.name: set() for board in config.board
         }  # inputs, as last heard
+        self._scanners = {board.name for board in config.board if board.protocol == "scanner"}
         self._doors_s: dict[str, tuple[InputSection, float]] = {}  # open doors, and when that is too long
 
     # -- boards
@@ -147,7 +148,9 @@ class Devices:
             seen_by = section.contact.board if section.contact else section.board
             if section.passage != "assumed" and seen_by == board:
                 self._lanes.advance(state, Event.CONTACT_BACK if ok else Event.CONTACT_LOST)
-            if board in section.boards:
+            if section.scanner == board:
+                state.readers["scanner"] = ok
+            if board in section.boards or section.scanner == board:
                 note_detail(state, board, facts.detail)
             self._lanes.show_lane(state)
         self._health_changed()
@@ -155,9 +158,10 @@ class Devices:
     def camera(self, change: CameraChanged) -> None:
         """A camera went or came back."""
         state = self._lanes.states[change.lane]
-        if state.camera_ok == change.ok:
+        before = state.readers.get("camera")
+        if before == change.ok:
             return
-        first, state.camera_ok = state.camera_ok is None, change.ok
+        first, state.readers["camera"] = before is None, change.ok
         if not (first and change.ok):
             self._device(f"camera {change.lane}", ok=change.ok, detail=change.detail)
         note_detail(state, "camera", "" if change.ok else change.detail)
@@ -169,12 +173,13 @@ class Devices:
         self._note(Kind.DEVICE, DeviceData(device=device, state=state, detail=detail[:200]))
 
     def _alarm(self, board: str, event: Alarm) -> None:
-        """A turnstile controller says that something is wrong; what, only its maker knows."""
+        """A controller says that something is wrong, and its maker knows what; or visitors can change a scanner."""
         self._device(board, ok=not event.active, detail=f"alarm: {event.what}")
+        kind = "scanner" if board in self._scanners else "controller"
         if event.active:
-            self._alarms.begin("controller", f"{board} {event.what}")
+            self._alarms.begin(kind, f"{board} {event.what}")
         else:
-            self._alarms.end("controller", f"{board} {event.what}")
+            self._alarms.end(kind, f"{board} {event.what}")
 
     # -- passages
 

@@ -12,7 +12,10 @@ from typing import Final
 
 from drivers.gate.config import GateConfig
 from drivers.gate.hardware import LaneSection
+from drivers.model import AnyEvent
+from drivers.peripherals import Scanned
 from edge.boards import Boards, opening
+from edge.scanners import Scanners
 from edge.vision.camera import Camera, Scan
 from passes.vocabulary import Direction
 from shell.clock import Clock
@@ -44,10 +47,13 @@ class ExitsOnly:
         self._watchdog = Watchdog(clock.monotonic_s)
         self._scans: queue.Queue[tuple[LaneSection, float]] = queue.Queue(SCANS_WAITING_MAX)
         # All boards, for a relay that an earlier run left closed is told to open when its board is there.
-        self._boards = Boards(config.board, lambda *_: None)
+        self._boards = Boards(config.board, self._heard)
+        exits = {lane.name: lane for lane in config.lane if lane.direction is Direction.EXIT}
+        self._exits = exits
         self._cameras = {
-            lane.name: self._camera(lane) for lane in config.lane if lane.direction is Direction.EXIT
+            lane.name: self._camera(lane.name, lane.camera) for lane in exits.values() if lane.camera
         }
+        self._scanners = Scanners(exits.values(), self._seen, dropped=lambda: None)
         self._opened = 0
 
     def run(self, stop: threading.Event, healed: Callable[[], bool]) -> None:
@@ -91,20 +97,32 @@ class ExitsOnly:
             return
         now_s = self._clock.monotonic_s()
         if now_s - at_s > SCAN_AGE_MAX_S:
-            self._cameras[lane.name].look_again()
+            self._look_again(lane.name)
             return
         self._opened += 1
         if self._boards.submit(lane.board, opening(lane, f"unrecorded-{self._opened}", issued_s=now_s)):
             log.warning("exit opened without a record", lane=lane.name)
         else:
             log.error("exit could not be opened", lane=lane.name)
-            self._cameras[lane.name].look_again()
+            self._look_again(lane.name)
 
-    def _camera(self, lane: LaneSection) -> Camera:
+    def _seen(self, lane: str, _texts: tuple[str, ...], at_s: float) -> None:
+        try:
+            self._scans.put_nowait((self._exits[lane], at_s))
+        except queue.Full:
+            self._look_again(lane)
+
+    def _look_again(self, lane: str) -> None:
+        if lane in self._cameras:
+            self._cameras[lane].look_again()
+        self._scanners.look_again(lane)
+
+    def _heard(self, board: str, event: AnyEvent) -> None:
+        if isinstance(event, Scanned):
+            self._scanners.read(board, event)
+
+    def _camera(self, lane: str, spec: str) -> Camera:
         def seen(scan: Scan) -> None:
-            try:
-                self._scans.put_nowait((lane, scan.at_s))
-            except queue.Full:
-                self._cameras[lane.name].look_again()
+            self._seen(lane, scan.texts, scan.at_s)
 
-        return Camera(lane.name, lane.camera, seen, lambda _: None, self._clock)
+        return Camera(lane, spec, seen, lambda _: None, self._clock)

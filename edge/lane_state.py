@@ -39,7 +39,7 @@ class LaneState:
     section: LaneSection
     timing: Timing
     lane: Lane = field(default_factory=Lane)
-    camera_ok: bool | None = None  # None: not heard of yet
+    readers: dict[str, bool] = field(default_factory=dict)  # whether each works, as far as it was heard of
     details: dict[str, str] = field(default_factory=dict)  # what is wrong, by device
     last_pass: str | None = None
     last_pass_s: float = 0.0
@@ -47,6 +47,16 @@ class LaneState:
     last_grant_s: float = NEVER
     turned_aside: bool = False  # a code was shown while somebody else was walking
     held: Held | None = None
+
+    @property
+    def readers_ok(self) -> bool:
+        """Whether every reader of the lane works."""
+        return all(self.readers.get(name, False) for name in self.section.readers)
+
+    @property
+    def reads(self) -> bool:
+        """Whether at least one reader works, so that codes are read."""
+        return any(self.readers.values())
 
 
 def note_detail(state: LaneState, device: str, detail: str) -> None:

@@ -265,12 +265,12 @@ class Lanes:
         detail = "; ".join(state.details.values())
         board_ok = self.works(state)
         view = self._screen.lane(section.name)
-        self._lamps.lane_is(section.name, works=board_ok and state.camera_ok is True)
+        self._lamps.lane_is(section.name, works=board_ok and state.reads)
         self._screen.lane_now(
             replace(
                 view,
                 state=self._word(state) if board_ok else "fault",
-                camera_ok=state.camera_ok is True,
+                camera_ok=state.readers_ok,
                 board_ok=board_ok,
                 detail=detail,
             )

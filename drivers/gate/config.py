@@ -158,5 +158,5 @@ def load_config(path: Path) -> GateConfig:
     return config.model_copy(update={"gate": gate, "board": boards, "lane": lanes})
 
 
-def _resolve_camera(spec: str, base: Path) -> str:
-    return spec if "://" in spec or spec.startswith("/") else str(base / spec)
+def _resolve_camera(spec: str | None, base: Path) -> str | None:
+    return spec if spec is None or "://" in spec or spec.startswith("/") else str(base / spec)

@@ -100,6 +100,8 @@ class BoardSection(SettingsModel):
     pin: str | None = None
     check: str | None = None
     key_file: str | None = None
+    setting: str | None = None
+    lock: bool = False
     echo: bool = False
     expect: ExpectSection | None = None
 
@@ -138,6 +140,8 @@ class BoardSection(SettingsModel):
             pin=self.pin,
             check=self.check,
             key_file=self.key_file,
+            setting=self.setting,
+            lock=self.lock or None,
         )
 
     def beside(self, base: Path) -> Self:
@@ -157,11 +161,12 @@ class BoardSection(SettingsModel):
 
 
 class LaneSection(SettingsModel):
-    """One lane: its camera, what opens it, how a passage is noticed, and how it is wired."""
+    """One lane: what reads codes in it, what opens it, how a passage is noticed, and how it is wired."""
 
     name: Word
     direction: Direction
-    camera: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+    camera: Annotated[str, StringConstraints(min_length=1, max_length=500)] | None = None
+    scanner: Word | None = None
     board: Word
     channel: Channel | None = None
     side: Side | None = None
@@ -177,14 +182,20 @@ class LaneSection(SettingsModel):
 
     @field_validator("camera")
     @classmethod
-    def _camera_is_known(cls, spec: str) -> str:
-        scheme, found, _ = spec.partition("://")
+    def _camera_is_known(cls, spec: str | None) -> str | None:
+        scheme, found, _ = (spec or "").partition("://")
         if found and scheme not in {"http", "https", "rtsp", "rtsps"}:
             raise ValueError("write a folder, a video file, http(s)://…, rtsp://… or /dev/videoN")
         return spec
 
     @model_validator(mode="after")
     def _says_what_it_needs(self) -> Self:
+        if not self.readers:
+            words = Pair(
+                "通道要有读码的设备：camera（摄像头），或 scanner（本文件里扫码器的名称），或两者都有",
+                "a lane needs a reader: camera, or scanner (the name of a scanner of this file), or both",
+            )
+            raise wrong("camera", words)
         if (self.channel is None) == (self.side is None):
             words = Pair(
                 '通道要么有 channel（继电器），要么有 side = "left" | "right"（闸机控制器）',
@@ -224,6 +235,11 @@ class LaneSection(SettingsModel):
             )
             raise wrong("tested_by" if self.tested_by else "tested_on", words)
         return self
+
+    @property
+    def readers(self) -> tuple[str, ...]:
+        """What reads codes in it: ``camera``, ``scanner``, or both."""
+        return tuple(name for name in ("camera", "scanner") if getattr(self, name) is not None)
 
     @property
     def boards(self) -> frozenset[str]:

@@ -1,14 +1,13 @@
 """What an installer should know of a ``gate.toml`` that is right: it is said and recorded, and the gate runs."""
 
-import re
 from collections.abc import Sequence
 from typing import Final
 
 from drivers.gate.hardware import BoardSection, LaneSection
+from drivers.gate.readers import CHANGING, warnings_of_readers
 from drivers.registry import PROTOCOLS
 from passes.vocabulary import Direction
 
-_CHANGING: Final = re.compile(r"/dev/tty(USB|ACM)\d+$")  # numbered in the order in which they were found
 _IN_TURN: Final = {
     "numato"
 }  # each input is a question of its own, so that a short contact may fall between two
@@ -35,7 +34,7 @@ def warnings(boards: Sequence[BoardSection], lanes: Sequence[LaneSection]) -> li
             found.append(
                 f"board {board.name}: whoever is in its network can open its lanes. Give it a segment of its own"
             )
-    changing = [board for board in boards if _CHANGING.match(board.port)]
+    changing = [board for board in boards if CHANGING.match(board.port)]
     if len({board.port for board in changing}) > 1:
         found.extend(
             f"board {board.name}: {board.port} can be another board's after the next start. Name it by "
@@ -43,6 +42,7 @@ def warnings(boards: Sequence[BoardSection], lanes: Sequence[LaneSection]) -> li
             for board in changing
             if board.expect is None
         )
+    found.extend(warnings_of_readers(boards, lanes))
     for lane in lanes:
         seen = infos.get(lane.contact.board) if lane.contact else None
         if seen is not None and seen.protocol in _IN_TURN and seen.inputs > _IN_TURN_MAX:

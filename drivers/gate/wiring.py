@@ -11,6 +11,7 @@ from drivers.devices.modbus_tcp import NetworkAddressError
 from drivers.gate.hardware import BoardSection, InputSection, LaneSection
 from drivers.gate.lines import ports
 from drivers.gate.problem import Infos, Problem, Where
+from drivers.gate.readers import scanners
 from drivers.model import DriverInfo
 from drivers.registry import PROTOCOLS, OptionError, make_port
 from passes.vocabulary import Direction
@@ -33,6 +34,7 @@ def problems(
     return [
         *ports(placed, infos),
         *(one for at, lane in enumerate(lanes) for one in _lane(("lane", at), lane, infos)),
+        *scanners(placed, lanes, infos),
         *(one for at, lane in enumerate(lanes) for one in _lamps(("lane", at), lane, infos)),
         *(one for at, entry in enumerate(inputs) for one in _input(("input", at), entry, lanes, infos)),
         *_shared(lanes, inputs),

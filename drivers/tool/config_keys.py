@@ -125,7 +125,8 @@ LISTS: Final[Mapping[str, Mapping[str, Key]]] = {
     "lane": {
         "name": Key(_WORD, needed=True),
         "direction": Key(one_of("entry", "exit"), needed=True),
-        "camera": Key(text_like(r".{1,500}", "http://… | rtsp://… | /dev/video0"), needed=True),
+        "camera": Key(text_like(r".{1,500}", "http://… | rtsp://… | /dev/video0")),
+        "scanner": Key(_WORD),
         "board": Key(_WORD, needed=True),
         "channel": Key(_CHANNEL),
         "side": Key(one_of("left", "right")),

@@ -11,6 +11,7 @@ ALARMS: Final[dict[str, Pair]] = {
     "held": Pair("通道受阻或未关", "Blocked, or held open"),
     "tamper": Pair("设备被拆动", "Device opened, or its wire cut"),
     "controller": Pair("闸机控制器报警", "The turnstile reports an alarm"),
+    "scanner": Pair("扫码器会执行印刷设置码", "A scanner obeys printed set-up codes"),
     "fire_unread": Pair("火警输入无法读取", "The fire input cannot be read"),
 }
 

@@ -19,12 +19,13 @@ from drivers.bus import Bus
 from drivers.gate.config import load_config
 from edge import daemon as daemon_module
 from edge.control import SOCKET
-from edge.daemon import SCANS_WAITING_MAX, BusEndedError, EdgeDaemon
+from edge.daemon import BusEndedError, EdgeDaemon
 from edge.gate import Gate
 from edge.gate_key import make_gate_key
 from edge.inputs import Input, ScanSeen
 from edge.kiosk.app import create_kiosk
 from edge.kiosk_page import KioskPage
+from edge.readers import SCANS_WAITING_MAX
 from edge.vision.camera import Camera, Scan
 from shell.clock import SystemClock
 from shell.control import NotRunningError, RefusedError, ask
@@ -35,6 +36,7 @@ from tests.brokers import free_port
 from tests.waiting import until
 
 pytestmark = pytest.mark.real
+FULL_WITHIN_S = 30.0
 ORDER = {"do": "walkin_issue", "category": "food", "unit": 12, "by": "王强", "reason": "已致电业主"}
 
 
@@ -296,6 +298,13 @@ def test_a_full_queue_drops_no_scan_of_an_exit_and_an_entrys_camera_looks_again(
         for _ in range(SCANS_WAITING_MAX + 1):
             seen[lane](Scan(camera=lane, texts=("code",), at_s=0.0))
     seen["exit"](Scan(camera="exit", texts=("last",), at_s=0.0))
-    gate.run(stop)
+    thread = threading.Thread(target=gate.run, args=(stop,))
+    thread.start()
+    try:
+        assert stop.wait(FULL_WITHIN_S), f"the last scan was not handled: {len(handled)} were"
+    finally:
+        stop.set()
+        thread.join(FULL_WITHIN_S)
+    assert not thread.is_alive()
     assert again == ["entry"]
     assert (handled.count("entry"), handled.count("exit")) == (SCANS_WAITING_MAX, SCANS_WAITING_MAX + 2)

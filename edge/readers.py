@@ -1,0 +1,89 @@
+"""What the readers of each lane saw, on its way to the deciding thread: cameras and scanner engines alike.
+
+A lane may have both. What the one has just shown, the other shows nobody a second time at an entry; at an exit every
+presentation counts, and the gate knows who was let out already. An entry whose scans wait in a line drops the newest
+and asks for it again; of an exit none is dropped.
+"""
+
+import queue
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, Protocol
+
+from drivers.gate.hardware import LaneSection
+from drivers.peripherals import Scanned
+from edge.inputs import Input, ScanSeen
+from edge.scanners import Scanners
+from edge.vision.presentation import GONE_AFTER_S
+from passes.vocabulary import Direction
+
+SCANS_WAITING_MAX: Final = 64  # more means that deciding hangs; old scans would be refused anyway
+
+
+class Watching(Protocol):
+    """A reader that can be asked for the code in view."""
+
+    def look_again(self) -> None:
+        """Report the codes in view once more, as if they had just come; any thread."""
+
+
+class Readers:
+    """The way from readers to the deciding thread. Any thread may call it.
+
+    Args:
+        lanes: All lanes.
+        inputs: Where the deciding thread takes its inputs from.
+        cameras: The cameras by their lanes, as they come to be.
+        dropped: Called for each reading of a scanner that is no text, or the further line of a code.
+    """
+
+    def __init__(
+        self,
+        lanes: Iterable[LaneSection],
+        inputs: "queue.SimpleQueue[Input | None]",
+        *,
+        cameras: Mapping[str, Watching],
+        dropped: Callable[[], None],
+    ) -> None:
+        self._lanes = {lane.name: lane for lane in lanes}
+        self._inputs, self._cameras = inputs, cameras
+        self._scanners = Scanners(self._lanes.values(), self._scanner_saw, dropped)
+        self._guard = threading.Lock()
+        self._shown: dict[str, tuple[str, frozenset[str], float]] = {}  # lane -> reader, texts, when
+
+    def camera_saw(self, lane: str, texts: tuple[str, ...], at_s: float) -> None:
+        """A lane's camera has a presentation."""
+        self._saw(lane, "camera", texts, at_s)
+
+    def scanned(self, board: str, reading: Scanned) -> None:
+        """A scanner read something; in the thread of its line."""
+        self._scanners.read(board, reading)
+
+    def look_again(self, lane: str) -> None:
+        """Ask every reader of a lane for the code in view."""
+        with self._guard:
+            self._shown.pop(lane, None)
+        if lane in self._cameras:
+            self._cameras[lane].look_again()
+        self._scanners.look_again(lane)
+
+    def _scanner_saw(self, lane: str, texts: tuple[str, ...], at_s: float) -> None:
+        self._saw(lane, "scanner", texts, at_s)
+
+    def _saw(self, lane: str, reader: str, texts: tuple[str, ...], at_s: float) -> None:
+        section = self._lanes[lane]
+        if section.direction is Direction.ENTRY:
+            if self._inputs.qsize() >= SCANS_WAITING_MAX:
+                self.look_again(lane)
+                return
+            if len(section.readers) > 1 and self._other_has_shown(lane, reader, frozenset(texts), at_s):
+                return
+        self._inputs.put(ScanSeen(lane=lane, texts=texts, at_s=at_s))
+
+    def _other_has_shown(self, lane: str, reader: str, texts: frozenset[str], at_s: float) -> bool:
+        with self._guard:
+            before, shown, shown_s = self._shown.get(lane, ("", frozenset[str](), float("-inf")))
+            if before not in {"", reader} and texts <= shown and abs(at_s - shown_s) < GONE_AFTER_S:
+                return True
+            self._shown[lane] = reader, texts, at_s
+            return False
