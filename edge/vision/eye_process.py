@@ -18,7 +18,8 @@ import numpy as np
 
 from edge.vision import jail
 from edge.vision.eye_messages import Answer, Hello, Refusal, Request, pack_answer, unpack_request
-from edge.vision.eye_pictures import REGION_MIN_PX, View, ViewError
+from edge.vision.eye_pictures import REGION_MIN_PX, Picture, View, ViewError
+from edge.vision.passes import Corners, Views
 from edge.vision.reader import Reader
 from edge.vision.shared_memory import attach
 from edge.vision.shot import Decoded, Pixels, Point, Region, Seen
@@ -51,18 +52,31 @@ class ReaderSight:
     def __init__(self) -> None:
         self._reader = Reader(live=True)
 
-    def find(self, view: View, region: Region, at_s: float) -> Found:  # noqa: ARG002  # not yet asked for
-        """Read the codes in a region."""
+    def find(self, view: View, region: Region, at_s: float) -> Found:
+        """Read the codes in a region; colour is decoded only if the reader wants it."""
         left, top, right, bottom = view.box(region)
         if min(right - left, bottom - top) < REGION_MIN_PX:
             return Found()
-        codes = self._reader.read(view.grey[top:bottom, left:right])
-        return Found(codes=tuple(_moved(code.text, code.corners, code.how, left, top) for code in codes))
+
+        def colour() -> Picture | None:
+            whole = view.colour()
+            return None if whole is None else whole[top:bottom, left:right]
+
+        reading = self._reader.look(
+            Views(np.ascontiguousarray(view.grey[top:bottom, left:right]), colour), at_s
+        )
+        return Found(
+            codes=tuple(
+                Decoded(code.text, _moved(code.corners, left, top), code.how) for code in reading.codes
+            ),
+            located=tuple(_moved(corners, left, top) for corners in reading.located),
+            quiet=reading.quiet,
+        )
 
 
-def _moved(text: str, corners: tuple[Point, Point, Point, Point], how: str, left: int, top: int) -> Decoded:
+def _moved(corners: Corners, left: int, top: int) -> Corners:
     a, b, c, d = ((x + left, y + top) for x, y in corners)
-    return Decoded(text, (a, b, c, d), how)
+    return a, b, c, d
 
 
 def prepare() -> None:

@@ -151,6 +151,17 @@ def test_only_the_region_is_read_and_corners_are_of_the_whole_picture(eye: Eye) 
     assert texts(eye.look(shot(jpeg(picture)), Wanted(region=Region(0.5, 0.5, 0.5, 0.5)))) == []
 
 
+def test_coloured_ink_is_read_from_a_jpeg_within_a_few_frames(eye: Eye) -> None:
+    """Green ink on paper that is as light: without its colour there is nothing to see."""
+    paper = np.full((480, 640, 3), 150, np.uint8)
+    paper[card("green").repeat(2, axis=0).repeat(2, axis=1) < 128] = (0, 255, 0)
+    data = bytes(cv2.imencode(".jpg", paper)[1].tobytes())
+    seen: list[str] = []
+    for number in range(30):
+        seen += texts(eye.look(shot(data, at_s=number / 25)))
+    assert set(seen) == {"green"}
+
+
 def test_preview_and_figures_come_when_asked_for(eye: Eye) -> None:
     colour = np.zeros((480, 640, 3), np.uint8)
     colour[:, 320:] = (30, 200, 90)
