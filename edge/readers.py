@@ -14,9 +14,9 @@ from drivers.gate.hardware import LaneSection
 from drivers.peripherals import Scanned
 from edge.inputs import Input, ScanSeen
 from edge.scanners import Scanners
-from edge.vision.presentation import GONE_AFTER_S
 from passes.vocabulary import Direction
 
+SAME_SHOWING_S: Final = 3.0  # one showing that both readers of a lane see; nobody hands a pass back so soon
 SCANS_WAITING_MAX: Final = 64  # more means that deciding hangs; old scans would be refused anyway
 
 
@@ -83,7 +83,7 @@ class Readers:
     def _other_has_shown(self, lane: str, reader: str, texts: frozenset[str], at_s: float) -> bool:
         with self._guard:
             before, shown, shown_s = self._shown.get(lane, ("", frozenset[str](), float("-inf")))
-            if before not in {"", reader} and texts <= shown and abs(at_s - shown_s) < GONE_AFTER_S:
+            if before not in {"", reader} and texts <= shown and abs(at_s - shown_s) < SAME_SHOWING_S:
                 return True
             self._shown[lane] = reader, texts, at_s
             return False
