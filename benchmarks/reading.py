@@ -21,8 +21,8 @@ import cv2
 import zxingcpp
 
 from benchmarks.result import Options, Outcome, Result, Skipped
-from edge.vision.picture import load
 from edge.vision.filters import Picture
+from edge.vision.picture import load
 from edge.vision.reader import Reader
 
 Read = Callable[[Picture], set[str]]

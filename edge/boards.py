@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import ExitStack
 
 from drivers.bus import Bus
-from drivers.gate.hardware import BoardSection, InputSection, LaneSection
+from drivers.gate.hardware import BoardSection, LaneSection
 from drivers.model import Admit, AnyEvent, BoardCommand, Driver, Pulse
 from drivers.registry import PROTOCOLS, make_driver, make_line
 from passes.vocabulary import Direction
@@ -18,7 +18,7 @@ class Boards:
     Args:
         sections: The boards; those that name the same port share its bus.
         report: Gets (name, event) of every board in its bus's thread.
-        used: Which inputs of each board mean anything (``inputs_in_use``); None for all of all boards.
+        used: Which inputs of each board mean anything (``drivers.gate.inputs``); None for all of all boards.
     """
 
     def __init__(
@@ -79,15 +79,6 @@ def _driver(section: BoardSection, used: Mapping[str, Collection[int]] | None) -
     if "hold_off_s" in PROTOCOLS[section.protocol].options:
         options["hold_off_s"] = 0.0  # every reading: what is one presentation is said in ``edge.scanners``
     return make_driver(section.protocol, **options)
-
-
-def inputs_in_use(lanes: Iterable[LaneSection], inputs: Iterable[InputSection]) -> dict[str, set[int]]:
-    """Inputs of each board that a lane's passage or a role hangs on; others need not be read."""
-    used: dict[str, set[int]] = {}
-    for place in [*(lane.contact for lane in lanes), *inputs]:
-        if place is not None:
-            used.setdefault(place.board, set()).add(place.channel)
-    return used
 
 
 def opening(lane: LaneSection, id_: str, *, issued_s: float, ms: int | None = None) -> Pulse | Admit:

@@ -15,6 +15,7 @@ from random import Random
 from typing import Final
 
 from drivers.gate.config import GateConfig
+from drivers.gate.inputs import inputs_in_use
 from drivers.gate.warnings import warnings
 from drivers.model import AnyEvent
 from drivers.peripherals import Scanned
@@ -117,7 +118,7 @@ class EdgeDaemon:
                 clock=self._clock,
                 uplink=self._uplink_view,
             )
-            self._boards = Boards(config.board, self._report)
+            self._boards = Boards(config.board, self._report, used=inputs_in_use(config.lane, config.input))
             self._cameras: dict[str, Camera] = {}
             self._readers = Readers(
                 config.lane,
@@ -188,7 +189,7 @@ class EdgeDaemon:
             detail = f"set aside as {self.journal.set_aside.name}"
             self._gate.note(Kind.DEVICE, DeviceData(device="journal", state="fault", detail=detail))
         self._gate.resume()
-        for words in warnings(self._config.board, self._config.lane):
+        for words in warnings(self._config.board, self._config.lane, self._config.input):
             log.warning("wiring", note=words)
         self._boards.start()
         self._bundles.start()

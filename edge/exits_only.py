@@ -46,8 +46,9 @@ class ExitsOnly:
         self._clock, self._try_again_every_s = clock, try_again_every_s
         self._watchdog = Watchdog(clock.monotonic_s)
         self._scans: queue.Queue[tuple[LaneSection, float]] = queue.Queue(SCANS_WAITING_MAX)
-        # All boards, for a relay that an earlier run left closed is told to open when its board is there.
-        self._boards = Boards(config.board, self._heard)
+        # All boards, for a relay that an earlier run left closed is told to open when its board is there; no input
+        # means anything here.
+        self._boards = Boards(config.board, self._heard, used={})
         exits = {lane.name: lane for lane in config.lane if lane.direction is Direction.EXIT}
         self._exits = exits
         self._cameras = {

@@ -382,7 +382,7 @@ class OsdpDriver:
             return f"reader {self._unit} does not answer. Check its power, cable, address and speed"
         return (
             f"reader {self._unit} has no secure channel with our key: it is another reader, or its key is not "
-            f"that in {self._key_file}. Nothing is sent to it without"
+            f"that in {self._key_file.name}. Nothing is sent to it without"
         )
 
     def _secured(self, panel: Panel) -> None:

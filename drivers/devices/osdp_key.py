@@ -12,10 +12,10 @@ _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
 class KeyFileError(Exception):
-    """A reader's key cannot be used; ``path`` is its file."""
+    """A reader's key cannot be used; ``path`` is its file. The words, which a guard sees, have its name alone."""
 
     def __init__(self, path: Path, why: str) -> None:
-        super().__init__(f"The reader's key {path} {why}")
+        super().__init__(f"The reader's key {path.name} {why}")
         self.path = path
 
 
@@ -34,7 +34,7 @@ def read_key(path: Path) -> bytes:
             path, f"cannot be read ({error.strerror}). Set one on a bench (docs/devices/osdp.md)"
         ) from error
     if mode & _OTHERS:
-        raise KeyFileError(path, f"can be read by others. Close it: chmod 600 {path}")
+        raise KeyFileError(path, f"can be read by others. Close it: chmod 600 {path.name}")
     try:
         key = bytes.fromhex(text.decode("ascii").strip())
     except ValueError as error:

@@ -3,20 +3,21 @@
 from collections.abc import Sequence
 from typing import Final
 
-from drivers.gate.hardware import BoardSection, LaneSection
+from drivers.gate.hardware import BoardSection, InputSection, LaneSection
+from drivers.gate.inputs import inputs_in_use
 from drivers.gate.readers import CHANGING, warnings_of_readers
 from drivers.registry import PROTOCOLS
 from passes.vocabulary import Direction
 
-_IN_TURN: Final = {
-    "numato"
-}  # each input is a question of its own, so that a short contact may fall between two
-_IN_TURN_MAX: Final = 4
+_IN_TURN_MAX: Final = 4  # inputs in use, each a question of its own: all within some 70 ms on a slow module
 
 
-def warnings(boards: Sequence[BoardSection], lanes: Sequence[LaneSection]) -> list[str]:
+def warnings(
+    boards: Sequence[BoardSection], lanes: Sequence[LaneSection], inputs: Sequence[InputSection] = ()
+) -> list[str]:
     """What an installer should know of a file that is otherwise right."""
     infos = {board.name: board.driver().info for board in boards}
+    in_use, protocols = inputs_in_use(lanes, inputs), {board.name: board.protocol for board in boards}
     found: list[str] = []
     for board in boards:
         used = [lane.name for lane in lanes if lane.board == board.name]
@@ -44,11 +45,19 @@ def warnings(boards: Sequence[BoardSection], lanes: Sequence[LaneSection]) -> li
         )
     found.extend(warnings_of_readers(boards, lanes))
     for lane in lanes:
-        seen = infos.get(lane.contact.board) if lane.contact else None
-        if seen is not None and seen.protocol in _IN_TURN and seen.inputs > _IN_TURN_MAX:
+        read = 0
+        if lane.contact is not None and _in_turn(protocols[lane.contact.board]):
+            read = len(in_use[lane.contact.board])
+        if read > _IN_TURN_MAX:
             found.append(
-                f"lane {lane.name}: its contact is one of {seen.inputs} inputs that are read in turn, so that a short "
-                f"passage may be missed. Leave those in use: inputs = {_IN_TURN_MAX} at most"
+                f"lane {lane.name}: its contact is one of {read} inputs that are read in turn: where the module "
+                "answers slowly, a contact of less than about 300 ms may be missed. Take one that stays "
+                "longer, or put the others on another board"
+            )
+        if lane.direction is Direction.EXIT and protocols[lane.board] == "osdp":
+            found.append(
+                f"lane {lane.name}: an OSDP output obeys through its secure channel only: without it (cable, key, "
+                "reader) this exit stays shut. Open it by a relay board, or have a way out in hardware beside it"
             )
         if lane.direction is Direction.EXIT and lane.on_power_loss == "locked":
             found.append(
@@ -59,3 +68,8 @@ def warnings(boards: Sequence[BoardSection], lanes: Sequence[LaneSection]) -> li
                 f"lane {lane.name}: nobody signed for its wiring (tested_by, tested_on): it is not held open"
             )
     return found
+
+
+def _in_turn(protocol: str) -> bool:
+    """Whether each input is a question of its own."""
+    return "watch" in PROTOCOLS[protocol].options

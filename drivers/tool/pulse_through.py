@@ -9,6 +9,7 @@ import time
 from typing import Any, Final
 
 from drivers.model import InputEdge
+from drivers.registry import PROTOCOLS
 from drivers.tool.console import Exit, fail
 from drivers.tool.expecting import Expected, Watcher, active_already
 from drivers.tool.gate_feed import GateFeed
@@ -90,6 +91,17 @@ def _demand_seen(gate: GateFeed, board: str, expected: Expected) -> None:
             name=expected.name,
             board=board,
         )
+    if _is_passed_over(expected.other or gate.target, expected.channel):
+        fail(
+            Exit.USAGE,
+            Pair(
+                "--expect {name}：运行中的门不读这个输入（配置里没有用到它），没有动作。先在 gate.toml 写 [[input]]，"
+                "或停止门控程序",
+                "--expect {name}: the running gate does not read this input, for its file does not use it; nothing "
+                "moved. Name it there as an [[input]], or stop the gate",
+            ),
+            name=expected.name,
+        )
     if found.get("line") != "up" or found.get("fault"):
         fail(
             Exit.UNREACHABLE,
@@ -103,6 +115,16 @@ def _demand_seen(gate: GateFeed, board: str, expected: Expected) -> None:
         )
     if expected.channel in found.get("active", []):
         active_already(expected)
+
+
+def _is_passed_over(target: Target, channel: int) -> bool:
+    """Whether the gate leaves an input alone, because each is a question of its own and this one means nothing."""
+    gate, board = target.gate, str(target.board)
+    return (
+        gate is not None
+        and "watch" in PROTOCOLS[target.protocol].options
+        and not gate.role_at(board, channel)
+    )
 
 
 def _edge(happening: dict[str, Any]) -> InputEdge:

@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from edge.vision.picture import PictureError, decode, size_px
 from edge.vision.filters import Picture
+from edge.vision.picture import PictureError, decode, size_px
 from edge.vision.reader import Reader
 
 SHAPES = st.one_of(

@@ -18,7 +18,9 @@ from tests.real.test_gate_boards import (
     GUARD,
     HEAD,
     LANE,
+    NUMATO,
     ON_IO,
+    ON_NUMATO,
     ON_PAIR,
     ON_TURNSTILE,
     PAIR,
@@ -185,6 +187,20 @@ def test_the_expected_input_may_be_on_another_board_of_the_gate(tmp_path: Path) 
         walk(station, inputs, gate)
         code, out, err = run("pulse", "1", *named, "--expect", "contact", "--within", "0.1")
         assert (code, json.loads(out)["observed"]["input"]) == (1, "inputs.in1"), err
+
+
+def test_an_input_that_the_running_gate_does_not_read_is_not_waited_for(tmp_path: Path) -> None:
+    named = ("--board", "numato", "--config", tmp_path / "gate.toml", "--confirm", "entry", "--json")
+    with (
+        on_pty(tmp_path, make_board("numato")) as (station, _),
+        serving(tmp_path, NUMATO + ON_NUMATO) as gate,
+    ):
+        gate.wait_up()
+        code, out, err = run("pulse", "1", *named, "--expect", "in2", "--within", "0.1")
+        assert (code, out, "does not read this input" in err) == (2, "", True), err
+        assert station.whats() == []
+        code, out, err = run("pulse", "1", *named, "--expect", "in1", "--within", "0.1")
+        assert (code, json.loads(out)["result"]) == (1, "done"), err
 
 
 @pytest.mark.parametrize("command", ["pulse", "hold", "off"])

@@ -19,12 +19,14 @@ import pytest
 from drivers.gate.config import load_config
 from edge.control import SOCKET
 from edge.daemon import EdgeDaemon
+from edge.exits_only import ExitsOnly
 from edge.walkin_cli import encode
 from shell.clock import SystemClock
 from shell.control import NotRunningError, RefusedError, ask
 from simulators.boards.catalogue import make_board
 from simulators.boards.device import Device
 from simulators.boards.modbus_board import ModbusBoard
+from simulators.boards.numato import Numato
 from simulators.boards.turnstile import Turnstile
 from simulators.site import free_ports
 from sync.messages import utc_text
@@ -217,6 +219,41 @@ def test_a_code_before_the_camera_opens_the_lane_once_and_its_walk_is_the_passag
         assert station.whats() == [("relay_on", 1), ("relay_off", 1)]
         until(lambda: gate.status()["inside"] == 1, what="somebody inside")
         assert gate.events("forced") == gate.events("tailgate") == gate.events("no_show") == []
+
+
+class Attentive(Numato):
+    """A module that keeps what it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+
+    def _obey(self, line: str, now_s: float) -> str | None:
+        self.asked.append(line)
+        return super()._obey(line, now_s)
+
+
+def test_only_inputs_that_mean_something_are_asked_about_and_none_while_only_exits_are_served(
+    tmp_path: Path,
+) -> None:
+    module = Attentive()
+    text = NUMATO + ON_NUMATO + '[[input]]\nrole = "tamper"\nboard = "numato"\nchannel = 3\n'
+    with on_pty(tmp_path, module):
+        with serving(tmp_path, text) as gate:
+            gate.wait_up()
+            until(lambda: module.asked.count("gpio read 2") > 3, what="turns of the inputs")
+        assert {line for line in module.asked if line.startswith("gpio")} == {"gpio read 0", "gpio read 2"}
+        module.asked.clear()
+        stop = threading.Event()
+        exits = ExitsOnly(load_config(tmp_path / "gate.toml"), SystemClock(), try_again_every_s=60)
+        thread = threading.Thread(target=exits.run, args=(stop, bool))
+        thread.start()
+        try:
+            until(lambda: module.asked.count("relay read 0") > 1, what="two looks at the outputs")
+        finally:
+            stop.set()
+            thread.join()
+        assert [line for line in module.asked if line.startswith("gpio")] == []
 
 
 @contextmanager

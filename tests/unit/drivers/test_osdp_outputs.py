@@ -169,8 +169,10 @@ def test_a_file_that_holds_no_key_of_our_own_is_refused(
     path = tmp_path / "reader.key"
     path.write_text(text, encoding="ascii")
     path.chmod(mode)
-    with pytest.raises(KeyFileError, match=why):
+    with pytest.raises(KeyFileError, match=why) as refused:
         read_key(path)
+    assert "reader.key" in str(refused.value)
+    assert str(tmp_path) not in str(refused.value)  # a guard reads it
 
 
 def test_a_new_key_is_kept_for_its_owner_and_replaces_none(tmp_path: Path) -> None:

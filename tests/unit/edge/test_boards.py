@@ -3,8 +3,9 @@
 import pytest
 
 from drivers.gate.hardware import BoardSection, InputSection, LaneSection
+from drivers.gate.inputs import inputs_in_use
 from drivers.registry import PROTOCOLS, OptionError
-from edge.boards import Boards, inputs_in_use
+from edge.boards import Boards
 from passes.vocabulary import Direction
 
 BOARD = BoardSection(name="numato", protocol="numato", port="nothing", inputs=8)

@@ -361,9 +361,24 @@ def test_a_contact_among_many_inputs_that_are_read_in_turn_is_told(tmp_path: Pat
     contact = 'contact = { board = "numato", channel = 1 }'
     parts = lane(board="numato", passage="contact", more=contact)
     config = load(tmp_path, NUMATO, parts)
-    assert "may be missed" in "\n".join(warnings(config.board, config.lane))
-    config = load(tmp_path, NUMATO.replace("inputs = 8", "inputs = 4"), parts)
-    assert "may be missed" not in "\n".join(warnings(config.board, config.lane))
+    assert "may be missed" not in "\n".join(warnings(config.board, config.lane, config.input))
+    tampers = [f'[[input]]\nrole = "tamper"\nboard = "numato"\nchannel = {n}\n' for n in (2, 3, 4, 5)]
+    config = load(tmp_path, NUMATO, parts, *tampers)
+    (said,) = [each for each in warnings(config.board, config.lane, config.input) if "missed" in each]
+    assert "one of 5 inputs" in said
+    assert "300 ms" in said
+    config = load(tmp_path, NUMATO, parts, *tampers[1:])
+    assert "may be missed" not in "\n".join(warnings(config.board, config.lane, config.input))
+
+
+def test_an_exit_on_an_osdp_output_alone_is_told(tmp_path: Path) -> None:
+    reader = '[[board]]\nname = "reader"\nprotocol = "osdp"\nport = "/dev/one"\nunit = 1\nkey_file = "reader.key"\n'
+    config = load(tmp_path, reader, lane("exit", board="reader"))
+    assert "lane exit: an OSDP output obeys through its secure channel only" in "\n".join(
+        warnings(config.board, config.lane)
+    )
+    config = load(tmp_path, reader, lane(board="reader"))
+    assert "OSDP output" not in "\n".join(warnings(config.board, config.lane))
 
 
 def test_a_board_that_times_its_pulses_and_a_tested_lane_need_no_words(tmp_path: Path) -> None:
