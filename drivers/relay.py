@@ -133,6 +133,10 @@ class RelayDriver:
         """Whether an answer is due or the board needs silence."""
         return self._exchange.holds_line()
 
+    def opens_outputs(self) -> bool:
+        """Whether an opening of an output waits for the line or for its answer."""
+        return self._asking.opens_outputs()
+
     def take_output(self) -> list[bytes]:
         """The next frame; several only for a board that answers nothing and needs no silence."""
         frames: list[bytes] = []

@@ -106,6 +106,12 @@ class Asking:
             lambda one: one.urgency is Urgency.RELEASE and one.purpose.ask is Ask.OFF and not one.purpose.id
         )
 
+    def opens_outputs(self) -> bool:
+        """Whether an opening waits or is open, or the board's name, without which no opening is written."""
+        return self.exchange.waits(
+            lambda one: one.urgency is Urgency.ALL_OFF or one.purpose.ask in {Ask.OFF, Ask.ALL_OFF}
+        )
+
     def feed(self, data: bytes) -> Reply | None:
         """What these bytes say about the open question."""
         return self._codec.feed(data, self._asked())

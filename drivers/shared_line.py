@@ -9,7 +9,7 @@ An adapter for two wires may send back what it was given (``echo``): those bytes
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from typing import Final
+from typing import Final, Protocol, runtime_checkable
 
 from drivers.model import AllOff, AnyEvent, Command, Driver, Hearing, LineSettings, Urgency
 
@@ -34,6 +34,14 @@ class LineMismatchError(ValueError):
 
 def _words(line: LineSettings) -> str:
     return f"{line.baud} 8{line.parity.value[0].upper()}{line.stop_bits}"
+
+
+@runtime_checkable
+class Opening(Protocol):
+    """A driver that tells the openings of its outputs from its other questions."""
+
+    def opens_outputs(self) -> bool:
+        """Whether an opening of an output waits for the line or for its answer."""
 
 
 class _Station:
@@ -165,6 +173,8 @@ class SharedLine:
         driver = self._stations[name].driver
         if not driver.info.outputs:
             return True
+        if isinstance(driver, Opening):
+            return not driver.opens_outputs()
         return driver.wants_line() not in {Urgency.ALL_OFF, Urgency.RELEASE} and not driver.holds_line()
 
     def _held(self) -> bool:

@@ -122,6 +122,10 @@ class CheckedRelayDriver:
         """Whether an answer is due or the board needs silence."""
         return self._rests() or self._relays.holds_line()
 
+    def opens_outputs(self) -> bool:
+        """Whether an opening of an output waits for the line or for its answer."""
+        return self._relays.opens_outputs()
+
     def _rests(self) -> bool:
         return self._exchange.holds_line() or self._now_s < self._quiet_until_s
 

@@ -15,6 +15,7 @@ from drivers.model import AllOff, Done, Event, Fault, Line, LineSettings, Pulse,
 from drivers.port import PortError, PortLostError, SerialPort
 from drivers.registry import make_driver
 from drivers.usb_socket import PortIdentity
+from simulators.boards.device import Answer
 from simulators.boards.modbus_makes import WaveshareRelay
 from simulators.boards.pty_line import PtyLine
 from tests.real.drivers.stations import on_pty
@@ -142,6 +143,34 @@ def test_a_line_is_said_to_be_up_when_its_outputs_were_told_to_open_and_not_befo
         board = WaveshareRelay(unit=1)
         until(lambda: not answered(line, board) and events[1:], what="the line")
         assert events[1:] == [Line(up=True)]
+    finally:
+        line.unplug()  # its end would wait for a board by that clock
+        bus.close()
+
+
+class NoReads(WaveshareRelay):
+    """Obeys, and answers no read."""
+
+    def receive(self, data: bytes, now_s: float) -> list[Answer]:
+        said = super().receive(data, now_s)
+        return [] if data[1:2] == b"\x01" else said
+
+
+def test_a_board_that_takes_its_opening_and_answers_no_read_is_up_at_once(line: PtyLine) -> None:
+    """The clock of this bus hardly moves, so that no wait for an answer ever ends."""
+    events, ticks = list[Event](), count()
+    bus = Bus(
+        "b",
+        SerialPort(line.link, LineSettings()),
+        make_driver("modbus-relay", profile=PROFILE),
+        lambda _name, event: events.append(event),
+        monotonic_s=lambda: 100.0 + next(ticks) * 1e-5,
+    )
+    bus.start()
+    board = NoReads(unit=1)
+    try:
+        until(lambda: (answered(line, board), events)[1], what="the line")
+        assert events == [Line(up=True)]
     finally:
         line.unplug()  # its end would wait for a board by that clock
         bus.close()

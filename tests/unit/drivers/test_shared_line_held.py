@@ -1,4 +1,4 @@
-"""A shared line that goes while one of its drivers fails, and an exchange in which nothing more fits."""
+"""A shared line that goes while one of its drivers fails, one that is up, and an exchange in which nothing fits."""
 
 from typing import Any
 
@@ -8,9 +8,23 @@ from drivers.devices.modbus_relay import modbus_relay
 from drivers.exchange import WAITING_MAX, Exchange, Request
 from drivers.lcus import LcusDriver
 from drivers.model import Fault, Outputs, Pulse, Refusal, Refused, Urgency
+from drivers.relay import RelayDriver
+from drivers.relay_codec import Ask, Named
 from drivers.shared_line import SharedLine
-from tests.unit.drivers.scripted import Bench, Kind
+from tests.unit.drivers.scripted import (
+    ACCEPTS,
+    ANSWER,
+    ASKS,
+    NAME,
+    Bench,
+    Kind,
+    ScriptedBoard,
+    ScriptedCodec,
+    frame,
+)
 from tests.unit.drivers.test_relay import hold
+
+ANSWERED_S = 0.010
 
 
 class Broken(LcusDriver):
@@ -72,3 +86,67 @@ def test_p13_a_relay_that_takes_its_time_has_not_opened_by_itself(late_s: float,
     told = [one.why for one in bench.events if isinstance(one, Fault) and one.active]
     assert len(told) == faults
     assert all("opened by itself" in why for why in told)
+
+
+def settled_at_s(kind: Kind, *, until_s: float = 2.0) -> float | None:
+    """When a board that takes openings and answers no read is said to have opened everything."""
+    board, driver = ScriptedBoard(kind), RelayDriver(ScriptedCodec(kind))
+    line = SharedLine({"relays": driver})
+    line.line_up(0.0)
+    now_s, answers = 0.0, list[bytes]()
+    while now_s < until_s:
+        for answer in answers:
+            line.receive(answer, now_s)
+        line.tick(now_s)
+        asked = line.take_output()
+        line.take_events()
+        if line.is_settled("relays"):
+            return now_s
+        answers = [board.receive(data, now_s) for data in asked if ASKS[data[1]] in {Ask.OFF, Ask.ALL_OFF}]
+        now_s += ANSWERED_S
+    return None
+
+
+@pytest.mark.parametrize("all_off", [True, False])
+def test_a_board_that_took_its_opening_is_settled_whatever_else_it_does_not_answer(all_off: bool) -> None:
+    found_s = settled_at_s(Kind(all_off=all_off))
+    assert found_s is not None
+    assert found_s <= 5 * ANSWERED_S
+    assert (
+        settled_at_s(Kind(all_off=all_off, reads=False)) == found_s
+    )  # one that has no reads at all, as soon
+
+
+def test_a_board_is_not_settled_while_its_opening_waits_or_has_no_answer() -> None:
+    driver = RelayDriver(ScriptedCodec(Kind(all_off=False, outputs=2)))
+    line = SharedLine({"relays": driver})
+    line.line_up(0.0)
+    assert not line.is_settled("relays")  # nothing was written yet
+    now_s, written = 0.0, 0
+    while written < 2:
+        line.tick(now_s)
+        for data in line.take_output():
+            assert not line.is_settled("relays")
+            line.receive(frame(ANSWER, Ask.OFF, data[2], ACCEPTS, 0), now_s)
+            written += 1
+    assert line.is_settled("relays")
+
+
+def test_a_board_whose_name_is_asked_first_is_not_settled_before_it_is_known() -> None:
+    kind = Kind(all_off=True)
+    codec = ScriptedCodec(kind)
+    line = SharedLine(
+        {"relays": RelayDriver(codec, expect=Named(maker="Nobody", model="Scripted", serial="1"))}
+    )
+    line.line_up(0.0)
+    line.tick(0.0)
+    (question,) = line.take_output()
+    assert ASKS[question[1]] is Ask.IDENTIFY
+    assert not line.is_settled("relays")
+    line.receive(frame(ANSWER, Ask.IDENTIFY, 0, NAME, 1), 0.01)
+    assert not line.is_settled("relays")
+    line.tick(0.01)
+    (opening,) = line.take_output()
+    assert ASKS[opening[1]] is Ask.ALL_OFF
+    line.receive(frame(ANSWER, Ask.ALL_OFF, 0, ACCEPTS, 0), 0.02)
+    assert line.is_settled("relays")
