@@ -19,7 +19,9 @@ RESETTLES_S: Final = 900.0  # once there is a settled scene, another one
 NOISE_MIN: Final = 6.0  # of 255: a change below is never one
 NOISE_TIMES: Final = 5.0
 CHANGED_SHARE: Final = 0.004  # of the samples: about nine of them at 16 to 9
-LEARNS: Final = 0.05  # how fast the light of a scene is followed
+LEARNS: Final = 0.2  # how fast the light of a scene is followed
+LEARNS_EACH: Final = 4  # frames
+MEDIAN_EACH: Final = 5  # samples
 
 Samples = npt.NDArray[np.float32]
 
@@ -30,19 +32,23 @@ class _Scene:
     def __init__(self, now: Samples, at_s: float) -> None:
         self.since_s = at_s
         self._mean, self._noise = now.copy(), np.full_like(now, NOISE_MIN / NOISE_TIMES)
+        self._limit = np.full_like(now, NOISE_MIN)
+        self._frames = 0
 
     def shows(self, now: Samples) -> bool:
         """Whether a frame is this scene; if so, its light is followed."""
         if now.shape != self._mean.shape:
             return False
         change = now - self._mean
-        change -= np.median(change)  # a cloud before the sun, the camera's own exposure
-        size = np.abs(change)
-        moved = int(np.count_nonzero(size > np.maximum(NOISE_MIN, NOISE_TIMES * self._noise)))
-        if moved > max(2, int(CHANGED_SHARE * now.size)):
+        everywhere = np.median(change[::MEDIAN_EACH])  # a cloud before the sun, the camera's own exposure
+        size = np.abs(change - everywhere)
+        if np.count_nonzero(size > self._limit) > max(2, int(CHANGED_SHARE * now.size)):
             return False
-        self._mean += LEARNS * (now - self._mean)
-        self._noise += LEARNS * (size - self._noise)
+        self._frames += 1
+        if self._frames % LEARNS_EACH == 0:
+            self._mean += LEARNS * change
+            self._noise += LEARNS * (size - self._noise)
+            self._limit = np.maximum(NOISE_MIN, NOISE_TIMES * self._noise)
         return True
 
 
@@ -86,6 +92,6 @@ class Background:
 
 
 def sampled(grey: Picture) -> Samples:
-    """A few thousand pixels of a picture, evenly."""
+    """Some two thousand pixels of a picture, evenly, in one row."""
     step = max(1, max(grey.shape) // SAMPLES_ACROSS)
-    return grey[step // 2 :: step, step // 2 :: step].astype(np.float32)
+    return grey[step // 2 :: step, step // 2 :: step].astype(np.float32).ravel()

@@ -73,16 +73,18 @@ class Views:
         return self._sizes[longest_px]
 
     def _make(self, longest_px: int) -> tuple[Picture, float]:
-        if longest_px >= SMALL_PX:
-            even = max(self.grey.shape) % longest_px == 0
-            return shrunk(
-                self.grey, longest_px, cv2.INTER_AREA if even or longest_px == SMALL_PX else cv2.INTER_LINEAR
+        """Halves of halves are cheap; odd factors from the whole picture cost ten times as much."""
+        grey, scale = self.grey, 1.0
+        known = [size for size in self._sizes if size >= longest_px]
+        if known:
+            grey, scale = self._sizes[min(known)]
+        while max(grey.shape) >= 2 * longest_px:
+            grey = as_picture(
+                cv2.resize(grey, (grey.shape[1] // 2, grey.shape[0] // 2), interpolation=cv2.INTER_AREA)
             )
-        # Half of a half is cheap, and odd factors cost ten times as much from the whole picture.
-        small, scale = self.at(SMALL_PX)
-        how = cv2.INTER_AREA if longest_px == TINY_PX else cv2.INTER_LINEAR
-        less, again = shrunk(small, longest_px, how)
-        return less, scale * again
+            scale = grey.shape[1] / self.grey.shape[1]
+        made, again = shrunk(grey, longest_px, cv2.INTER_LINEAR)
+        return made, scale * again
 
     def extreme(self, *, lowest: bool) -> Picture | None:
         """The lowest or highest colour of each pixel; None when the picture has no colour to speak of."""
@@ -196,9 +198,6 @@ CHEAP: Final[tuple[Pass, ...]] = (
     look(TINY_PX, "gamma 5", gamma(5), full=True),
     look(SMALL_PX, "global", binarizer=_GLOBAL),
 )
-
-# In a settled empty scene: what may be tried for next to nothing.
-LEAST: Final[tuple[Pass, ...]] = CHEAP[:2]
 
 # One a frame, in turn; dear ones stand between cheap ones. A code is held up for dozens of frames.
 LATE: Final[tuple[Pass, ...]] = (

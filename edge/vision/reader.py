@@ -21,7 +21,6 @@ from edge.vision.passes import (
     DEEP,
     FIRST,
     LATE,
-    LEAST,
     MIDDLE_PX,
     TINY_PX,
     Corners,
@@ -145,7 +144,6 @@ class Reader:
     def _passes(self, views: Views, located: list[Corners], *, quiet: bool) -> Iterator[Found]:
         """The passes in their order; ``located`` grows while they are asked for."""
         if quiet:
-            yield from (each(views) for each in LEAST)
             return
         yield from (each(views) for each in (*FIRST, *CHEAP))
         if max(views.grey.shape) > MIDDLE_ABOVE_PX:
