@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -159,16 +161,31 @@ def test_s2_a_cable_pulled_in_mid_pulse_is_maybe_executed(plug: Plug) -> None:
     assert (process.returncode, out, "MAYBE EXECUTED" in err) == (3, "", True)
 
 
-def started(argv: list[str]) -> "subprocess.Popen[str]":
-    environment = dict(os.environ, LC_ALL="C", COLUMNS="80")
-    return subprocess.Popen(
-        [sys.executable, "-m", "drivers.cli", *argv],
+# A signal that whoever runs the tests ignores (nohup, a job in the background) would be ignored by the tool, too.
+TOOL = """
+import signal
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from drivers.cli import main
+main()
+"""
+
+
+@contextmanager
+def started(argv: list[str]) -> "Iterator[subprocess.Popen[str]]":
+    """The tool as a process that every signal reaches; it ends with the block at the latest."""
+    with subprocess.Popen(
+        [sys.executable, "-c", TOOL, *argv],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=environment,
-    )
+        env=dict(os.environ, LC_ALL="C", COLUMNS="80"),
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP], ids=lambda one: one.name)
