@@ -247,9 +247,9 @@ SQUARED_PX: Final = 400
 SQUARED_MARGIN: Final = 0.35
 
 
-def regions(grey: Picture, located: Sequence[Corners], most: int) -> Iterator[list[Decoded]]:
+def regions(grey: Picture, located: Sequence[Corners]) -> Iterator[list[Decoded]]:
     """Work on what was located and not read, each region under every filter."""
-    for corners in apart(located)[:most]:
+    for corners in located:
         box_size = _box(corners, grey.shape[:2], 0)
         if min(box_size[2] - box_size[0], box_size[3] - box_size[1]) < REGION_SMALLEST_PX:
             continue
@@ -266,12 +266,13 @@ def regions(grey: Picture, located: Sequence[Corners], most: int) -> Iterator[li
         yield [Decoded(code.text, corners, "region squared") for code in decode(squared, "", full=True)[0]]
 
 
-def apart(located: Sequence[Corners]) -> list[Corners]:
-    """The located places, those that lie on one another only once; the first of them stays."""
+def apart(located: Sequence[Corners], besides: Sequence[Corners] = ()) -> list[Corners]:
+    """The located places, those that lie on one another only once (the first stays), and none on those ``besides``."""
     kept: list[Corners] = []
     for corners in located:
         middle, size = _middle(corners)
-        if all(_distance(middle, _middle(other)[0]) > max(size, _middle(other)[1]) / 3 for other in kept):
+        others = [_middle(other) for other in (*besides, *kept)]
+        if all(_distance(middle, there) > max(size, other_size) / 3 for there, other_size in others):
             kept.append(corners)
     return kept
 

@@ -26,6 +26,7 @@ from edge.vision.passes import (
     Corners,
     Found,
     Views,
+    apart,
     look,
     regions,
 )
@@ -40,6 +41,7 @@ LIVE_WITHIN_S: Final = 0.025
 QUIET_SEARCH_EVERY: Final = (
     8  # frames of the settled scene of which one is searched as if somebody were there
 )
+KNOWN_SEARCH_EVERY: Final = 4  # frames with a known code of which one is searched for a badly seen other one
 CODES_MAX: Final = 64  # more codes than this in one picture are not a visitor's
 
 _MIDDLE: Final = look(MIDDLE_PX, "plain")
@@ -70,6 +72,7 @@ class Reader:
         self._deep = deep
         self._turn = 0
         self._quiet_frames = 0
+        self._known_frames = 0
         self._settled = False
         self._before: frozenset[str] = frozenset()
         self._background = Background() if live else None
@@ -109,7 +112,7 @@ class Reader:
         located: list[Corners] = []
         began_s = time.thread_time()
         try:
-            for codes, places in self._passes(views, located, quiet=quiet):
+            for codes, places in self._passes(views, found, located, quiet=quiet):
                 located += places
                 for code in codes:
                     if len(found) < CODES_MAX:
@@ -141,14 +144,22 @@ class Reader:
         elif not quiet:
             self._background.searched(at_s, empty=empty)
 
-    def _passes(self, views: Views, located: list[Corners], *, quiet: bool) -> Iterator[Found]:
-        """The passes in their order; ``located`` grows while they are asked for."""
+    def _passes(
+        self, views: Views, found: dict[str, Decoded], located: list[Corners], *, quiet: bool
+    ) -> Iterator[Found]:
+        """The passes in their order; what is found and located grows while they are asked for."""
         if quiet:
             return
-        yield from (each(views) for each in (*FIRST, *CHEAP))
+        yield from (each(views) for each in FIRST)
+        if self._live and found:  # known ones, or the search had ended
+            self._known_frames += 1
+            if self._known_frames % KNOWN_SEARCH_EVERY != 0:
+                return
+        yield from (each(views) for each in CHEAP)
         if max(views.grey.shape) > MIDDLE_ABOVE_PX:
             yield _MIDDLE(views)
-        yield from ((codes, []) for codes in regions(views.grey, tuple(located), REGIONS_MAX))
+        unread = apart(located, besides=[code.corners for code in found.values()])
+        yield from ((codes, []) for codes in regions(views.grey, unread[:REGIONS_MAX]))
         if self._deep:
             for each in (*LATE, *DEEP):
                 yield each(views)[0], []
