@@ -24,8 +24,10 @@ from drivers.port import (
 from drivers.registry import make_port
 from drivers.tool.console import Exit, both, fail, say, warn
 from drivers.tool.daemon import daemon_runs, held_by_daemon
+from drivers.tool.expected_port import demand_expected, expected_of
 from drivers.tool.target import Target, driver_of
 from drivers.tool.trace import Notes, Trace, TracedPort, open_trace
+from drivers.usb_socket import PortIdentity
 from passes.words import Pair
 
 REACH_WITHIN_S: Final = 3.0
@@ -152,7 +154,7 @@ def opened(
     driver = driver or driver_of(target)
     check_port(target)
     events: queue.SimpleQueue[AnyEvent] = queue.SimpleQueue()
-    port = port_of(target.port, driver.info.line)
+    port = port_of(target.port, driver.info.line, expect=expected_of(target))
     written = trace
     if isinstance(trace, Path):
         written = open_trace(trace, protocol=target.protocol, port=target.port, line=driver.info.line)
@@ -167,6 +169,7 @@ def opened(
         driver,
         lambda _name, event: events.put(event),
         on_reading=lambda _name, reading: events.put(reading),
+        echo=target.options.get("echo") is True,
     )
     bus.start()
     session = Session(bus, driver, events)
@@ -184,9 +187,11 @@ def opened(
 
 
 def check_port(target: Target) -> None:
-    """End with exit code 3 when the running daemon of the gate's file has this board."""
+    """End with exit code 3 when the running daemon of the gate's file has this board, and with 4 when its port is not
+    the one that the file expects."""
     if target.board is not None and daemon_runs(target):
         held_by_daemon(target)
+    demand_expected(target)
 
 
 def _not_named(target: Target, why: str) -> NoReturn:
@@ -202,10 +207,11 @@ def _not_named(target: Target, why: str) -> NoReturn:
     )
 
 
-def port_of(path: str, line: LineSettings) -> Port:
+def port_of(path: str, line: LineSettings, *, expect: PortIdentity | None = None) -> Port:
     """A closed port; ends with exit code 2 when it is a network address that cannot be one."""
+    nobody = expect is None or expect == PortIdentity()
     try:
-        return make_port(path, line)
+        return make_port(path, line, expect=None if nobody else expect)
     except NetworkAddressError as error:
         fail(Exit.USAGE, both("{error}"), error=error)
 

@@ -19,6 +19,7 @@ from drivers.registry import PROTOCOLS
 from drivers.tool.asking import ask_family, at_speed
 from drivers.tool.confirm import confirmed_isolated
 from drivers.tool.console import Exit, at_terminal, fail, say
+from drivers.tool.expected_port import demand_expected, expected_of
 from drivers.tool.families import FAMILIES, Family
 from drivers.tool.modbus_asking import READS, UNITS, answer, question
 from drivers.tool.opening import check_port
@@ -147,7 +148,7 @@ def demand_proof(
     """
     risky = said_by(driver) + more
     found = identity_of(target.port)
-    _demand_expected(target, found)
+    demand_expected(target)
     plan = plan_for(target, risky, found)
     if plan.way in (Way.HARMLESS, Way.USB):
         return
@@ -184,38 +185,12 @@ def _risk(plan: Plan, risky: bytes, found: PortIdentity) -> tuple[Pair, Mapping[
     )
 
 
-def _demand_expected(target: Target, found: PortIdentity) -> None:
-    """End with exit code 4 when the gate's file expects another adapter, or another socket, than there is."""
-    expected = _expected(target)
-    if found.fits(expected):
-        return
-    fail(
-        Exit.UNSAFE,
-        Pair(
-            "端口 {port} 上是 {found}，配置的 expect 是 {expected}；未发送任何字节。把线插回原来的插口，或修改配置",
-            "{port} is {found}, and the gate's file expects {expected}; nothing was sent. "
-            "Put the plug back into its socket, or change the file",
-        ),
-        port=target.port,
-        found=found,
-        expected=expected,
-    )
-
-
-def _expected(target: Target) -> PortIdentity:
-    entry = target.options.get("expect")
-    given = entry if isinstance(entry, Mapping) else {}
-    return PortIdentity(
-        **{name: str(given[name]) for name in ("socket", "usb", "serial") if given.get(name)},
-    )
-
-
 def _is_bound(target: Target, risky: bytes, found: PortIdentity) -> bool:
     """Whether a board of the gate's file is told from whoever would move by its adapter: the serial number that the
     file expects, or a USB number that none of them has."""
     if target.board is None or not found.usb:
         return False
-    if _expected(target).serial:
+    if expected_of(target).serial:
         return True
     usual = [OWN_USB.get(board) for board in switched(risky)]
     return all(number is not None and not found.usb.lower().startswith(number) for number in usual)

@@ -27,6 +27,7 @@ from drivers.model import (
 )
 from drivers.peripherals import ModemState, SetUp
 from drivers.tool.daemon import daemon_runs
+from drivers.tool.expected_port import expected_of, stranger_at
 from drivers.tool.gate_file import NETWORK_SCHEMES
 from drivers.tool.target import Target, driver_of
 from drivers.tool.wire import collect, hexed, is_virtual, raw_port
@@ -96,6 +97,17 @@ def passive(target: Target) -> Iterator[Step]:
         )
         return
     yield a_step("port", name, Verdict.PASS, f"端口 {port} 在", f"port {port} is there")
+    stranger = stranger_at(target)
+    if stranger is not None:
+        yield a_step(
+            "expect",
+            name,
+            Verdict.FAIL,
+            f"端口上是 {stranger}，配置的 expect 是 {expected_of(target)}",
+            f"the port is {stranger}, and the gate's file expects {expected_of(target)}",
+            reached=False,
+        )
+        return
     if port.startswith(("/dev/ttyUSB", "/dev/ttyACM")):
         yield a_step(
             "binding",

@@ -239,7 +239,7 @@ def test_a_trace_has_every_byte_in_order_with_its_time() -> None:
     port.close()
     assert [json.loads(line) for line in sink.getvalue().splitlines()] == [
         {"trace": 1, "protocol": "lcus", "port": "loop", "baud": 9600},
-        {"ms": 1.0, "do": "open"},
+        {"ms": 1.0, "do": "open", "baud": 9600},
         {"ms": 2.0, "do": "tx", "hex": "A0 01 01 A2", "frames": ["relay 1 on"]},
         {"ms": 3.457, "do": "rx", "hex": "A0 01 01 A2"},
         {
