@@ -31,7 +31,9 @@ def config(
     inputs: Sequence[Mapping[str, Any]] = (),
     tested: bool = False,
     lamps: bool = False,
+    controller: bool = False,
 ) -> GateConfig:
+    controller = controller or passage == "counter"
     lanes = [
         {
             "name": name,
@@ -46,7 +48,7 @@ def config(
         | ({"contact": {"board": "inputs", "channel": channel}} if passage == "contact" else {})
         | ({"lamps": {"board": "lamps", "green": channel, "red": channel + 2}} if lamps else {})
         | ({"tested_by": "李工", "tested_on": "2026-11-20"} if tested else {})
-        | ({"channel": None, "side": "left" if channel == 1 else "right"} if passage == "counter" else {})
+        | ({"channel": None, "side": "left" if channel == 1 else "right"} if controller else {})
         for channel, name in ((1, "entry"), (2, "exit"))
     ]
     return GateConfig.model_validate(
@@ -66,7 +68,7 @@ def config(
             "board": [
                 {
                     "name": "relays",
-                    "protocol": "turnstile-7e" if passage == "counter" else "lcus",
+                    "protocol": "turnstile-7e" if controller else "lcus",
                     "port": "a",
                 },
                 {"name": "inputs", "protocol": "modbus-inputs", "port": "b"},
@@ -91,11 +93,15 @@ class World:
     inputs: Sequence[Mapping[str, Any]] = ()
     tested: bool = False
     lamps: bool = False
+    controller: bool = False
     takes: bool = True  # whether its boards take commands
 
     def bundle(self) -> Bundle | None:
         """What this gate holds; worlds with bundles have their own."""
         return None
+
+    def recorded(self) -> None:
+        """Rows were recorded: the uplink is woken here."""
 
     def start(self) -> None:
         settings = self.settings = config(
@@ -106,6 +112,7 @@ class World:
             inputs=self.inputs,
             tested=self.tested,
             lamps=self.lamps,
+            controller=self.controller,
         )
         self.journal = Journal(self.folder, self.clock)
         standings = self.standings = Standings(
@@ -131,7 +138,7 @@ class World:
             screen=self.screen,
             clock=self.clock,
             submit=self._submit,
-            recorded=lambda: None,
+            recorded=self.recorded,
             health_changed=lambda: None,
             look_again=self.asked_again.append,
         )

@@ -1,6 +1,7 @@
 """Cables pulled at every byte, deaf and stuffed lines, other programs and other boards, through pseudo-terminals."""
 
 import os
+import termios
 import threading
 import time
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from drivers import port as port_module
 from drivers.bus import Bus
 from drivers.lcus import LcusDriver
 from drivers.modbus_rtu import crc16
@@ -24,7 +26,14 @@ from drivers.model import (
     Refused,
     TimedOut,
 )
-from drivers.port import PortBusyError, PortLostError, PortMissingError, PortStrangerError, SerialPort
+from drivers.port import (
+    PortBusyError,
+    PortError,
+    PortLostError,
+    PortMissingError,
+    PortStrangerError,
+    SerialPort,
+)
 from drivers.registry import make_driver
 from drivers.usb_socket import PortIdentity, identity_of
 from simulators.boards.pty_line import PtyLine
@@ -327,6 +336,22 @@ def test_a_parity_that_a_pseudo_terminal_cannot_have_still_opens_it_twice(line: 
 
     until(both, what="both bytes")
     assert b"".join(heard) == b"\xff\xff"
+
+
+def test_an_adapter_that_cannot_be_set_as_asked_is_an_error_of_the_port(
+    line: PtyLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pseudo-terminal takes a parity once and fails at the next set-up, with an error that is no OSError."""
+    monkeypatch.setattr(port_module, "_PSEUDO_TERMINALS", Path("/nowhere"))  # as if it were an adapter
+    port = SerialPort(line.link, LineSettings(parity=Parity.EVEN, stop_bits=2))
+    port.open()
+    port.close()
+    with pytest.raises(PortError, match="cannot be used as a serial port") as failed:
+        port.open()
+    assert isinstance(failed.value.__cause__, termios.error)
+    right = SerialPort(line.link, LineSettings())
+    right.open()  # and nothing is left of the attempt
+    right.close()
 
 
 def test_a_dead_port_costs_no_cpu(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 from drivers.tool.report import signable_hash
 from simulators.boards.catalogue import make_board
 from tests.real.drivers.tool.conftest import Plug
-from tests.real.drivers.tool.test_moving import relays, started, wire
+from tests.real.drivers.tool.test_moving import TOOL, relays, started, wire
 from tests.real.drivers.tool.twins import Twin, run
 from tests.waiting import until
 
@@ -115,7 +115,7 @@ def typed(argv: Sequence[str], keys: bytes, *, prompt: str) -> tuple[int, str]:
     """Exit code and everything on the screen of a command at a terminal, when these keys answer its prompt."""
     master, slave = pty.openpty()
     environment = os.environ | {"LC_ALL": "C.UTF-8", "TERM": "dumb"}
-    command = [sys.executable, "-m", "drivers.cli", *argv]
+    command = [sys.executable, "-c", TOOL, *argv]
     process = subprocess.Popen(
         command, stdin=slave, stdout=slave, stderr=slave, env=environment, start_new_session=True
     )

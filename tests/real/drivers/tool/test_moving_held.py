@@ -1,6 +1,7 @@
 """``off``, ``hold`` and ``term`` where a board says nothing, or where the running gate has it."""
 
 import json
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,9 +10,13 @@ import pytest
 from drivers.tool.target import find_target
 from shell.control import ControlServer
 from simulators.boards.catalogue import make_board
+from simulators.boards.device import Answer
 from simulators.boards.knobs import Knobs
+from simulators.boards.modbus_makes import WaveshareRelay
 from tests.real.drivers.tool.conftest import Plug
+from tests.real.drivers.tool.test_moving import gate, hold, relays, started
 from tests.real.drivers.tool.twins import run
+from tests.waiting import until
 
 pytestmark = pytest.mark.real
 
@@ -64,3 +69,32 @@ def test_bytes_by_hand_go_to_a_port_of_a_gate_that_does_not_run(plug: Plug, gate
         "term", "--port", plug(make_board("kmtronic")).link, "--config", gate_file, stdin="FF 09 00\n"
     )
     assert (code, "-> FF 09 00" in out) == (0, True), err
+
+
+class Unsaid(WaveshareRelay):
+    """Obeys, and says nothing while it is ``mute``."""
+
+    mute = False
+
+    def receive(self, data: bytes, now_s: float) -> list[Answer]:
+        said = super().receive(data, now_s)
+        return [] if self.mute else said
+
+
+@pytest.mark.parametrize("mute", [True, False])
+def test_ctrl_c_at_a_held_board_that_does_not_take_the_release_ends_in_doubt(
+    plug: Plug, tmp_path: Path, mute: bool
+) -> None:
+    board = Unsaid()
+    twin = plug(board)
+    named = relays(protocol='protocol = "modbus-relay"\nprofile = "waveshare-relay-8"')
+    with started([*hold(gate(tmp_path, named)), "--minutes", "10"]) as process:
+        assert process.stderr is not None
+        until(lambda: ("relay_on", 1) in twin.moved(), what="the relay")
+        twin.station.ask(lambda: setattr(board, "mute", mute))
+        assert "IS HELD OPEN" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    ended = json.loads(out)["ended"]
+    assert (process.returncode, ended) == ((3, "unknown") if mute else (0, "released")), err
+    assert ("MAYBE EXECUTED" in err) is mute
