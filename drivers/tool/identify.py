@@ -325,13 +325,21 @@ def _fitting(port: Port, unit: int, line: LineSettings, protocol: str) -> list[C
                 Candidate(
                     protocol="modbus-relay",
                     options={"profile": name, "unit": unit},
-                    why=Pair(
-                        f"回答了它的全部 {len(frames)} 个读命令，但别的型号也可能",
-                        f"answers all {len(frames)} of its reads, as other boards may, too",
-                    ),
+                    why=_answers_words(len(frames)),
                 )
             )
     return found
+
+
+def _answers_words(reads: int) -> Pair:
+    if reads == 1:
+        return Pair(
+            "回答了它唯一的读命令，但别的型号也可能", "answers its only read, as other boards may, too"
+        )
+    return Pair(
+        f"回答了它的{reads}个读命令，但别的型号也可能",  # without spaces, at which a table would fold it
+        f"answers all {reads} of its reads, as other boards may, too",
+    )
 
 
 def _exchange(port: Port, frame: bytes) -> bytes:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from drivers.devices.osdp_frames import order, orders_output
-from drivers.model import Admit, AnyEvent, Done, DriverInfo, Pulse, Refused, TimedOut
+from drivers.model import Admit, AnyEvent, Done, DriverInfo, Grade, Pulse, Refused, TimedOut
 from drivers.relay_codec import Ask
 from drivers.tool.console import Exit, fail, say
 from drivers.tool.looking import codec_of
@@ -52,6 +52,7 @@ class Moved:
         took_ms: Until the outcome.
         sent_ms: Until the bytes were handed to the line.
         answered_ms: Until the board said something; None for a board that says nothing.
+        unheard: The bytes went out to a board that should answer, and nothing was ever heard of it.
     """
 
     outcome: AnyEvent | None
@@ -59,6 +60,7 @@ class Moved:
     took_ms: float
     sent_ms: float | None = None
     answered_ms: float | None = None
+    unheard: bool = False
 
     @property
     def result(self) -> dict[str, Any]:
@@ -105,7 +107,8 @@ class Mover:
         within_s = ms / 1000 + ANSWER_WITHIN_S + self.session.info.answers_within_s
         outcome = self.session.answer(command, within_s=within_s, meanwhile=meanwhile)
         took_ms = _ms(issued_s, time.monotonic())
-        sent_s = self.stopwatch.sent_s(issued_s, opens)
+        never = isinstance(outcome, TimedOut) and not outcome.maybe_executed
+        sent_s = None if never else self.stopwatch.sent_s(issued_s, opens)
         heard_s = None if sent_s is None else self.stopwatch.heard_s(sent_s)
         quiet = not self.session.info.answers_within_s
         return Moved(
@@ -114,6 +117,7 @@ class Mover:
             took_ms=took_ms,
             sent_ms=None if sent_s is None else _ms(issued_s, sent_s),
             answered_ms=None if heard_s is None or quiet else _ms(issued_s, heard_s),
+            unheard=isinstance(outcome, Done) and outcome.grade is Grade.SENT and self.session.is_unheard,
         )
 
 

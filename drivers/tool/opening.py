@@ -12,7 +12,7 @@ from typing import Final, NoReturn
 
 from drivers.bus import Bus
 from drivers.devices.modbus_tcp import NetworkAddressError
-from drivers.model import AnyEvent, Command, Driver, Fault, Garbage, Identity, Line, LineSettings
+from drivers.model import AnyEvent, Command, Driver, Fault, Garbage, Hearing, Identity, Line, LineSettings
 from drivers.port import (
     Port,
     PortBusyError,
@@ -47,6 +47,8 @@ class Session:
 
     def __init__(self, bus: Bus, driver: Driver, events: "queue.SimpleQueue[AnyEvent]") -> None:
         self.bus, self.info = bus, driver.info
+        self._answers = driver.info.answers_within_s > 0 or driver.info.reads_outputs
+        self._answers &= isinstance(driver, Hearing)
         self._events = events
         self._early: deque[AnyEvent] = deque()  # what came before the line was up
         self._stuck: set[int] = set()
@@ -55,6 +57,11 @@ class Session:
     def stays_closed(self) -> list[int]:
         """Outputs that were told to open and were read closed, by the events so far; what heals later counts too."""
         return sorted(self._stuck)
+
+    @property
+    def is_unheard(self) -> bool:
+        """Whether the device should answer, and nothing was heard of it since its line came up."""
+        return self._answers and self.bus.heard_s() is None
 
     def next(self, until_s: float | None) -> AnyEvent | None:
         """The next event; None when none came before ``until_s`` (monotonic seconds; None waits for ever)."""

@@ -36,6 +36,11 @@ UNKNOWN: Final = Pair(
     "pulse may let a second person in",
 )
 
+NEVER_HEARD: Final = Pair(
+    "从没听到过这块板：字节已发出，但不知道有没有板收到。查供电、线、协议和速率",
+    "Nothing was ever heard of this board: the bytes went out, and whether anybody got them is not known. Check its "
+    "supply, cable, protocol and speed",
+)
 STAYS_CLOSED: Final = Pair(
     "继电器 {n} 没有断开，通道可能一直开着：触点粘连，或别人在控制。看现场，断开板的电源，更换继电器",
     "Relay {n} STAYS CLOSED, and the lane may stand open: welded, or switched by somebody else. Look at the lane, "

@@ -137,7 +137,9 @@ def _move(
         progress.issued = True
 
     if expected is None:
-        row |= mover.move(row["channel"], row["ms"], issued=issued).result
+        moved = mover.move(row["channel"], row["ms"], issued=issued)
+        row |= moved.result
+        progress.unheard = moved.unheard
         return
     watcher = Watcher(expected)
     if expected.other is None:
@@ -149,6 +151,7 @@ def _move(
         active_already(expected)
     moved = mover.move(row["channel"], row["ms"], meanwhile=meanwhile, issued=issued)
     row |= moved.result
+    progress.unheard = moved.unheard
     try:
         watcher.listen(eyes, moved.issued_s + within_s + row["ms"] / 1000, whole=True)
     finally:

@@ -8,7 +8,7 @@ import typer
 from drivers.model import DriverInfo
 from drivers.tool.console import Exit, fail, put_json, put_line, text, warn
 from drivers.tool.gate_refusals import why_words
-from drivers.tool.outcomes import GRADE_WORDS, INTERRUPTED, UNKNOWN, warn_of_closed
+from drivers.tool.outcomes import GRADE_WORDS, INTERRUPTED, NEVER_HEARD, UNKNOWN, warn_of_closed
 from passes.words import Pair
 
 _TIMED_WORDS: Final = {
@@ -24,11 +24,13 @@ class Progress:
     Args:
         row: What ``--json`` prints.
         issued: The command was given: from here on the lane may have opened.
+        unheard: The board should answer, and never did.
         blind: Happenings were missed, so that the input may have answered all the same.
     """
 
     row: dict[str, Any]
     issued: bool = False
+    unheard: bool = False
     blind: bool = False
 
 
@@ -36,6 +38,8 @@ def report(progress: Progress, info: DriverInfo, *, as_json: bool) -> None:
     """Print what came of it; ends with the exit code that it is unless all is well."""
     row = progress.row
     _put(row, info, as_json=as_json)
+    if progress.unheard:
+        warn(NEVER_HEARD)
     if row["stays_closed"]:
         warn_of_closed(row["stays_closed"])
     if row["result"] != "done":

@@ -9,11 +9,11 @@ import typer
 
 from drivers.model import AnyEvent, Done, Line
 from drivers.tool.confirm import ConfirmOption, confirmed_lane
-from drivers.tool.console import Exit, JsonOption, banner, fail, progress, put_json, put_line, text
+from drivers.tool.console import Exit, JsonOption, banner, fail, progress, put_json, put_line, text, warn
 from drivers.tool.expecting import Watcher, check_input, expected_input
 from drivers.tool.moving import Moved, Mover, Stopwatch, check_output, default_ms
 from drivers.tool.opening import Session, opened, say_event
-from drivers.tool.outcomes import warn_of_closed
+from drivers.tool.outcomes import NEVER_HEARD, warn_of_closed
 from drivers.tool.pulse import ChannelOption, OutputArgument, output_of
 from drivers.tool.selftest_steps import percentile
 from drivers.tool.target import (
@@ -142,6 +142,7 @@ class _Tally:
 
     def __init__(self) -> None:
         self.is_up, self.replugs = True, 0
+        self.unheard = False  # a board that should answer never did
         self.interrupted = False
         self.stays_closed: list[int] = []
         self._results: Counter[str] = Counter()
@@ -185,6 +186,7 @@ class _Tally:
         if self._last == _DONE and watcher is not None and seen_ms is None:
             self._last = _UNSEEN
         self._results[self._last] += 1
+        self.unheard |= moved.unheard
         if not isinstance(moved.outcome, Done):
             return
         known = (seen_ms,) if watcher is not None else (moved.answered_ms, moved.sent_ms)
@@ -238,6 +240,8 @@ def _report(lane: str, tally: _Tally, *, as_json: bool) -> None:
         put_json(row)
     else:
         _put(row)
+    if tally.unheard:
+        warn(NEVER_HEARD)
     if tally.stays_closed:
         warn_of_closed(tally.stays_closed)
     if tally.interrupted:

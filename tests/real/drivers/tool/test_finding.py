@@ -159,6 +159,15 @@ def test_identify_lists_the_profiles_that_fit(plug: Plug, profile: str, unit: in
     assert twin.moved() == []
 
 
+def test_what_a_profile_is_told_by_is_said_in_one_line_and_in_the_right_number(plug: Plug) -> None:
+    twin = plug(make_board("modbus-inputs"))
+    asked = ("identify", "--port", twin.link, "--protocol", "modbus-inputs")
+    _, out, _ = run(*asked)
+    assert "answers its only read, as other boards may, too" in " ".join(out.split())
+    _, out, _ = run(*asked, language="zh_CN.UTF-8")
+    assert "回答了它唯一的读命令" in out
+
+
 def test_a_unit_whose_number_is_an_order_is_identified_when_isolated(plug: Plug) -> None:
     twin = plug(make_board("modbus-relay", profile="lctech-2ch"))
     asked = ("identify", "--port", twin.link, "--protocol", "modbus-relay", "--profile", "lctech-2ch")
