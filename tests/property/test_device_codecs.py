@@ -125,7 +125,7 @@ def test_every_question_of_a_codec_is_in_these_tests(name: str) -> None:
 @pytest.mark.parametrize("name", RELAYS)
 @settings(derandomize=True, max_examples=40)
 @given(data=st.data())
-def test_s7_splits_never_change_a_reply(name: str, data: st.DataObject) -> None:
+def test_splits_never_change_a_reply(name: str, data: st.DataObject) -> None:
     talk = data.draw(st.sampled_from(TALKS[name]))
     cuts = data.draw(st.lists(st.integers(0, 40), max_size=6))
     codec = RELAYS[name][0]()
@@ -137,7 +137,7 @@ def test_s7_splits_never_change_a_reply(name: str, data: st.DataObject) -> None:
 @pytest.mark.parametrize("name", FRAMED)
 @settings(derandomize=True, max_examples=60)
 @given(data=st.data())
-def test_s7_noise_before_an_answer_never_changes_it(name: str, data: st.DataObject) -> None:
+def test_s8_noise_before_an_answer_never_changes_it(name: str, data: st.DataObject) -> None:
     talk = data.draw(st.sampled_from(TALKS[name]))
     noise = data.draw(st.binary(max_size=40))
     if name == "numato":
@@ -244,7 +244,7 @@ def heard(codec: ControllerCodec, asked: bytes, chunks: list[bytes]) -> list[Hea
 @pytest.mark.parametrize("name", CONTROLLERS)
 @settings(derandomize=True, max_examples=100)
 @given(data=st.data())
-def test_s7_splits_and_noise_never_change_what_a_controller_says(name: str, data: st.DataObject) -> None:
+def test_s8_splits_and_noise_never_change_what_a_controller_says(name: str, data: st.DataObject) -> None:
     make = CONTROLLERS[name][0]
     asked, answer = data.draw(st.sampled_from(STATES[name]))
     (wanted,) = make().feed(answer, asked)

@@ -143,7 +143,7 @@ def test_in_an_emergency_hands_need_not_wait_for_whoever_walks(make: Make) -> No
     assert len(world.pulses) == 2
 
 
-def test_s11_a_pulse_into_a_forced_lane_is_answered_by_its_board(world: World) -> None:
+def test_a_pulse_into_a_forced_lane_is_answered_by_its_board(world: World) -> None:
     world.input(1, active=True)
     assert world.screen.lane("entry").state == "forced"
     outcome = world.gate.hands.pulse("entry", GUARD)
@@ -153,7 +153,7 @@ def test_s11_a_pulse_into_a_forced_lane_is_answered_by_its_board(world: World) -
 
 
 @pytest.mark.parametrize("lane", ["entry", "exit"])
-def test_s11_a_pulse_that_no_board_took_is_said_at_once(world: World, lane: str) -> None:
+def test_a_pulse_that_no_board_took_is_said_at_once(world: World, lane: str) -> None:
     world.takes = False
     outcome = world.gate.hands.pulse(lane, GUARD)
     assert outcome.result(0) == {"outcome": "refused", "why": "not_taken"}
@@ -172,7 +172,7 @@ def test_a_lane_that_is_not_there_and_a_board_that_does_not_work_are_named(world
     assert world.commands == []
 
 
-def test_s13_an_exit_is_tried_whatever_its_board_says_of_itself(world: World) -> None:
+def test_an_exit_is_tried_whatever_its_board_says_of_itself(world: World) -> None:
     tell(world, Fault(active=True, why="output 4 stays closed"))
     world.gate.hands.pulse("exit", GUARD)
     world.gate.hands.hold("exit", GUARD, 60)
@@ -245,7 +245,7 @@ def test_a_hold_goes_on_in_an_emergency_before_its_time_is_over_and_without_a_ga
     assert [release.channel for release in sent(world, Release)] == [2]
 
 
-def test_s13_only_the_hold_of_an_exit_insists(world: World) -> None:
+def test_only_the_hold_of_an_exit_insists(world: World) -> None:
     for lane in ("entry", "exit"):
         world.gate.hands.hold(lane, GUARD, 60)
     assert [(hold.channel, hold.insist) for hold in sent(world, Hold)] == [(1, False), (2, True)]
@@ -435,7 +435,7 @@ def test_the_snapshot_tells_which_inputs_are_active_whatever_they_mean(world: Wo
     assert active() == [[], [2]]
 
 
-def test_s7_a_long_feed_is_read_in_pages_and_each_answer_fits_its_line(world: World) -> None:
+def test_a_long_feed_is_read_in_pages_and_each_answer_fits_its_line(world: World) -> None:
     feed = world.gate.feed
     since = first = feed.newest
     for _ in range(100):

@@ -124,7 +124,7 @@ def test_an_exit_on_its_own_reader_opens(tmp_path: Path) -> None:
         assert [row["outcome"] for row in gate.events("decision")] == ["grant"]
 
 
-def test_p13_a_cable_that_was_out_works_again(tmp_path: Path) -> None:
+def test_a_cable_that_was_out_works_again(tmp_path: Path) -> None:
     device = OsdpReader(unit=UNIT, key=KEY, relays=1)
     with gate_on(tmp_path, device) as (station, gate):
         gate.wait_up()

@@ -200,7 +200,7 @@ def test_a_loop_that_never_shows_its_current_is_broken(make: Make, normally: str
         Identity(id="", maker="m", model="x"),
     ],
 )
-def test_s12_a_fault_that_has_nothing_to_do_with_it_hides_no_broken_loop(make: Make, heard: AnyEvent) -> None:
+def test_a_fault_that_has_nothing_to_do_with_it_hides_no_broken_loop(make: Make, heard: AnyEvent) -> None:
     world = make(inputs=[{**INPUTS[0], "normally": "closed"}])
     said: list[AnyEvent] = [Fault(active=True, why="output 1 stays closed"), heard]
     for event in said:
@@ -222,7 +222,7 @@ def test_s12_a_fault_that_has_nothing_to_do_with_it_hides_no_broken_loop(make: M
         TimedOut(id="x", maybe_executed=True),
     ],
 )
-def test_s12_a_board_that_nobody_hears_is_no_emergency(make: Make, heard: AnyEvent) -> None:
+def test_a_board_that_nobody_hears_is_no_emergency(make: Make, heard: AnyEvent) -> None:
     world = make(inputs=[{**INPUTS[0], "normally": "closed"}])
     silent = Fault(active=True, why="the board does not answer")
     said: list[AnyEvent] = [silent, heard, silent] if isinstance(heard, InputEdge) else [silent, heard]
@@ -412,7 +412,7 @@ def test_many_counted_behind_a_button_that_nobody_used_are_one_alarm(make: Make,
 
 
 @pytest.mark.parametrize(("lane", "walked"), [("entry", 0), ("exit", 1)])
-def test_s7_a_busy_board_is_a_passage_at_an_exit_alone(make: Make, lane: str, walked: int) -> None:
+def test_a_busy_board_is_a_passage_at_an_exit_alone(make: Make, lane: str, walked: int) -> None:
     world = make(passage="assumed")
     world.show(world.fresh(), lane=lane)
     (_, pulse) = world.pulses[0]

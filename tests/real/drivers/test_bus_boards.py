@@ -364,7 +364,7 @@ def test_an_all_off_overtakes_the_pulses_before_it_in_one_batch_and_none_behind(
         bus.close()
 
 
-def test_s8_a_fault_that_ends_with_its_line_is_told_after_the_loss(line: PtyLine) -> None:
+def test_a_fault_that_ends_with_its_line_is_told_after_the_loss(line: PtyLine) -> None:
     events: list[Event] = []
     driver = make_driver("modbus-relay", profile="waveshare-relay-8")
     bus = Bus("b", SerialPort(line.link, LineSettings()), driver, lambda _name, event: events.append(event))

@@ -266,7 +266,7 @@ def test_s4_two_equal_boards_with_swapped_links_are_refused_until_they_are_back(
         watched.bus.close()
 
 
-def test_s9_a_device_that_changes_while_it_is_opened_is_not_used(line: PtyLine) -> None:
+def test_a_device_that_changes_while_it_is_opened_is_not_used(line: PtyLine) -> None:
     seen = iter(["1-1:1.0", "1-2:1.0"])  # before, and after
     port = SerialPort(
         line.link,
@@ -281,7 +281,7 @@ def test_s9_a_device_that_changes_while_it_is_opened_is_not_used(line: PtyLine) 
     again.close()
 
 
-def test_s9_a_device_that_goes_while_it_is_looked_at_is_missing(line: PtyLine, tmp_path: Path) -> None:
+def test_a_device_that_goes_while_it_is_looked_at_is_missing(line: PtyLine, tmp_path: Path) -> None:
     late = tmp_path / "late"
     port = SerialPort(
         late, LineSettings(), expect=PortIdentity(socket="1-1:1.0"), identify=lambda _: PortIdentity()
@@ -298,7 +298,7 @@ def test_s9_a_device_that_goes_while_it_is_looked_at_is_missing(line: PtyLine, t
         port.open()
 
 
-def test_s15_links_in_a_circle_are_an_error_of_the_port(tmp_path: Path) -> None:
+def test_links_in_a_circle_are_an_error_of_the_port(tmp_path: Path) -> None:
     (tmp_path / "a").symlink_to(tmp_path / "b")
     (tmp_path / "b").symlink_to(tmp_path / "a")
     with pytest.raises(PortMissingError):

@@ -73,7 +73,7 @@ def test_an_all_off_of_one_device_overtakes_its_own_pulses_and_no_others(tmp_pat
             bus.close()
 
 
-def test_s15_a_speed_that_no_device_has_is_an_error_of_the_port(line: PtyLine) -> None:
+def test_a_speed_that_no_device_has_is_an_error_of_the_port(line: PtyLine) -> None:
     port = SerialPort(line.link, LineSettings(baud=-9600))
     with pytest.raises(PortError, match="cannot be used as a serial port"):
         port.open()

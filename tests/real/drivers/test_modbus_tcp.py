@@ -143,7 +143,7 @@ def test_inputs_of_an_independent_server_are_edges(server: Server, hear: Callabl
     assert (edge.channel, edge.active) == (2, True)
 
 
-def test_p13_a_silent_board_gets_the_pulse_once(
+def test_s7_a_silent_board_gets_the_pulse_once(
     peer: socket.socket, hear: Callable[[str, int], Heard]
 ) -> None:
     board = hear("waveshare-relay-8", peer.getsockname()[1])
@@ -167,7 +167,7 @@ def test_p13_a_silent_board_gets_the_pulse_once(
     assert flashes == 1
 
 
-def test_f5_a_board_that_goes_away_is_found_again_at_its_address(
+def test_a_board_that_goes_away_is_found_again_at_its_address(
     peer: socket.socket, hear: Callable[[str, int], Heard]
 ) -> None:
     board = hear("inputs-8", peer.getsockname()[1])
@@ -182,7 +182,7 @@ def test_f5_a_board_that_goes_away_is_found_again_at_its_address(
     connection.close()
 
 
-def test_s15_an_address_that_is_none_is_an_error_of_the_port() -> None:
+def test_an_address_that_is_none_is_an_error_of_the_port() -> None:
     with pytest.raises(PortError, match="cannot be reached"):
         TcpPort("a" * 64, 502).open()
 

@@ -284,7 +284,7 @@ def test_a_pulse_whose_answer_is_lost_is_in_doubt_and_never_repeated(tmp_path: P
         assert [channel for what, channel in one.run.whats() if what == "relay_on"] == [1, 2]
 
 
-def test_f5_three_seconds_of_silence_are_survived_and_ten_do_not_cost_three_hundred(tmp_path: Path) -> None:
+def test_three_seconds_of_silence_are_survived_and_ten_do_not_cost_three_hundred(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     with secure_reader(tmp_path / "a") as short, secure_reader(tmp_path / "b") as long:
@@ -313,7 +313,7 @@ def test_what_libosdp_gives_up_after_is_begun_again_at_once(tmp_path: Path) -> N
         assert len(asked) == len(set(asked)) == 3  # each once
 
 
-def test_p13_a_cable_pulled_in_mid_pulse_leaves_a_doubt_and_comes_back(tmp_path: Path) -> None:
+def test_s2_a_cable_pulled_in_mid_pulse_leaves_a_doubt_and_comes_back(tmp_path: Path) -> None:
     with secure_reader(tmp_path) as one:
         one.pulse("p", ms=2000)
         until(lambda: ("relay_on", 1) in one.run.whats(), what="the pulse")
@@ -415,7 +415,7 @@ class Pulled(SerialPort):
         return super().read()
 
 
-def test_p13_a_cable_that_comes_out_while_a_key_is_given_costs_no_key(tmp_path: Path) -> None:
+def test_s2_a_cable_that_comes_out_while_a_key_is_given_costs_no_key(tmp_path: Path) -> None:
     device = OsdpReader(unit=UNIT, key=KEY)
     with on_pty(tmp_path, device) as (_, link):
         path = key_file(tmp_path)

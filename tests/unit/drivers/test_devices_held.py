@@ -51,7 +51,7 @@ def test_s7_a_mode_that_lets_people_in_is_written_once_and_its_end_is_doubt(
     ]
 
 
-def test_s5_a_counter_that_went_back_to_an_unknown_number_counts_nobody() -> None:
+def test_a_counter_that_went_back_to_an_unknown_number_counts_nobody() -> None:
     counter = TurnstileCounter(24)
     assert counter.read(5000, 0.0) is None
     assert counter.read(3000, 0.2) is None

@@ -90,7 +90,7 @@ def test_a_pulse_moves_the_asked_relay_once(
 
 
 @pytest.mark.parametrize(("name", "make", "ms", "grade"), BOARDS)
-def test_p13_a_lost_answer_to_a_pulse_is_said_and_the_pulse_is_not_repeated(
+def test_s7_a_lost_answer_to_a_pulse_is_said_and_the_pulse_is_not_repeated(
     name: str, make: type[ModbusBoard], ms: int, grade: Grade
 ) -> None:
     board = make()
@@ -309,7 +309,7 @@ def test_commissioning_shares_the_line_with_pulses_and_polls() -> None:
     assert bench.submit(Commission(id="d")) == [Refused(id="d", why=Refusal.LINE_DOWN)]
 
 
-def test_s1_commissioning_wants_no_line_while_an_answer_is_due() -> None:
+def test_commissioning_wants_no_line_while_an_answer_is_due() -> None:
     driver = modbus_relay("waveshare-io-8ch")
     driver.line_up(0.0)
     driver.submit(Commission(id="c"), 0.0)

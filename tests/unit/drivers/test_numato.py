@@ -92,7 +92,7 @@ def test_s8_a_state_that_is_no_word_of_the_maker_is_no_answer(value: bytes) -> N
     assert NumatoCodec().feed(b"relay read 0\r\n" + value + b"\r\n>", READ_1) is None
 
 
-def test_s7_endless_noise_is_bounded_and_counted() -> None:
+def test_s8_endless_noise_is_bounded_and_counted() -> None:
     codec = NumatoCodec()
     for _ in range(100):
         assert codec.feed(b"x" * 1000, ON_1) is None
@@ -113,7 +113,7 @@ def test_a_pulse_is_closed_opened_and_read_back() -> None:
     assert bench.submit(ReadOutputs(id="r"), then_s=1) == [Outputs(id="r", bits=0, read=True)]
 
 
-def test_p13_a_module_that_says_nothing_is_not_asked_to_close_twice() -> None:
+def test_s7_a_module_that_says_nothing_is_not_asked_to_close_twice() -> None:
     board = Numato()
     bench = Bench(numato(), twin(board))
     bench.run(1)

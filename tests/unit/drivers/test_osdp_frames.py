@@ -81,7 +81,7 @@ def test_a_trace_says_what_is_not_hidden() -> None:
 
 
 @given(garbage=st.binary(max_size=40), flip=st.integers(0, len(NAMED) * 8 - 1))
-def test_s1_garbage_is_no_frame_and_no_flipped_bit_is_a_name(garbage: bytes, flip: int) -> None:
+def test_s8_garbage_is_no_frame_and_no_flipped_bit_is_a_name(garbage: bytes, flip: int) -> None:
     assert called_in(garbage) is None
     spoilt = bytearray(NAMED)
     spoilt[flip // 8] ^= 1 << flip % 8

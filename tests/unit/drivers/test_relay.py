@@ -115,7 +115,7 @@ def test_s6_a_pulse_that_nobody_answers_is_doubtful_and_never_written_again(kind
     assert bench.events.count(MUTE) == 1
 
 
-def test_s7_a_short_board_timed_pulse_is_not_done_before_its_answer_is_due() -> None:
+def test_a_short_board_timed_pulse_is_not_done_before_its_answer_is_due() -> None:
     bench = Bench(Kind(reads=False))
     bench.board.mute = True
     bench.submit(pulse(bench, ms=100))
@@ -125,7 +125,7 @@ def test_s7_a_short_board_timed_pulse_is_not_done_before_its_answer_is_due() -> 
     assert outcomes(bench, "a") == [TimedOut(id="a", maybe_executed=True)]
 
 
-def test_s7_a_late_yes_ends_a_short_pulse_at_once() -> None:
+def test_a_late_yes_ends_a_short_pulse_at_once() -> None:
     bench = Bench(Kind(reads=False))
     bench.submit(pulse(bench, ms=100))
     bench.driver.tick(bench.now_s)

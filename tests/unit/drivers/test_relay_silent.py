@@ -78,7 +78,7 @@ def test_s6_a_board_that_answers_again_takes_the_next_pulse() -> None:
     assert outcomes(bench, "b") == [Done(id="b", grade=Grade.CONFIRMED)]
 
 
-def test_s6_a_release_somebody_asked_for_still_overtakes_a_pulse() -> None:
+def test_a_release_somebody_asked_for_still_overtakes_a_pulse() -> None:
     bench = Scripted(Kind())
     bench.submit(Release(channel=1, id="r"))
     bench.submit(pulse(bench))

@@ -83,7 +83,7 @@ def test_an_admission_lets_one_person_through_and_the_person_is_counted() -> Non
     assert bench.written.count(OPEN_LEFT) == 1
 
 
-def test_p13_without_an_answer_somebody_may_be_in_and_nothing_is_repeated() -> None:
+def test_s7_without_an_answer_somebody_may_be_in_and_nothing_is_repeated() -> None:
     gate = Turnstile7E()
     bench = start(gate)
     gate.silent = True
@@ -217,7 +217,7 @@ def reading(bits: int, *totals: int) -> list[int | None]:
     return [counter.read(total, 0.5 * at) for at, total in enumerate(totals)]
 
 
-def test_s5_another_controller_after_an_outage_is_not_thousands_of_people() -> None:
+def test_another_controller_after_an_outage_is_not_thousands_of_people() -> None:
     counter = TurnstileCounter(24)
     assert counter.read(100, 0.0) is None
     assert counter.read(150, 3600.0) == 50  # what one minute allows

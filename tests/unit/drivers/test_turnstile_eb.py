@@ -83,7 +83,7 @@ def test_people_are_counted_when_the_next_one_is_admitted() -> None:
     assert [(one.delta, one.total) for one in second if isinstance(one, Counted)] == [(1, 0)]
 
 
-def test_p13_without_an_answer_somebody_may_be_in_and_nothing_is_repeated() -> None:
+def test_s7_without_an_answer_somebody_may_be_in_and_nothing_is_repeated() -> None:
     gate = TurnstileEB()
     gate.silent = True
     bench = Bench(turnstile_eb(), twin(gate))
@@ -95,7 +95,7 @@ def test_p13_without_an_answer_somebody_may_be_in_and_nothing_is_repeated() -> N
     assert bench.written == [OPEN_LEFT]
 
 
-def test_s2_one_missed_reply_does_not_keep_entries_shut_for_ever() -> None:
+def test_one_missed_reply_does_not_keep_entries_shut_for_ever() -> None:
     gate = TurnstileEB()
     gate.silent = True
     bench = Bench(turnstile_eb(), twin(gate))

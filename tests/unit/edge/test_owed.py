@@ -57,7 +57,7 @@ class Said:
     warning = error
 
 
-def test_s14_that_the_journal_owes_is_said_once_and_that_it_paid_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_that_the_journal_owes_is_said_once_and_that_it_paid_too(monkeypatch: pytest.MonkeyPatch) -> None:
     said = Said()
     monkeypatch.setattr("edge.owed.log", said)
     paper = Paper()
