@@ -175,11 +175,13 @@ class Devices:
     def _alarm(self, board: str, event: Alarm) -> None:
         """A controller says that something is wrong, and its maker knows what; or visitors can change a scanner."""
         self._device(board, ok=not event.active, detail=f"alarm: {event.what}")
-        kind = "scanner" if board in self._scanners else "controller"
-        if event.active:
-            self._alarms.begin(kind, f"{board} {event.what}")
+        place, scans = f"{board} {event.what}", board in self._scanners
+        if not event.active:
+            self._alarms.end("scanner" if scans else "controller", place)
+        elif scans:
+            self._alarms.begin("scanner", place)
         else:
-            self._alarms.end(kind, f"{board} {event.what}")
+            self._alarms.begin("controller", place)
 
     # -- passages
 
