@@ -138,12 +138,12 @@ PROTOCOLS: Final[dict[str, Protocol]] = {
     "modbus-inputs": Protocol(
         summary="Modbus RTU input modules, 8 inputs",
         make=modbus_inputs,
-        options=frozenset({"unit"}),
+        options=frozenset({"unit", "baud"}),
     ),
     "modbus-relay": Protocol(
         summary="Modbus RTU relay and input boards, each by its profile",
         make=modbus_relay,
-        options=frozenset({"unit", "profile"}),
+        options=frozenset({"unit", "profile", "baud"}),
         needs="profile",
         values=profile_names,
     ),

@@ -46,6 +46,9 @@ class RegisterWrite(Question):
         return _ONE_REGISTER.pack(self.unit, self.function, self.address, 1, 2, self.value)
 
 
+LINE_BAUD: Final = (1200, 921_600)
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -53,7 +56,7 @@ class _Strict(BaseModel):
 class LineSection(_Strict):
     """The serial line, and how patient to be."""
 
-    baud: Annotated[int, Field(ge=1200, le=921600)] = 9600
+    baud: Annotated[int, Field(ge=LINE_BAUD[0], le=LINE_BAUD[1])] = 9600
     parity: Parity = Parity.NONE
     stop_bits: Literal[1, 2] = 1
     silence_ms: Annotated[float, Field(gt=0, le=1000)] | None = None
@@ -177,6 +180,13 @@ class Profile(_Strict):
     speed: SpeedSection | None = None
     check: tuple[CheckSection, ...] = ()
     vector: tuple[VectorSection, ...]
+
+    def at(self, baud: int | None) -> "Profile":
+        """The same board, its line at another speed; None for that of the profile."""
+        if baud is None:
+            return self
+        assert LINE_BAUD[0] <= baud <= LINE_BAUD[1], f"{baud} baud is no speed of a Modbus line"
+        return self.model_copy(update={"line": self.line.model_copy(update={"baud": baud})})
 
     def question(self, ask: Ask, *, unit: int, channel: int = 0, ms: int = 0) -> Question | None:
         """What to send for a relay board's verb; None when the board knows no such thing."""

@@ -136,22 +136,24 @@ def _info(profile: Profile, protocol: str) -> DriverInfo:
     )
 
 
-def modbus_relay(profile: str | Path, *, unit: int | None = None) -> Driver:
+def modbus_relay(profile: str | Path, *, unit: int | None = None, baud: int | None = None) -> Driver:
     """A driver for one board on a serial line.
 
     Args:
         profile: Name of a profile, or path of a site's own.
         unit: The board's address; None for the one it is delivered with.
+        baud: Its speed; None for that of the profile.
 
     Raises:
         ProfileError: There is no such profile, or it cannot be used.
     """
-    return driver_of(load_profile(profile), unit=unit, envelope=None, protocol=PROTOCOL)
+    return driver_of(load_profile(profile).at(baud), unit=unit, envelope=None, protocol=PROTOCOL)
 
 
-def modbus_inputs(*, unit: int | None = None) -> Driver:
+def modbus_inputs(*, unit: int | None = None, baud: int | None = None) -> Driver:
     """A driver for one input module: another name for its profile, which can read inputs and nothing else."""
-    return driver_of(load_profile(INPUTS_PROFILE), unit=unit, envelope=None, protocol=INPUTS_PROTOCOL)
+    profile = load_profile(INPUTS_PROFILE).at(baud)
+    return driver_of(profile, unit=unit, envelope=None, protocol=INPUTS_PROTOCOL)
 
 
 def driver_of(profile: Profile, *, unit: int | None, envelope: Envelope | None, protocol: str) -> Driver:

@@ -224,8 +224,8 @@ def _report(done: Result, row: dict[str, object], *, as_json: bool) -> None:
             put_line(
                 text(
                     Pair(
-                        "在型号文件的 [line] 写上 baud = {new}",
-                        "Now write baud = {new} under [line] in the board's profile file",
+                        "在 gate.toml 里这块板下写上 baud = {new}",
+                        "Now write baud = {new} into the board's entry of gate.toml",
                     ),
                     **row,
                 )

@@ -282,7 +282,8 @@ def _ask_modbus(
             said = _exchange(port, frame)
             heard += said
             if answer(said, frame) is not None:
-                return _fitting(port, unit, line, target.protocol), heard
+                delivered = line if target.options.get("baud") is None else None
+                return _fitting(port, unit, delivered, target.protocol), heard
     return [], heard
 
 
@@ -294,8 +295,8 @@ def _unit_of(target: Target) -> int:
     return load_profile(profile).unit
 
 
-def _fitting(port: Port, unit: int, line: LineSettings, protocol: str) -> list[Candidate]:
-    """The profiles whose own questions are all answered with data, at this speed."""
+def _fitting(port: Port, unit: int, delivered: LineSettings | None, protocol: str) -> list[Candidate]:
+    """The profiles whose own questions are all answered with data; ``delivered``: only those of this speed."""
     found = [
         Candidate(
             protocol=protocol,
@@ -317,7 +318,7 @@ def _fitting(port: Port, unit: int, line: LineSettings, protocol: str) -> list[C
             if (each := profile.question(ask, unit=unit, channel=1)) is not None
         ] + [profile.check_question(check, unit=unit) for check in profile.check]
         frames = [Rtu().wrap(each.body()) for each in asked]
-        if profile.line.baud != line.baud or not frames:
+        if not frames or (delivered is not None and profile.line.baud != delivered.baud):
             continue
         replies = [answer(_exchange(port, frame), frame) for frame in frames]
         if all(reply is not None and reply.code is None for reply in replies):

@@ -249,7 +249,8 @@ def codec_of(target: Target) -> RelayCodec:
     match target.protocol:
         case "modbus-relay" | "modbus-tcp":
             envelope = Tcp() if target.protocol == "modbus-tcp" else None
-            profile = load_profile(str(given["profile"]))
+            baud = given.get("baud")
+            profile = load_profile(str(given["profile"])).at(baud if isinstance(baud, int) else None)
             return ModbusRelayCodec(profile, unit=target.unit, envelope=envelope, protocol=target.protocol)
         case "numato":
             return NumatoCodec(**sizes, inputs=inputs if isinstance(inputs, int) else 0)

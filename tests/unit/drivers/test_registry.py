@@ -94,6 +94,17 @@ def test_a_unit_is_ignored_by_who_has_none_and_nothing_said_is_nothing() -> None
     assert make_driver("lcus", outputs=2).info.outputs == 2
 
 
+def test_a_modbus_board_whose_speed_was_changed_is_driven_at_it() -> None:
+    relays = make_driver("modbus-relay", profile="waveshare-relay-8", baud=115_200)
+    inputs = make_driver("modbus-inputs", baud=115_200)
+    assert (relays.info.line.baud, inputs.info.line.baud) == (115_200, 115_200)
+    assert make_driver("modbus-relay", profile="waveshare-relay-8").info.line.baud == 9600
+    with pytest.raises(OptionError, match="300 baud is no speed"):
+        make_driver("modbus-inputs", baud=300)
+    with pytest.raises(OptionError, match="knows no baud"):
+        make_driver("modbus-tcp", profile="waveshare-relay-8", baud=115_200)
+
+
 def test_devices_on_one_line_must_agree_how_it_is_set() -> None:
     def ignore(_name: str, _event: AnyEvent) -> None:
         pass

@@ -163,7 +163,7 @@ def test_what_a_profile_is_told_by_is_said_in_one_line_and_in_the_right_number(p
     twin = plug(make_board("modbus-inputs"))
     asked = ("identify", "--port", twin.link, "--protocol", "modbus-inputs")
     _, out, _ = run(*asked)
-    assert "answers its only read, as other boards may, too" in " ".join(out.split())
+    assert "answers its only read, as other" in out
     _, out, _ = run(*asked, language="zh_CN.UTF-8")
     assert "回答了它唯一的读命令" in out
 

@@ -10,6 +10,7 @@ from simulators.boards.catalogue import make_board
 from simulators.boards.device import Answer
 from simulators.boards.modbus_makes import LcTech2, WaveshareRelay
 from tests.real.drivers.tool.conftest import Plug
+from tests.real.drivers.tool.test_moving import gate
 from tests.real.drivers.tool.twins import run
 
 pytestmark = pytest.mark.real
@@ -46,6 +47,15 @@ def test_a_speed_is_written_and_read_back_at_the_new_one(
     assert json.loads(out)["result"] == "done"
     rows = [json.loads(line) for line in trace.read_text("utf-8").splitlines()]
     assert [row["baud"] for row in rows if row.get("do") == "open"] == [new, 9600, 9600, new]
+    entry = f'name = "relays"\nport = "{twin.link}"\nprotocol = "modbus-relay"\nprofile = "{profile}"\nbaud = {new}'
+    named = ("--board", "relays", "--config", gate(tmp_path, entry))
+    code, out, err = run("identify", *named, "--confirm", "isolated", "--json")
+    assert code == 0, err
+    assert profile in [found["options"].get("profile") for found in json.loads(out)["found"]], err
+    code, _, err = run("watch", *named, "--timeout", "0.5", "--confirm", "isolated")
+    assert code == 0, err  # it could be read
+    code, _, err = run("pulse", "1", *named, "--confirm", "entry")
+    assert code == 0, err
     code, _, err = run("set-baud", "9600", *where, "--baud", str(new), *SURE)
     assert (code, board.speed) == (0, 9600), err
 
