@@ -165,9 +165,8 @@ def _lane(ask: Ask, name: str, boards: Sequence[dict[str, Any]], *, today: date)
         Pair("方向 entry 进 / exit 出", "Direction: entry or exit"),
         "exit" if name == "exit" else "entry",
     )
-    put(
-        "camera", Pair("摄像头（http、rtsp、/dev/video0）", "Camera (http, rtsp, /dev/video0)"), "/dev/video0"
-    )
+    scanners = [name for name, info in infos.items() if info is not None and info.reads_codes]
+    lane.update(_readers(ask, scanners))
     lane["board"] = _one_of(ask, Pair("开门的板", "Board that opens it"), openers or names)
     info = infos[lane["board"]]
     if info is not None and info.sides:
@@ -201,6 +200,23 @@ def _lane(ask: Ask, name: str, boards: Sequence[dict[str, Any]], *, today: date)
     lane[TESTED_BY] = ask(Pair("谁试的", "Tested by"), "")
     lane[TESTED_ON] = _date(ask, today)
     return lane
+
+
+def _readers(ask: Ask, scanners: Sequence[str]) -> dict[str, Any]:
+    """What reads codes in a lane: a scanner of the file, a camera, or both."""
+    keys, found = LISTS["lane"], dict[str, Any]()
+    if scanners:
+        named = ", ".join(scanners)
+        words = Pair(f"扫码器（{named}；没有就写 -）", f"Scanner that reads for it ({named}; - for none)")
+        takes = Key(lambda value: None if value in (*scanners, "-") else f"{named}, -")
+        name = _valid(ask, takes, words, scanners[0])
+        found |= {} if name == "-" else {"scanner": name}
+    words = Pair("摄像头（http、rtsp、/dev/video0）", "Camera (http, rtsp, /dev/video0)")
+    if not found:
+        return {"camera": _valid(ask, keys["camera"], words, "/dev/video0")}
+    besides = Pair(f"{words.zh}，没有就写 -", f"{words.en}; - for none")
+    camera = _valid(ask, keys["camera"], besides, "-")
+    return found if camera == "-" else found | {"camera": camera}
 
 
 def _valid(ask: Ask, key: Key, words: Pair, usual: str) -> Any:

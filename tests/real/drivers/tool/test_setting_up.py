@@ -144,6 +144,30 @@ def test_the_wizard_makes_a_gate_from_its_questions(tmp_path: Path) -> None:
     assert (fire.role, fire.place, fire.normally) == ("fire", ("inputs", 8), "closed")
 
 
+@pytest.mark.parametrize(
+    ("answers", "scanner", "camera"),
+    [
+        (["", "-"], "engine", None),
+        (["-", ""], None, "/dev/video0"),
+        (["x", "engine", "rtsp://h/1"], "engine", "rtsp://h/1"),
+    ],
+    ids=["a scanner", "a camera", "both"],
+)
+def test_the_wizard_asks_which_scanner_reads_for_a_lane(
+    tmp_path: Path, answers: list[str], scanner: str | None, camera: str | None
+) -> None:
+    file = tmp_path / "gate.toml"
+    gate = ["south", "7", "0", "南门", "", "", "", "", ""]
+    boards = ["relays", "lcus", "dev/relays", "engine", "scanner", "dev/engine", "gm65", ""]
+    lane = ["entry", "entry", *answers, "relays", "1", "300"]
+    facts = ["assumed", "pulse_to_open", "locked", "王强", "2026-11-22", ""]
+    command = [sys.executable, "-m", "drivers.cli", "init", "--config", str(file)]
+    code, shown = typed(command, [*gate, *boards, *lane, *facts, "是"])
+    assert code == 0, shown
+    (made,) = load_config(file).lane
+    assert (made.scanner, made.camera) == (scanner, camera)
+
+
 def test_the_wizard_writes_nothing_without_a_yes(tmp_path: Path) -> None:
     file = tmp_path / "gate.toml"
     gate = ["south", "7", "0", "南门", "", "", "", "", ""]
