@@ -389,6 +389,6 @@ def test_a_board_that_times_its_pulses_and_a_tested_lane_need_no_words(tmp_path:
 def test_the_examples_of_the_page_are_good(tmp_path: Path) -> None:
     page = Path("docs/gate.md").read_text("utf-8")
     examples = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
-    assert len(examples) == 4
+    assert len(examples) == 5
     for example in examples:
         assert load(tmp_path, example).lane
