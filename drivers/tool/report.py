@@ -23,7 +23,6 @@ from drivers.tool.doctor import examine
 from drivers.tool.gate_file import GateFile
 from drivers.tool.host import Host
 from drivers.tool.masking import masked, masked_numbers
-from drivers.tool.people_masking import without_people
 from drivers.tool.ports import as_row as port_row
 from drivers.tool.target import DEFAULT_CONFIG, ConfigOption, read_gate
 from drivers.tool.toml_text import value_text
@@ -129,6 +128,7 @@ def compiled(
         "lanes": [] if gate is None else _lanes(gate),
         "ports": [port_row(row, host) for row in rows],
         "findings": [finding_row(each) for each in examine(gate, rows, host, clock)],
+        "set_aside": None if gate is None else _set_aside(gate.refused_rows),
         "selftest": _json_file(selftest),
         "trace": _lines(trace),
     }
@@ -163,6 +163,9 @@ def as_text(document: Mapping[str, Any]) -> str:
         *(f"{key} = {value_text(value)}" for key, value in flat(document["config"] or {})),
         *(f"! {each['where']}: {each['what']}" for each in document["problems"]),
         "",
+        text(Pair("== 未入日志的行 ==", "== Rows that the journal never took ==")),
+        _set_aside_words(document["set_aside"]),
+        "",
         text(Pair("== 自检 ==", "== Self-test ==")),
         "-" if document["selftest"] is None else _dumped(document["selftest"], indent=1),
         "",
@@ -185,6 +188,24 @@ def _lanes(gate: GateFile) -> list[dict[str, str]]:
             info=info_of(boards.get(lane.board, {})),
         )
     ]
+
+
+def _set_aside(file: Path) -> dict[str, Any] | None:
+    """That there are rows which the gate's journal never took, and how many: they are of people, and stay here."""
+    try:
+        with file.open("rb") as source:
+            return {"file": file.name, "rows": sum(1 for line in source if line.strip())}
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return {"file": file.name, "rows": None, "problem": error.strerror or str(error)}
+
+
+def _set_aside_words(found: Mapping[str, Any] | None) -> str:
+    if found is None:
+        return "-"
+    words = Pair("{file}：{rows} 行，须由人来看", "{file}: {rows} rows, which a person must read")
+    return text(words, file=found["file"], rows="?" if found["rows"] is None else found["rows"])
 
 
 def _tables(found: object) -> list[dict[str, Any]]:
@@ -227,7 +248,7 @@ def _lines(file: Path | None) -> list[str]:
             lines = source.read().decode("utf-8", "replace").splitlines()
     except OSError as error:
         return [str(error)]
-    return without_people(sendable(lines[-TRACE_LINES:], header), header)
+    return sendable(lines[-TRACE_LINES:], header)
 
 
 def _dumped(content: Any, indent: int | None = None) -> str:

@@ -1,48 +1,69 @@
 """The newest lines of a trace, for somebody far away: nothing of a person is left in them, in text or in hex.
 
 A modem's line carries phone numbers, messages and the PIN: as text, and as octets whose digits stand in swapped pairs,
-cut anywhere between two rows. So of such a trace only the commands and the answers that hold no number are kept.
+cut anywhere between two rows; of it only the commands and the answers that hold no number are kept. A pass is as good
+as its picture, a card number as good as a copy of the card, and a reader's new key goes over the line under the
+published one: of a scanner and of an OSDP line only how many bytes there were. The bytes of a relay board stay.
 """
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from drivers.registry import PROTOCOLS
 from drivers.tool.masking import masked, masked_numbers, masked_text
 
+_MODEM: Final = "modem"
+_OF_PEOPLE: Final = frozenset({"osdp", "scanner"})
 _KEPT: Final = ("trace", "protocol", "port", "baud", "ms", "do", "why")
 _HARMLESS: Final = re.compile(
     r"OK(?=\r)|ERROR(?=\r)|AT\+[A-Z]{3,5}|\+CM[ES] ERROR: \d{1,3}(?=\r)|\+CSQ: \d{1,2},\d{1,2}(?=\r)"
     r"|\+CE?REG: \d(?:,\d)?(?=\r)|\+CPIN: [A-Z][A-Z ]{1,11}(?=\r)"
 )
 _MODEM_SAYS: Final = re.compile(rb"AT[+^&]|\+C(?:MGS|MT|DS|MGL|MGR|MTI|DSI|PIN|LIP|NUM|MGF)|[0-9A-F]{24}")
+_TEXT: Final = re.compile(rb"[\x20-\x7e\x80-\xfe]{12}")
+_OSDP: Final = re.compile(rb"\x53.[\x07-\xff][\x00-\x05]", re.DOTALL)  # start, address, length
 
 
 def sendable(lines: Sequence[str], header: str = "") -> list[str]:
-    """The lines with phone numbers, passwords and what a modem said of people left out.
+    """The lines without passwords, and without what belongs to people.
 
     Args:
         lines: Of a trace file; one may be cut off or damaged.
         header: The file's first line, when it is not among them.
     """
     rows = [_row(line) for line in lines]
-    spoken = str((_row(header) or (rows[0] if rows else None) or {}).get("protocol") or "")
-    said = b"".join(_data(row) for row in rows if row is not None)
-    of_modem = spoken == "modem" or _MODEM_SAYS.search(said) is not None
-    return [
-        _of_modem(row) if of_modem else _of_board(line, row) for line, row in zip(lines, rows, strict=True)
-    ]
+    protocol = str((_row(header) or (rows[0] if rows else None) or {}).get("protocol") or "")
+    said = b"".join(_data(row) for row in rows if row is not None)  # a code may come in many pieces
+    if protocol == _MODEM or _MODEM_SAYS.search(said):
+        return [_bare(row, _of_modem) for row in rows]
+    if _may_be_of_people(protocol, said):
+        return [_bare(row, _counted) for row in rows]
+    return [_of_board(line, row) for line, row in zip(lines, rows, strict=True)]
 
 
-def _of_modem(row: dict[str, Any] | None) -> str:
+def _may_be_of_people(protocol: str, said: bytes) -> bool:
+    if protocol in PROTOCOLS:
+        return protocol in _OF_PEOPLE
+    return any(look.search(said) for look in (_TEXT, _OSDP))
+
+
+def _bare(row: dict[str, Any] | None, shown: Callable[[bytes], dict[str, Any]]) -> str:
+    """A row with what ``shown`` tells of its bytes in their place."""
     if row is None:
         return "…"
     data = _data(row)
     kept: dict[str, Any] = {name: masked(row[name], name) for name in _KEPT if name in row}
-    if data:
-        kept |= {"bytes": len(data), "frames": _HARMLESS.findall(data.decode("ascii", "replace"))}
-    return masked_numbers(json.dumps(kept, ensure_ascii=False))
+    return masked_numbers(json.dumps(kept | (shown(data) if data else {}), ensure_ascii=False))
+
+
+def _counted(data: bytes) -> dict[str, Any]:
+    return {"bytes": len(data)}
+
+
+def _of_modem(data: bytes) -> dict[str, Any]:
+    return {"bytes": len(data), "frames": _HARMLESS.findall(data.decode("ascii", "replace"))}
 
 
 def _of_board(line: str, row: dict[str, Any] | None) -> str:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from drivers.tool.gate_file import read_gate_file
-from drivers.tool.people_masking import without_people
 from drivers.tool.report import as_text, compiled
+from drivers.tool.trace_masking import sendable
 
 KEY = "00112233445566778899AABBCCDDEEFF"
 KEYSET = bytes.fromhex("FF53001E000E02D0750110" + KEY)
@@ -25,24 +25,24 @@ def trace(protocol: str, *pieces: bytes) -> list[str]:
 @pytest.mark.parametrize("protocol", ["osdp", "scanner", ""])
 @pytest.mark.parametrize("said", [KEYSET, CARD, PASS], ids=["key", "card", "pass"])
 def test_what_a_line_says_of_people_stays_here(protocol: str, said: bytes) -> None:
-    whole = without_people(trace(protocol, said))
+    whole = sendable(trace(protocol, said))
     assert json.loads(whole[1]) == {"ms": 1, "do": "rx", "bytes": len(said)}
     pieces = trace(protocol, *(said[at : at + 3] for at in range(0, len(said), 3)))
-    assert not any("hex" in line for line in without_people(pieces[1:], pieces[0]))
+    assert not any("hex" in line for line in sendable(pieces[1:], pieces[0]))
 
 
 @pytest.mark.parametrize("protocol", ["kmtronic", "modbus-relay", "numato", ""])
 def test_the_bytes_of_a_board_stay_in_the_trace(protocol: str) -> None:
     lines = trace(protocol, bytes.fromhex("FF0101"), bytes.fromhex("010500 00FF008C3A"), b"ver\r")
-    assert without_people(lines) == lines
+    assert sendable(lines) == lines
 
 
 def test_damaged_lines_of_a_scanner_are_left_out() -> None:
-    assert without_people(["{", *trace("scanner", PASS)], trace("scanner")[0])[0] == "…"
+    assert sendable(["{", *trace("scanner", PASS)], trace("scanner")[0])[0] == "…"
 
 
 def test_no_secret_of_a_gate_is_in_its_report(tmp_path: Path) -> None:
-    secrets = ("4711", "geheim", "wort", "Kamera99", "abc123", KEY, "13800138000", "13912345678")
+    secrets = ("4711", "geheim", "wort", "Kamera99", "abc123", KEY, "13800138000", "13912345678", "Zhang San")
     (tmp_path / "reader.key").write_text(KEY, encoding="utf-8")
     gate = tmp_path / "gate.toml"
     gate.write_text(
@@ -53,6 +53,9 @@ def test_no_secret_of_a_gate_is_in_its_report(tmp_path: Path) -> None:
         '[[board]]\nname = "io"\nprotocol = "numato"\nport = "/dev/none"\nserial = "00000000012345"\n'
         '[[lane]]\nname = "entry"\ncamera = "rtsp://admin:Kamera99@10.0.0.9/stream?token=abc123"\n',
         encoding="utf-8",
+    )
+    (tmp_path / "journal.refused.jsonl").write_text(
+        '{"name": "Zhang San"}\n{"name": "Li Si"}\n', encoding="utf-8"
     )
     lines = tmp_path / "trace.jsonl"
     lines.write_text("\n".join(trace("osdp", KEYSET, CARD)) + "\n", encoding="utf-8")
@@ -66,3 +69,8 @@ def test_no_secret_of_a_gate_is_in_its_report(tmp_path: Path) -> None:
         assert [secret for secret in secrets if secret.upper() in compact] == []
     assert (document["installer"], document["selftest"]["figures"]) == ("Wang ***5678", {"to": "***8000"})
     assert document["config"]["board"][2]["serial"] == "00000000012345"
+    assert document["set_aside"] == {"file": "journal.refused.jsonl", "rows": 2}
+    assert "journal.refused.jsonl: 2 rows" in as_text(document)
+    (tmp_path / "journal.refused.jsonl").unlink()
+    empty = compiled(read_gate_file(gate), trace=None, selftest=None, installer="")
+    assert empty["set_aside"] is None
