@@ -51,13 +51,25 @@ class Eye:
         nursery: Where its processes come from.
         clock: For the pace of replacements.
         kind: Of child process; tests bring others.
+        within_s: How long it may look at one picture; files are larger than a camera's, and searched longer.
+        picture_bytes: The largest picture that it takes.
     """
 
-    def __init__(self, name: str, nursery: Nursery, clock: Clock, *, kind: str = "eye") -> None:
+    def __init__(
+        self,
+        name: str,
+        nursery: Nursery,
+        clock: Clock,
+        *,
+        kind: str = "eye",
+        within_s: float = LOOK_WITHIN_S,
+        picture_bytes: int = PICTURE_BYTES,
+    ) -> None:
         self.name = name
         self._nursery = nursery
         self._clock = clock
         self._kind = kind
+        self._within_s = within_s
         self._pace = Pace()
         self._number = 0
         self._held: Hello | None = None
@@ -65,7 +77,7 @@ class Eye:
         self._looking = threading.Lock()  # held for a whole look
         self._child_lock = threading.Lock()  # held to touch the child, so that close() can kill it meanwhile
         self._child: _Child | None = None
-        self._pictures = SharedArea("pictures", PICTURE_BYTES)
+        self._pictures = SharedArea("pictures", picture_bytes)
         self._previews = SharedArea("previews", PREVIEW_BYTES)
 
     @property
@@ -96,7 +108,7 @@ class Eye:
             except TimeoutError:
                 self._lose_child()
                 raise EyeError(
-                    f"The eye of {self.name} hung for {LOOK_WITHIN_S:g} s on one picture; it is replaced"
+                    f"The eye of {self.name} hung for {self._within_s:g} s on one picture; it is replaced"
                 ) from None
             except (OSError, BadAnswerError) as error:
                 self._lose_child()
@@ -139,7 +151,13 @@ class Eye:
             raise EyeError(f"The eye of {self.name} is closed")
         self._pace.started(self._clock.monotonic_s())
         try:
-            child = _Child(self._nursery, self._kind, self._pictures.fileno(), self._previews.fileno())
+            child = _Child(
+                self._nursery,
+                self._kind,
+                self._pictures.fileno(),
+                self._previews.fileno(),
+                within_s=self._within_s,
+            )
         except NurseryError as error:
             raise EyeError(f"The eye of {self.name} cannot be had: {error}") from error
         with self._child_lock:
@@ -190,7 +208,7 @@ class _Child:
         NurseryError: None can be had.
     """
 
-    def __init__(self, nursery: Nursery, kind: str, pictures: int, previews: int) -> None:
+    def __init__(self, nursery: Nursery, kind: str, pictures: int, previews: int, *, within_s: float) -> None:
         self._link, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             with theirs:
@@ -198,7 +216,7 @@ class _Child:
         except BaseException:
             self._link.close()
             raise
-        self._link.settimeout(LOOK_WITHIN_S)
+        self._link.settimeout(within_s)
 
     def hello(self) -> Hello:
         """What it says when it is held and ready."""

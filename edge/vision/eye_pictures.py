@@ -45,12 +45,16 @@ class View:
         data: The bytes; they stay as they are while this lives.
         width: In pixels, of raw pixels.
         height: Likewise.
+        pixels_max: More than these are refused before they are decompressed.
 
     Raises:
         ViewError: No picture, a damaged one, or one with more pixels than a camera has.
     """
 
-    def __init__(self, pixels: Pixels, data: memoryview, width: int, height: int) -> None:
+    def __init__(
+        self, pixels: Pixels, data: memoryview, width: int, height: int, *, pixels_max: int = PIXELS_MAX
+    ) -> None:
+        self._pixels_max = pixels_max
         self._colour: Picture | None = None
         self._encoded: bytes | None = None
         if pixels is Pixels.JPEG:
@@ -64,8 +68,8 @@ class View:
     def _decoded(self, data: memoryview) -> Picture:
         encoded = bytes(data)
         width, height = size_px(encoded) or (0, 0)
-        if not 0 < width * height <= PIXELS_MAX:
-            limit = PIXELS_MAX // 1_000_000
+        if not 0 < width * height <= self._pixels_max:
+            limit = self._pixels_max // 1_000_000
             raise ViewError(f"{width} x {height} pixels: no picture, or more than {limit} million")
         if encoded.startswith(_JPEG):
             if not encoded.endswith(

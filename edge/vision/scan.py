@@ -1,26 +1,35 @@
 """Reads the codes of files, folders, videos and cameras once, for ``postern-edge scan``.
 
-Whether a text is a good pass is asked of a function that the caller gives.
+Pictures are looked at in jailed children (decision 0017): a hostile one costs its own line. Whether a text is a good
+pass is asked of a function that the caller gives.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from edge.vision.filters import Picture
+from edge.vision.annotate_files import AnnotateError, Annotations
 from edge.vision.frames import SourceError, shown
-from edge.vision.picture import SUFFIXES, PictureError, load
-from edge.vision.reader import Reader
-from edge.vision.sources import open_source
-from edge.vision.sources_file import FilmFrames, pictures_of
+from edge.vision.nursery import Nursery
+from edge.vision.picture import SUFFIXES, size_px
+from edge.vision.reader import PIXELS_MAX
+from edge.vision.scan_eyes import FILE_BYTES_MAX, PatientEye, looked_at, patient_eye, side_by_side
+from edge.vision.scan_process import KINDS, READ_MS
+from edge.vision.scan_streams import Moving, film_shots, live_shots
+from edge.vision.shot import EyeError, Pixels, Seen, Shot, Wanted
+from edge.vision.sources_file import pictures_of
 from shell.clock import Clock
 
 Judge = Callable[[str], tuple[bool, str | None]]
+Tell = Callable[[int, int, str], None]
 
-LIVE_WAIT_S: Final = 10.0  # how long a camera is watched for a code
-FILM_READS_PER_S: Final = 12.0
+ANNOTATED_PX: Final = 1920
+FILM_PICTURES_MAX: Final = 16  # annotated pictures of one film or camera: one for each new code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +48,8 @@ class Scanned:
     Attributes:
         source: The file or address, as given; without a password.
         codes: The codes, in the order of their texts.
-        ms: Time spent on reading codes; opening and decompressing pictures is not in it.
-        error: Why nothing could be read, or None.
+        ms: Processor time spent on reading codes; opening and decompressing pictures is not in it.
+        error: What could not be read or written, and why; or None.
     """
 
     source: str
@@ -55,99 +64,159 @@ class Scanned:
         return line if self.error is None else line | {"error": self.error}
 
 
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """One line to come: a picture file, or what moves, or a folder that cannot be listed."""
+
+    source: str
+    is_file: bool
+    error: str | None = None
+
+
 class Scanning:
     """One run over several sources.
 
     Args:
         judge: Text -> whether it is a good pass, and the reason when it is not.
-        clock: For the times reported and the wait at cameras.
+        clock: For the wait at cameras.
+        annotations: Where annotated pictures go, or None.
+        tell: Called before each line: how many are done, of how many, and which comes next.
+        kinds: The children that look; tests bring others.
 
     Attributes:
         skipped: Files of folders that were passed over because they are no pictures.
     """
 
-    def __init__(self, judge: Judge, clock: Clock) -> None:
+    def __init__(
+        self,
+        judge: Judge,
+        clock: Clock,
+        *,
+        annotations: Annotations | None = None,
+        tell: Tell = lambda _done, _total, _name: None,
+        kinds: dict[str, str] | None = None,
+    ) -> None:
         self._judge = judge
         self._clock = clock
+        self._annotations = annotations
+        self._tell = tell
+        self._kinds = kinds or dict(KINDS)
         self.skipped = 0
 
     def run(self, sources: Iterable[str]) -> Iterator[Scanned]:
         """Read each source; a folder gives one result for each picture in it, sorted by name."""
-        for source in sources:
-            path = Path(source)
-            if path.is_dir():
-                yield from self._folder(path)
-            elif urlsplit(source).scheme in {"http", "https", "rtsp", "rtsps"} or source.startswith("/dev/"):
-                yield self._camera(source)
-            elif path.suffix.lower() in SUFFIXES or not path.exists():
-                yield self._file(path)
-            else:
-                yield self._film(path)
-
-    def _folder(self, folder: Path) -> Iterator[Scanned]:
-        try:
-            pictures = pictures_of(folder)
-            self.skipped += sum(path.is_file() for path in folder.iterdir()) - len(pictures)
-        except OSError as error:
-            yield Scanned(str(folder), error=f"cannot be listed: {error.strerror or error}")
+        items = [item for source in sources for item in self._items(source)]
+        if not items:
             return
-        for path in pictures:
-            yield self._file(path)
+        done = 0
+        with ExitStack() as open_things:
+            nursery = Nursery(self._clock, self._kinds)
+            open_things.callback(nursery.close)
+            nursery.start()
+            eyes: list[PatientEye] = []
+            for is_file, group in groupby(items, key=lambda item: item.is_file):
+                together = list(group)
+                if is_file and not eyes:
+                    for number in range(min(side_by_side(), sum(item.is_file for item in items))):
+                        eyes.append(patient_eye(f"scan {number + 1}", nursery, self._clock, kind="file"))
+                        open_things.callback(eyes[-1].close)
+                results = (
+                    looked_at(together, eyes, self._file)
+                    if is_file
+                    else (self._moving(item, nursery) for item in together)
+                )
+                self._tell(done, len(items), together[0].source)
+                for item, result in zip(together, results, strict=True):
+                    done += 1
+                    self._tell(done, len(items), item.source)
+                    yield result
 
-    def _file(self, path: Path) -> Scanned:
-        try:
-            picture = load(path)
-        except PictureError as error:
-            return Scanned(str(path), error=str(error))
-        reading = _Reading(Reader(deep=True), self._clock)
-        reading.take(picture)
-        return self._result(str(path), reading)
-
-    def _film(self, path: Path) -> Scanned:
-        reading = _Reading(Reader(live=True), self._clock)
-        try:
-            for picture in FilmFrames(path, per_s=FILM_READS_PER_S):
-                reading.take(picture)
-        except SourceError as error:
-            return Scanned(str(path), error=str(error))
-        return self._result(str(path), reading)
-
-    def _camera(self, source: str) -> Scanned:
-        reading = _Reading(Reader(live=True), self._clock)
-        try:
-            frames = open_source(source, self._clock)
+    def _items(self, source: str) -> Iterator[_Item]:
+        path = Path(source)
+        if path.is_dir():
             try:
-                until_s = self._clock.monotonic_s() + LIVE_WAIT_S
-                while not reading.texts and self._clock.monotonic_s() < until_s:
-                    frame = frames.read(0.0)
-                    if frame is None:
-                        break
-                    reading.take(frame.picture)
-            finally:
-                frames.close()
-        except SourceError as error:
-            return Scanned(shown(source), error=str(error))
-        return self._result(shown(source), reading)
+                pictures = pictures_of(path)
+                self.skipped += sum(one.is_file() for one in path.iterdir()) - len(pictures)
+            except OSError as error:
+                yield _Item(source, is_file=False, error=f"cannot be listed: {error.strerror or error}")
+                return
+            yield from (_Item(str(one), is_file=True) for one in pictures)
+        elif _is_camera(source):
+            yield _Item(source, is_file=False)
+        else:
+            yield _Item(source, is_file=path.suffix.lower() in SUFFIXES or not path.exists())
 
-    def _result(self, source: str, reading: "_Reading") -> Scanned:
-        codes = tuple(self._code(text) for text in sorted(reading.texts))
-        return Scanned(source, codes, reading.ms)
+    def _wanted(self) -> Wanted:
+        return Wanted(preview_px=ANNOTATED_PX if self._annotations else 0, measure=bool(self._annotations))
+
+    def _file(self, eye: PatientEye, item: _Item) -> Scanned:
+        try:
+            data = _bytes_of(Path(item.source))
+            seen = eye.look(Shot(Pixels.JPEG, data, self._clock.monotonic_s()), self._wanted())
+        except (_FileError, EyeError) as error:
+            return Scanned(item.source, error=str(error))
+        texts = {code.text for code in seen.codes}
+        return self._result(
+            item.source, texts, seen.measured.get(READ_MS, 0.0), self._drawn(item.source, seen)
+        )
+
+    def _drawn(self, source: str, seen: Seen, number: int | None = None) -> str | None:
+        """Write the annotated picture; what went wrong, or None."""
+        if self._annotations is None:
+            return None
+        if not seen.preview:
+            return "its annotated picture is too large to be written"
+        try:
+            self._annotations.put(source, seen.preview, number)
+        except AnnotateError as error:
+            return str(error)
+        return None
+
+    def _moving(self, item: _Item, nursery: Nursery) -> Scanned:
+        name = shown(item.source)
+        if item.error is not None:
+            return Scanned(name, error=item.error)
+        is_camera = _is_camera(item.source)
+        shots = partial(live_shots if is_camera else film_shots, item.source, self._clock)
+        moving = Moving(stop_at_first=is_camera, wanted=self._wanted())
+        with closing(patient_eye(name, nursery, self._clock, kind="mounting")) as eye:
+            try:
+                for number, seen in enumerate(moving.looks(shots(), eye)):
+                    problem = self._drawn(name, seen, number) if number < FILM_PICTURES_MAX else None
+                    moving.problem = moving.problem or problem
+            except SourceError as error:
+                return Scanned(name, error=str(error))
+        return self._result(name, moving.texts, moving.ms, moving.problem)
+
+    def _result(self, source: str, texts: set[str], ms: float, error: str | None) -> Scanned:
+        return Scanned(source, tuple(self._code(text) for text in sorted(texts)), ms, error)
 
     def _code(self, text: str) -> Code:
         valid, reason = self._judge(text)
         return Code(text=text, valid=valid, reason=reason)
 
 
-class _Reading:
-    """The texts of several pictures, and the time that reading them took."""
+class _FileError(Exception):
+    """The file cannot be shown to an eye; the message says why."""
 
-    def __init__(self, reader: Reader, clock: Clock) -> None:
-        self._reader = reader
-        self._clock = clock
-        self.texts: set[str] = set()
-        self.ms = 0.0
 
-    def take(self, picture: Picture) -> None:
-        before_s = self._clock.monotonic_s()
-        self.texts.update(code.text for code in self._reader.read(picture))
-        self.ms += (self._clock.monotonic_s() - before_s) * 1000
+def _bytes_of(path: Path) -> bytes:
+    """A picture file, unpacked by nobody yet; its header alone is read here."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(FILE_BYTES_MAX + 1)
+    except OSError as error:
+        raise _FileError(f"{path} cannot be read: {error.strerror or error}") from error
+    if len(data) > FILE_BYTES_MAX:
+        raise _FileError(f"{path} is larger than {FILE_BYTES_MAX // 1024 // 1024} MB")
+    size = size_px(data)
+    if size is None:
+        raise _FileError("not a JPEG, PNG, BMP or WebP picture")
+    width, height = size
+    if not 0 < width * height <= PIXELS_MAX:
+        raise _FileError(f"{width} x {height} pixels; the limit is {PIXELS_MAX // 1_000_000} million")
+    return data
+
+
+def _is_camera(source: str) -> bool:
+    return urlsplit(source).scheme in {"http", "https", "rtsp", "rtsps"} or source.startswith("/dev/")

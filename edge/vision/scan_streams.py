@@ -1,0 +1,87 @@
+"""What moves: the shots of films and cameras, and what an eye reads in them until they end."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from edge.vision.filters import Picture
+from edge.vision.scan_eyes import PatientEye
+from edge.vision.scan_process import READ_MS
+from edge.vision.shot import EyeError, Pixels, Seen, Shot, Wanted
+from edge.vision.sources import open_source
+from edge.vision.sources_file import FilmFrames
+from shell.clock import Clock
+
+LIVE_WAIT_S: Final = 10.0  # how long a camera is watched for a code
+FILM_READS_PER_S: Final = 12.0
+
+
+class Moving:
+    """The texts of the shots of one film or camera, and the time that reading them took.
+
+    Args:
+        stop_at_first: End with the first shot that shows a code.
+        wanted: Of each shot.
+
+    Attributes:
+        texts: What was read.
+        ms: Processor time of that.
+        problem: What kept a shot from being looked at, if anything did.
+    """
+
+    def __init__(self, *, stop_at_first: bool, wanted: Wanted) -> None:
+        self._stop_at_first, self._wanted = stop_at_first, wanted
+        self.texts: set[str] = set()
+        self.ms = 0.0
+        self.problem: str | None = None
+
+    def looks(self, shots: Iterator[Shot], eye: PatientEye) -> Iterator[Seen]:
+        """Look at each; gives those that show a text for the first time, and leaves out what cannot be looked at."""
+        for shot in shots:
+            try:
+                seen = eye.look(shot, self._wanted)
+            except EyeError as error:
+                self.problem = self.problem or str(error)
+                continue
+            self.ms += seen.measured.get(READ_MS, 0.0)
+            texts = {code.text for code in seen.codes}
+            if not texts <= self.texts:
+                self.texts |= texts
+                yield seen
+            if self.texts and self._stop_at_first:
+                return
+
+
+def film_shots(path: str, clock: Clock) -> Iterator[Shot]:  # noqa: ARG001  # a film has its own time
+    """Some shots of each second of a film, as fast as they come.
+
+    Raises:
+        SourceMissingError: It is no film.
+    """
+    for number, picture in enumerate(FilmFrames(Path(path), per_s=FILM_READS_PER_S)):
+        yield shot_of(picture, number / FILM_READS_PER_S)
+
+
+def live_shots(spec: str, clock: Clock) -> Iterator[Shot]:
+    """The shots of a camera as they happen, for ten seconds at most.
+
+    Raises:
+        SourceError: It cannot be opened, or broke off.
+    """
+    with closing(open_source(spec, clock)) as source:
+        until_s = clock.monotonic_s() + LIVE_WAIT_S
+        while clock.monotonic_s() < until_s:
+            frame = source.read(0.0)
+            if frame is None:
+                return
+            yield shot_of(frame.picture, frame.at_s)
+
+
+def shot_of(picture: Picture, at_s: float) -> Shot:
+    """Pixels for an eye."""
+    height, width = picture.shape[:2]
+    pixels = Pixels.GREY if picture.ndim == 2 else Pixels.BGR
+    return Shot(pixels, np.ascontiguousarray(picture).data.cast("B"), at_s, width, height)
