@@ -259,6 +259,7 @@ class EdgeDaemon:
 
     def _report(self, board: str, event: AnyEvent) -> None:
         if isinstance(event, Scanned):
+            self._gate.feed.scanned(board, event)
             self._readers.scanned(board, event)
         else:
             self._inputs.put(BoardReported(board=board, event=event))

@@ -7,25 +7,49 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from drivers.model import AnyEvent, BoardEvent
+from drivers.peripherals import Scanned
 
 KEPT: Final = 256
 PAGE: Final = 64  # happenings of one answer, whose line holds 64 KiB
 TEXT_CHARACTERS_MAX: Final = 120
 WAIT_S_MAX: Final = 10.0
+PREFIX_CHARACTERS: Final = 4  # tells our passes (``GP1:``) from web addresses, and says nothing of a person
+CODE_BYTES_MIN: Final = 16  # of a shorter code the beginning would be a good part
+SAME_CODE_S: Final = 1.5  # an engine says a code again and again while it is held up
 
 
 class Feed:
-    """The deciding thread puts in, threads of tools take out. What peripherals read (codes, texts) is not in it."""
+    """Threads of the gate put in, threads of tools take out. Of a code only its length and beginning are in it."""
 
     def __init__(self) -> None:
         self._news = threading.Condition()
         self._kept: deque[dict[str, Any]] = deque(maxlen=KEPT)
         self._seq, self._closed = 0, False
+        self._read: dict[str, tuple[bytes, float]] = {}  # by each reader, and when it was last said
 
     def board(self, board: str, event: AnyEvent) -> None:
         """A board said something."""
         if isinstance(event, BoardEvent):
             self.put({"board": board, "event": _name(event), **asdict(event)})
+
+    def scanned(self, board: str, reading: Scanned) -> None:
+        """A reader read a code; one that is held up is one happening. The code stays out: it is as good as a pass."""
+        with self._news:
+            before, before_s = self._read.get(board, (b"", float("-inf")))
+            self._read[board] = reading.data, reading.at_s
+        if reading.data == before and reading.at_s - before_s < SAME_CODE_S:
+            return
+        text = reading.data[:PREFIX_CHARACTERS].decode("ascii", "replace")
+        known = len(reading.data) >= CODE_BYTES_MIN and text.isascii() and text.isprintable()
+        self.put(
+            {
+                "board": board,
+                "event": "scanned",
+                "bytes": len(reading.data),
+                "prefix": text if known else "",
+                "at_s": reading.at_s,
+            }
+        )
 
     def put(self, happening: Mapping[str, Any]) -> None:
         """Something happened; long texts of it are cut."""

@@ -33,6 +33,13 @@ from shell.clock import SystemClock
 from shell.text import visible
 
 _LEVELS: Final = {True: Pair("有效", "active"), False: Pair("无效", "inactive")}
+_KINDS: Final = {  # of what the running gate tells
+    "input_edge": "input",
+    "counted": "counted",
+    "alarm": "alarm",
+    "outputs": "outputs",
+    "scanned": "scan",
+}
 _CODE_MAX: Final = 60  # characters of a code that are shown: a whole pass would fill the screen
 
 
@@ -128,12 +135,10 @@ class _Lines:
 
     def put_happening(self, happening: dict[str, Any]) -> bool:
         """Print what the running gate saw at this board; False when it is none to print."""
-        kind = {"input_edge": "input", "counted": "counted", "alarm": "alarm", "outputs": "outputs"}.get(
-            str(happening.get("event"))
-        )
+        kind = _KINDS.get(str(happening.get("event")))
         if kind is None or happening.get("board") != self._target.board:
             return False
-        names = ("channel", "active", "side", "delta", "total", "what", "bits")
+        names = ("channel", "active", "side", "delta", "total", "what", "bits", "bytes", "prefix")
         row = {"kind": kind} | {name: happening[name] for name in names if name in happening}
         if kind == "input" and self._target.gate is not None:
             role = self._target.gate.role_at(str(self._target.board), int(row["channel"]))
@@ -203,6 +208,14 @@ def _words(row: dict[str, Any]) -> Pair:
             state = Pair("报警", "alarm") if row["active"] else Pair("报警解除", "alarm over")
             return Pair(f"{state.zh}：{row['what']}", f"{state.en}: {row['what']}")
         case "scan":
+            if "prefix" in row:  # the gate tells no more of it
+                begins = visible(str(row["prefix"])).replace("{", "(").replace("}", ")")
+                return Pair(
+                    f"码 {row['bytes']} 字节，以 {begins} 开头" if begins else f"码 {row['bytes']} 字节",
+                    f"code, {row['bytes']} bytes, begins {begins}"
+                    if begins
+                    else f"code, {row['bytes']} bytes",
+                )
             shown = "?" if row["text"] is None else str(row["text"]).replace("{", "(").replace("}", ")")
             shown = shown if len(shown) <= _CODE_MAX else shown[:_CODE_MAX] + "…"
             shown = visible(shown)

@@ -4,13 +4,14 @@ import json
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from simulators.boards.catalogue import make_board
+from simulators.devices.scanner import TextScanner
 from tests.real.drivers.stations import Running, on_pty
 from tests.real.drivers.tool.test_moving import started
 from tests.real.drivers.tool.twins import run
@@ -30,6 +31,7 @@ from tests.real.test_gate_boards import (
     on_io,
     serving,
 )
+from tests.real.test_gate_scanners import fresh, gate_with
 from tests.waiting import until
 
 pytestmark = pytest.mark.real
@@ -122,6 +124,28 @@ def test_watch_through_the_gate_begins_with_how_things_stand(tmp_path: Path) -> 
         until(lambda: gate.ask("watch")["now"]["boards"][0]["line"] == "down", what="the cable")
         _, _, err = run(*watch)
         assert ("Board io does not work" in err, "Lane entry: does not work" in err) == (True, True)
+
+
+def test_watch_through_the_gate_shows_that_a_code_was_read_and_not_which(tmp_path: Path) -> None:
+    watch = (
+        "watch",
+        "--board",
+        "engine",
+        "--config",
+        tmp_path / "gate.toml",
+        "--count",
+        "1",
+        "--timeout",
+        "30",
+    )
+    shown = fresh(1)
+    with gate_with(tmp_path, TextScanner(), 'make = "text"') as (_, lens, _):
+        lens.hold(shown, times=100, every_s=2.0)  # each time anew
+        code, out, err = run(*watch, "--json")
+        row = json.loads(out)
+        assert (code, row["kind"], row["bytes"], row["prefix"]) == (0, "scan", len(shown), "GP1:"), err
+        code, out, _ = run(*watch, language="zh_CN.UTF-8")
+        assert (code, "字节，以 GP1: 开头" in out, shown[8:] in out) == (0, True, False)
 
 
 # -- a pulse
@@ -318,22 +342,10 @@ def test_a_hold_through_the_gate_ends_by_its_time_when_the_gate_says_so(tmp_path
 
 
 def test_a_hold_whose_gate_ends_says_so(tmp_path: Path) -> None:
-    with on_io(tmp_path) as (station, _, _):
-        process = started(
-            [
-                "hold",
-                "1",
-                "--board",
-                "io",
-                "--config",
-                str(tmp_path / "gate.toml"),
-                "--confirm",
-                "entry",
-                "--json",
-            ]
-        )
-        until(lambda: ("relay_on", 1) in station.whats(), what="the hold")
-    with process:
+    with ExitStack() as stack:
+        with on_io(tmp_path) as (station, _, _):
+            process = stack.enter_context(asked(tmp_path, "hold"))
+            until(lambda: ("relay_on", 1) in station.whats(), what="the hold")
         code, row, err = outcome(process)
     assert (code, row["ended"] in {"gate", "board"}) == (3, True), err
 
