@@ -1,4 +1,4 @@
-"""The kiosk page of a gate, which is not vital: a port that is taken costs the page, and keeps no exit shut.
+"""The kiosk page of a gate, which is not vital: whatever is wrong with it costs the page, and keeps no exit shut.
 
 The first attempt binds at once, so that whoever connects waits for the page; later ones come from a thread, which also
 starts it anew when it ends: at once the first time, then less and less often. A fault is told once, and its end
@@ -95,6 +95,9 @@ class KioskPage:
             )
         except PageServerError as error:
             self._fault(str(error))
+        except Exception as error:
+            log.exception("the page cannot be made")
+            self._broken(error)
 
     def _serves(self, server: PageServer) -> bool:
         try:
@@ -102,6 +105,11 @@ class KioskPage:
         except PageServerError as error:
             self._server = None
             self._fault(str(error))
+            return False
+        except Exception as error:
+            self._let_go(server)
+            log.exception("the page cannot be made")
+            self._broken(error)
             return False
         return True
 
@@ -116,12 +124,19 @@ class KioskPage:
 
     def _end(self, server: PageServer) -> None:
         """It has ended by itself: let go of its port, and say so."""
+        self._let_go(server)
+        self._fault("the page's server has ended; the log says why. It is started again")
+
+    def _let_go(self, server: PageServer) -> None:
         self._server = None
         try:
             server.stop()
-        except PageServerError:
+        except Exception:
             log.exception("what is left of the page does not go")
-        self._fault("the page's server has ended; the log says why. It is started again")
+
+    def _broken(self, error: Exception) -> None:
+        """An error that nobody foresaw: a page that cannot even be made ends no gate."""
+        self._fault(f"the page cannot be made ({type(error).__name__}); the log says why. It is tried again")
 
     def _is_well(self) -> None:
         if self._failed:

@@ -21,12 +21,18 @@ from drivers.gate.wiring import problems
 from passes.decide import Policy
 from passes.stay import StayRule
 from passes.vocabulary import GATES_MAX, Category
+from passes.words import Pair
 from shell.broker_url import parse_broker_url
 from shell.names import GateId
 from shell.settings import SettingsModel, ZoneName, load_settings
 
 LeaveBy = Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]0$")]
 StayLimit = Annotated[int, Field(ge=1, le=24 * 60)] | LeaveBy
+_NO_HOST: Final = Pair(
+    "不是主机名或地址：例如 127.0.0.1（只在本机）或 0.0.0.0（所有网卡）；检查多余的点",
+    "no name or address of a host: write 127.0.0.1 for this machine alone, 0.0.0.0 for every network card; look "
+    "for a dot too many",
+)
 BASE: Final = "base"  # in the context of a validation: the folder of the file
 
 
@@ -62,6 +68,15 @@ class KioskSection(SettingsModel):
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65_535)] = 8081
+
+    @field_validator("host")
+    @classmethod
+    def _is_a_name_or_an_address(cls, host: str) -> str:
+        try:
+            host.encode("idna")
+        except UnicodeError:
+            raise told(_NO_HOST) from None
+        return host
 
 
 class PolicySection(SettingsModel):

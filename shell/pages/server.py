@@ -146,7 +146,10 @@ class _StreamingServer(uvicorn.Server):
 def _bind(*, host: str, port: int, setting: str) -> socket.socket:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except OSError as error:
+    except (
+        OSError,
+        UnicodeError,
+    ) as error:  # a name that cannot be written as DNS has it, for example "10.0..5"
         raise AddressError(host=host, port=port, setting=setting, why=str(error)) from error
     family, kind, protocol, _, address = found[0]
     bound = socket.socket(family, kind, protocol)

@@ -16,7 +16,7 @@ from fastapi import FastAPI
 
 from controller.init import DemoPlan, create_demo
 from drivers.bus import Bus
-from drivers.gate.config import load_config
+from drivers.gate.config import GateConfig, load_config
 from edge import daemon as daemon_module
 from edge.control import SOCKET
 from edge.daemon import BusEndedError, EdgeDaemon
@@ -29,6 +29,7 @@ from edge.readers import SCANS_WAITING_MAX
 from edge.vision.camera import Camera, Scan
 from shell.clock import SystemClock
 from shell.control import NotRunningError, RefusedError, ask
+from shell.pages.server import AddressError, PageServer
 from simulators import staged_pages as staged
 from simulators.site import free_ports
 from sync.messages import DeviceData
@@ -53,9 +54,9 @@ def config(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def running(config: Path) -> Iterator[EdgeDaemon]:
+def running(config: Path, gate: GateConfig | None = None) -> Iterator[EdgeDaemon]:
     """The daemon, deciding in a thread of this process until the block ends."""
-    daemon, stop = EdgeDaemon(load_config(config), config), threading.Event()
+    daemon, stop = EdgeDaemon(gate or load_config(config), config), threading.Event()
     thread = threading.Thread(target=daemon.run, args=(stop,))
     thread.start()
     try:
@@ -123,6 +124,16 @@ def test_a_port_that_is_taken_costs_the_page_and_not_the_gate(config: Path) -> N
         until(lambda: answers(config.parent / "south" / SOCKET), what="the gate")
 
 
+def test_a_host_that_no_dns_could_know_costs_the_page_and_not_the_gate(config: Path) -> None:
+    with pytest.raises(AddressError):
+        PageServer(staged_kiosk(), host="192.168..5", port=free_port(), setting="[kiosk] port")
+    loaded = load_config(config)
+    gate = loaded.model_copy(update={"kiosk": loaded.kiosk.model_copy(update={"host": "192.168..5"})})
+    with running(config, gate) as daemon:
+        until(lambda: "kiosk" in faults(daemon), what="the record")
+        until(lambda: answers(config.parent / "south" / SOCKET), what="the gate")
+
+
 def staged_kiosk() -> FastAPI:
     return create_kiosk(staged.StagedKiosk(staged.busy_gate()), clock=staged.StillClock())
 
@@ -147,6 +158,38 @@ def test_the_page_comes_when_its_port_is_free(tmp_path: Path) -> None:
     finally:
         page.stop()
     assert [one.state for one in said] == ["fault", "recovered"]
+
+
+@pytest.mark.parametrize("fails_at", [1, 2])
+def test_a_page_that_cannot_be_made_is_a_fault_and_is_tried_again(fails_at: int) -> None:
+    said: list[DeviceData] = []
+    made: list[int] = []
+
+    def kiosk() -> FastAPI:
+        made.append(1)
+        if len(made) == fails_at:
+            raise LookupError("an error of ours")
+        return staged_kiosk()
+
+    page = KioskPage(
+        kiosk,
+        host="127.0.0.1",
+        port=free_port(),
+        report=said.append,
+        try_again_every_s=0.02,
+        settled_after_s=0.02,
+    )
+    page.start()
+    try:
+        if fails_at > 1:
+            until(lambda: get(f"{page.url}/api/v1/status") == 200, what="the first page")
+            end(page)
+        until(lambda: "recovered" in [one.state for one in said], what="the page")
+        until(lambda: get(f"{page.url}/api/v1/status") == 200, what="its answer")
+    finally:
+        page.stop()
+    assert [one.state for one in said] == ["fault", "recovered"]
+    assert fails_at == 2 or "LookupError" in said[0].detail
 
 
 def end(page: KioskPage) -> None:

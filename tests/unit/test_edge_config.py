@@ -65,6 +65,7 @@ def test_the_file_that_the_centre_writes_is_read_by_the_gate(tmp_path: Path, tex
         ('url = "mqtt://', 'url = "http://', 'url = "http://', "pattern"),
         (":18830", ":99999", ":99999", "99999"),
         ('camera = "http://', 'camera = "ftp://', 'camera = "ftp://', "rtsp://"),
+        ('host = "127.0.0.1"', 'host = "192.168..5"', 'host = "192.168..5"', "look for a dot too many"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_line_and_what_is_allowed(
