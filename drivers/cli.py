@@ -12,7 +12,8 @@ import typer
 
 from drivers.tool.addressing import set_address, set_baud
 from drivers.tool.config_cli import config_app
-from drivers.tool.console import PROGRAM, language_of, use_language
+from drivers.tool.console import PROGRAM, language_of, never_ask, use_language
+from drivers.tool.daemon import stay_offline
 from drivers.tool.detect import detect
 from drivers.tool.doctor import doctor
 from drivers.tool.hold import hold
@@ -81,6 +82,16 @@ def about(
             help="Language of tables and messages; that of the terminal unless it is given.",
         ),
     ] = None,
+    no_input: Annotated[
+        bool,
+        typer.Option(
+            "--no-input", help="Never ask: what wants an answer ends with exit code 4 and says what to give."
+        ),
+    ] = False,
+    offline: Annotated[
+        bool,
+        typer.Option("--offline", help="Never go through the running gate: end with exit code 3 if it runs."),
+    ] = False,
 ) -> None:
     """See and try the boards of a gate.
 
@@ -99,6 +110,8 @@ def about(
     ):
         raise typer.BadParameter(f"{lang!r} is not spoken here: use zh or en", param_hint="--lang")
     use_language(language_of(lang))
+    never_ask(never=no_input)
+    stay_offline(offline=offline)
     set_up_logs(PROGRAM, level=logging.CRITICAL)  # the commands say the same to a person, once
 
 

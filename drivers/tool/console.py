@@ -46,6 +46,7 @@ class Language(StrEnum):
 
 
 _language: ContextVar[Language] = ContextVar("language", default=Language.EN)
+_never_asks: ContextVar[bool] = ContextVar("never_asks", default=False)
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the data as JSON.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
@@ -64,6 +65,16 @@ def use_language(language: Language) -> None:
 def language() -> Language:
     """The language in use."""
     return _language.get()
+
+
+def never_ask(*, never: bool) -> None:
+    """Whether nobody is to be asked from now on, terminal or not (``--no-input``)."""
+    _never_asks.set(never)
+
+
+def never_asks() -> bool:
+    """Whether ``--no-input`` was given."""
+    return _never_asks.get()
 
 
 def text(pair: Pair, **values: object) -> str:
@@ -166,7 +177,7 @@ def progress(what: Pair, total: int) -> Iterator[Callable[[str], None]]:
 
 def at_terminal() -> bool:
     """Whether somebody can be asked."""
-    return sys.stdin.isatty()
+    return not never_asks() and sys.stdin.isatty()
 
 
 def wants(question: Pair) -> bool:
@@ -177,8 +188,17 @@ def wants(question: Pair) -> bool:
 def asked(pair: Pair, *, default: str = "", **values: object) -> str:
     """What the person types, without the spaces around it; the question goes to stderr.
 
-    Ctrl-C and the end of the input are a no: they end with exit code 4.
+    Ctrl-C and the end of the input are a no, and so is ``--no-input``: they end with exit code 4.
     """
+    if never_asks():
+        fail(
+            Exit.UNSAFE,
+            Pair(
+                "--no-input：不提问，到此为止。要回答的是：{question}",
+                "--no-input: nobody is asked, so this ends here. It wanted an answer to: {question}",
+            ),
+            question=text(pair, **values),
+        )
     try:
         found: Any = typer.prompt(text(pair, **values), default=default, show_default=bool(default), err=True)
     except typer.Abort:

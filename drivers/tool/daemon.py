@@ -1,6 +1,7 @@
 """When the gate daemon holds the port: go through its control socket, or say clearly that it must be stopped."""
 
 from collections.abc import Mapping
+from contextvars import ContextVar
 from typing import Any, Final, NoReturn
 
 from drivers.holders import holder_of
@@ -14,11 +15,31 @@ from shell.control import ControlError, NoAnswerError, NotRunningError, RefusedE
 ASK_WITHIN_S: Final = 20.0
 _GREETED_WITHIN_S: Final = 2.0
 DAEMON: Final = "postern-edge"
+_offline: ContextVar[bool] = ContextVar("offline", default=False)
+
+
+def stay_offline(*, offline: bool) -> None:
+    """Whether nothing is to go through the running gate from now on (``--offline``)."""
+    _offline.set(offline)
 
 
 def daemon_runs(target: Target) -> bool:
-    """Whether the daemon of the gate's file listens; False when no file was named."""
-    return target.gate is not None and daemon_listens(target.gate)
+    """Whether the daemon of the gate's file listens; False when no file was named.
+
+    With ``--offline`` it ends with exit code 3 when it does.
+    """
+    runs = target.gate is not None and daemon_listens(target.gate)
+    if runs and _offline.get():
+        fail(
+            Exit.UNREACHABLE,
+            Pair(
+                "--offline：门控程序正在运行，板由它占用；没有动作。请先停止它：systemctl stop postern-edge，"
+                "或去掉 --offline",
+                "--offline: the gate runs and has its boards; nothing was done. Stop it first: systemctl stop "
+                "postern-edge. Or leave --offline out",
+            ),
+        )
+    return runs
 
 
 def daemon_listens(gate: GateFile) -> bool:
@@ -41,9 +62,10 @@ def ask_daemon(
 ) -> dict[str, Any] | None:
     """What the running daemon answers; None when none runs there.
 
-    Ends with exit code 3 when it runs and does not answer, and with that of ``gate_refusals`` when it refuses.
+    Ends with exit code 3 when it runs and does not answer, or is not to be asked (``--offline``), and with that of
+    ``gate_refusals`` when it refuses.
     """
-    if target.gate is None:
+    if target.gate is None or (_offline.get() and not daemon_runs(target)):
         return None
     try:
         return ask(target.gate.control_socket, request, within_s=within_s)

@@ -21,6 +21,7 @@ from drivers.tool.console import (
     at_terminal,
     both,
     fail,
+    never_asks,
     put_json,
     put_line,
     say,
@@ -70,8 +71,8 @@ def init(
     """
     if answers is None and not at_terminal():
         fail(
-            Exit.USAGE,
-            Pair("这里没有终端：请用 --answers 文件", "There is no terminal here: use --answers FILE"),
+            Exit.UNSAFE if never_asks() else Exit.USAGE,
+            Pair("这里没有人可问：请用 --answers 文件", "There is nobody to ask here: use --answers FILE"),
         )
     now = SystemClock().now()
     content = _answered(answers) if answers is not None else _asked(now)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import structlog
 
-from drivers.tool.console import Language, use_language
+from drivers.tool.console import Language, never_ask, use_language
+from drivers.tool.daemon import stay_offline
 from simulators.boards.device import Device
 from simulators.boards.knobs import Knobs
 from tests.real.drivers.tool.twins import Twin
@@ -22,6 +23,8 @@ def _as_before() -> Iterator[None]:
     structlog.reset_defaults()
     structlog.contextvars.clear_contextvars()
     use_language(Language.EN)
+    never_ask(never=False)
+    stay_offline(offline=False)
 
 
 @pytest.fixture
