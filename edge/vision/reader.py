@@ -65,12 +65,13 @@ class Reader:
             less. Codes that were already read in the frame before (a poster on the wall) do not end the search
             for another one.
         deep: Try every pass on each picture: for single files, where there is no next frame.
+        turn: Which late pass is the first.
     """
 
-    def __init__(self, *, live: bool = False, deep: bool = False) -> None:
+    def __init__(self, *, live: bool = False, deep: bool = False, turn: int = 0) -> None:
         self._live = live
         self._deep = deep
-        self._turn = 0
+        self._turn = turn
         self._quiet_frames = 0
         self._known_frames = 0
         self._settled = False
