@@ -1,16 +1,19 @@
 """What happens at boards and lanes, for tools that watch: the newest happenings, numbered, and a bounded wait."""
 
+import json
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from itertools import accumulate
 from typing import Any, Final
 
 from drivers.model import AnyEvent, BoardEvent
 from drivers.peripherals import Scanned
 
 KEPT: Final = 256
-PAGE: Final = 64  # happenings of one answer, whose line holds 64 KiB
+PAGE: Final = 64  # happenings of one answer
+PAGE_BYTES: Final = 40 * 1024  # likewise: its line holds 64 KiB, and how the gate is stands on it too
 TEXT_CHARACTERS_MAX: Final = 120
 WAIT_S_MAX: Final = 10.0
 PREFIX_CHARACTERS: Final = 4  # tells our passes (``GP1:``) from web addresses, and says nothing of a person
@@ -23,7 +26,7 @@ class Feed:
 
     def __init__(self) -> None:
         self._news = threading.Condition()
-        self._kept: deque[dict[str, Any]] = deque(maxlen=KEPT)
+        self._kept: deque[tuple[dict[str, Any], int]] = deque(maxlen=KEPT)  # each with its bytes on the line
         self._seq, self._closed = 0, False
         self._read: dict[str, tuple[bytes, float]] = {}  # by each reader, and when it was last said
 
@@ -59,7 +62,8 @@ class Feed:
         }
         with self._news:
             self._seq += 1
-            self._kept.append({"seq": self._seq, **short})
+            numbered = {"seq": self._seq, **short}
+            self._kept.append((numbered, len(json.dumps(numbered, default=str))))
             self._news.notify_all()
 
     @property
@@ -74,11 +78,12 @@ class Feed:
         A number from before a restart is not waited for.
 
         Returns:
-            The number to go on from, and at most ``PAGE`` happenings, oldest first. Their numbers show what was missed.
+            The number to go on from, and at most ``PAGE`` happenings of ``PAGE_BYTES`` together, oldest first. Their
+            numbers show what was missed.
         """
         with self._news:
             self._news.wait_for(lambda: self._closed or self._seq != seq, min(wait_s, WAIT_S_MAX))
-            found = [one for one in self._kept if one["seq"] > seq][:PAGE]
+            found = _page([kept for kept in self._kept if kept[0]["seq"] > seq])
             return found[-1]["seq"] if found else self._seq, found
 
     def close(self) -> None:
@@ -86,6 +91,14 @@ class Feed:
         with self._news:
             self._closed = True
             self._news.notify_all()
+
+
+def _page(kept: Sequence[tuple[dict[str, Any], int]]) -> list[dict[str, Any]]:
+    """As many as one answer holds, and one at least: whoever asks must come on."""
+    until = list(accumulate(size for _, size in kept))
+    return [one for (one, _), bytes_ in zip(kept[:PAGE], until, strict=False) if bytes_ <= PAGE_BYTES] or [
+        one for one, _ in kept[:1]
+    ]
 
 
 def _name(event: object) -> str:

@@ -1,11 +1,13 @@
-"""What tools are told of the codes that a reader read: that there was one, and never which."""
+"""What tools that watch are told: no codes of readers, and no more at a time than one line of an answer holds."""
 
 import json
 
 import pytest
 
+from drivers.model import Identity, InputEdge
 from drivers.peripherals import Scanned
-from edge.feed import Feed
+from edge.feed import KEPT, PAGE, Feed
+from shell.control import LINE_BYTES_MAX
 
 PASS = b"GP1:6BF+70OD7N0IWE3ND$MG*/E2IUH7DWM+6C"
 
@@ -32,3 +34,33 @@ def test_short_codes_and_what_is_no_plain_text_tell_nothing_of_themselves(data: 
     _, (told,) = feed.after(0, 0.0)
     assert (told["bytes"], told["prefix"]) == (len(data), "")
     json.dumps(told)
+
+
+@pytest.mark.parametrize("letter", ["中", "😀", "e"])
+def test_n6_an_answer_full_of_long_texts_fits_into_its_line_and_none_is_left_out(letter: str) -> None:
+    feed, text = Feed(), letter * 500
+    named = Identity(id="", maker=text, model=text, firmware=text, serial=text)
+    for _ in range(KEPT):
+        feed.board("relays", named)
+    seq, told = 0, list[int]()
+    while (page := feed.after(seq, 0.0))[1]:
+        seq, events = page
+        assert len(json.dumps(events)) < LINE_BYTES_MAX * 3 / 4
+        told += [one["seq"] for one in events]
+    assert told == list(range(1, KEPT + 1))
+
+
+def test_a_happening_longer_than_any_page_is_told_alone() -> None:
+    feed = Feed()
+    feed.put({"event": "long", "names": ["x" * LINE_BYTES_MAX]})
+    feed.put({"event": "short"})
+    seq, (first,) = feed.after(0, 0.0)
+    assert (seq, first["event"]) == (1, "long")
+    assert [one["event"] for one in feed.after(seq, 0.0)[1]] == ["short"]
+
+
+def test_a_page_of_short_happenings_is_full() -> None:
+    feed = Feed()
+    for channel in range(PAGE + 1):
+        feed.board("inputs", InputEdge(channel=channel, active=True, at_s=1.0))
+    assert [len(feed.after(seq, 0.0)[1]) for seq in (0, PAGE)] == [PAGE, 1]
