@@ -2,7 +2,8 @@
 
 What has happened has happened: a passage during a full disk is recorded when the disk is not full any more, with its
 own time, and never before what came first. A row that the journal will never take keeps nobody waiting behind it: it
-goes into a file of its own, and a fault that names that file takes its place.
+goes into a file of its own, and a fault that names that file takes its place. The file stays at the gate and says what
+was wrong; the fault goes to the centre, and says nothing that the row may have held.
 """
 
 from collections import deque
@@ -11,7 +12,7 @@ from typing import Final, NamedTuple
 
 from edge.journal import JournalError, RowError
 from edge.set_aside import SetAside
-from shell.logs import get_logger
+from shell.logs import get_logger, mask_typed
 
 log = get_logger("owed")
 
@@ -94,16 +95,17 @@ class Owed:
         """Let the rows behind the first one pass, once that one is safe; False while it is not."""
         row = self._waiting[0]
         try:
-            self._set_aside.put(row.record, str(error) or type(error).__name__)
+            self._set_aside.put(row.record, _why(error))
         except OSError as unsafe:
             self._owes(unsafe)
             return False
         file = self._set_aside.path.name
-        log.error("a row can never be recorded: set aside", file=file, error=str(error))
+        why = mask_typed(_why(error)) if isinstance(error, RowError) else type(error).__name__
+        log.error("a row can never be recorded: set aside", file=file, error=why)
         self._count("events_set_aside")
         self._waiting.popleft()
         if not row.is_fault:
-            words = f"a row that cannot be recorded is in {file}: {error}"
+            words = f"a row that cannot be recorded is in {file}: {why}"
             self._waiting.appendleft(_Row(self._fault(words), row.reserved, is_fault=True))
         return True
 
@@ -111,3 +113,12 @@ class Owed:
         if not self._refused:
             log.error("events are owed to the journal", owed=len(self._waiting), error=str(error))
         self._refused = True
+
+
+def _why(error: Exception) -> str:
+    """What it says; the words of an error may be the ``repr`` of what it is about, and raise themselves."""
+    try:
+        return str(error) or type(error).__name__
+    except Exception:
+        log.exception("an error has no words")
+        return type(error).__name__

@@ -6,6 +6,7 @@ itself; they are what a person needs to put right what the journal lacks.
 
 import json
 import os
+import reprlib
 from collections.abc import Callable
 from datetime import datetime
 from enum import Enum
@@ -15,9 +16,14 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from shell.logs import get_logger
 from sync.messages import utc_text
 
+log = get_logger("set-aside")
+
 FILE: Final = "journal.refused.jsonl"
+_REPR: Final = reprlib.Repr()
+_REPR.maxother = 100_000
 
 
 class SetAside:
@@ -36,8 +42,9 @@ class SetAside:
         at = utc_text(self._now())
         try:
             line = _line({"set_aside_at": at, "why": why, "row": _described(record)})
-        except (TypeError, ValueError):  # what it was given is no data
-            line = _line({"set_aside_at": at, "why": why, "row": {"call": repr(record)}})
+        except Exception:  # what it was given is no data; whatever it is, it ends no gate
+            log.exception("a row that is set aside has no plain form")
+            line = _line({"set_aside_at": at, "why": why, "row": {"call": _shown(record)}})
         is_new = not self.path.exists()
         number = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
@@ -74,7 +81,7 @@ def _write_all(number: int, data: bytes) -> None:
 def _described(record: Callable[[], object]) -> dict[str, Any]:
     """Which function was to record it, and what it was given."""
     if not isinstance(record, partial):
-        return {"call": getattr(record, "__qualname__", repr(record))}
+        return {"call": getattr(record, "__qualname__", None) or _shown(record)}
     return {"call": record.func.__qualname__, "args": record.args, **record.keywords}
 
 
@@ -89,4 +96,9 @@ def _plain(value: object) -> object:
         case bytes():
             return value.hex()
         case _:
-            return repr(value)
+            return _shown(value)
+
+
+def _shown(value: object) -> str:
+    """Its ``repr``, or its type where that raises."""
+    return _REPR.repr_instance(value, 1)

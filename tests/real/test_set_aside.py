@@ -8,7 +8,7 @@ from typing import Any
 
 import apsw
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from edge.journal import Journal, JournalError, Recorded, RowError
 from edge.owed import Owed
@@ -22,6 +22,11 @@ pytestmark = pytest.mark.real
 
 class Anything(BaseModel):
     words: str
+
+
+class Short(BaseModel):
+    phone: str
+    name: str = Field(max_length=3)
 
 
 class Desk:
@@ -108,6 +113,46 @@ def test_rows_behind_it_that_already_wait_are_recorded_in_their_order(desk: Desk
     desk.owed.pay()
     assert [data.get("lane", "fault") for _, data in desk.rows()] == ["first", "fault", "last"]
     assert desk.owed.reserved == 0  # a reset of an emergency waits for those
+
+
+class Odd:
+    """Nothing can be said of it."""
+
+    def __repr__(self) -> str:
+        raise LookupError("an error of ours")
+
+    def __call__(self) -> None:
+        raise KeyError(self)
+
+
+def about(_row: Odd) -> None:
+    raise KeyError(_row)
+
+
+def test_n4_a_row_of_which_nothing_can_be_said_is_set_aside_and_ends_no_gate(desk: Desk) -> None:
+    desk.owed.write(partial(about, Odd()))
+    desk.owed.write(Odd())  # no function
+    desk.owed.write(partial(Odd()))
+    desk.good()
+    assert [kind for kind, _ in desk.rows()] == ["device"] * 3 + ["forced"]
+    assert "KeyError" in desk.rows()[0][1]["detail"]
+    assert desk.aside()[0]["row"]["call"] == "about"
+    assert len(desk.aside()) == 3
+
+
+def test_n4_what_the_centre_is_told_of_such_a_row_says_nothing_of_a_person(desk: Desk) -> None:
+    def refuses() -> None:
+        Short.model_validate({"phone": "13800138000", "name": "Zhang San"})
+
+    def names() -> None:
+        raise RowError("no room for +86 138 0013 8000")
+
+    desk.owed.write(refuses)
+    desk.owed.write(names)
+    told = json.dumps([data["detail"] for _, data in desk.rows()])
+    assert [word for word in ("13800138000", "138 0013", "Zhang") if word in told] == []
+    assert ("ValidationError" in told, "no room for ****8000" in told) == (True, True)
+    assert ["Zhang San" in row["why"] for row in desk.aside()] == [True, False]  # for who puts it right
 
 
 def test_d1_a_full_disk_sets_nothing_aside(desk: Desk) -> None:
