@@ -4,14 +4,13 @@ Pictures are looked at in jailed children (decision 0017): a hostile one costs i
 pass is asked of a function that the caller gives.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from edge.vision.annotate_files import AnnotateError, Annotations
 from edge.vision.frames import SourceError, shown
@@ -20,7 +19,7 @@ from edge.vision.picture import SUFFIXES, size_px
 from edge.vision.reader import PIXELS_MAX
 from edge.vision.scan_eyes import FILE_BYTES_MAX, PatientEye, looked_at, patient_eye, side_by_side
 from edge.vision.scan_process import KINDS, READ_MS
-from edge.vision.scan_streams import Moving, film_shots, live_shots
+from edge.vision.scan_streams import Moving, film_shots, is_camera, live_shots
 from edge.vision.shot import EyeError, Pixels, Seen, Shot, Wanted
 from edge.vision.sources_file import pictures_of
 from shell.clock import Clock
@@ -103,7 +102,7 @@ class Scanning:
         self._kinds = kinds or dict(KINDS)
         self.skipped = 0
 
-    def run(self, sources: Iterable[str]) -> Iterator[Scanned]:
+    def run(self, sources: Iterable[str]) -> Generator[Scanned, None, None]:
         """Read each source; a folder gives one result for each picture in it, sorted by name."""
         items = [item for source in sources for item in self._items(source)]
         if not items:
@@ -141,7 +140,7 @@ class Scanning:
                 yield _Item(source, is_file=False, error=f"cannot be listed: {error.strerror or error}")
                 return
             yield from (_Item(str(one), is_file=True) for one in pictures)
-        elif _is_camera(source):
+        elif is_camera(source):
             yield _Item(source, is_file=False)
         else:
             yield _Item(source, is_file=path.suffix.lower() in SUFFIXES or not path.exists())
@@ -176,9 +175,9 @@ class Scanning:
         name = shown(item.source)
         if item.error is not None:
             return Scanned(name, error=item.error)
-        is_camera = _is_camera(item.source)
-        shots = partial(live_shots if is_camera else film_shots, item.source, self._clock)
-        moving = Moving(stop_at_first=is_camera, wanted=self._wanted())
+        live = is_camera(item.source)
+        shots = partial(live_shots if live else film_shots, item.source, self._clock)
+        moving = Moving(stop_at_first=live, wanted=self._wanted())
         with closing(patient_eye(name, nursery, self._clock, kind="mounting")) as eye:
             try:
                 for number, seen in enumerate(moving.looks(shots(), eye)):
@@ -216,7 +215,3 @@ def _bytes_of(path: Path) -> bytes:
     if not 0 < width * height <= PIXELS_MAX:
         raise _FileError(f"{width} x {height} pixels; the limit is {PIXELS_MAX // 1_000_000} million")
     return data
-
-
-def _is_camera(source: str) -> bool:
-    return urlsplit(source).scheme in {"http", "https", "rtsp", "rtsps"} or source.startswith("/dev/")

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -17,6 +18,12 @@ from shell.clock import Clock
 
 LIVE_WAIT_S: Final = 10.0  # how long a camera is watched for a code
 FILM_READS_PER_S: Final = 12.0
+
+
+def is_camera(source: str) -> bool:
+    """Whether a source shows what happens now: an address or a device, no file."""
+    scheme = urlsplit(source).scheme
+    return scheme in {"http", "https", "rtsp", "rtsps"} or source.startswith("/dev/")
 
 
 class Moving:

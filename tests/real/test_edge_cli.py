@@ -56,7 +56,7 @@ def test_help_names_every_command_and_opens_with_examples() -> None:
     ended = edge("--help")
     assert ended.returncode == 0
     assert "postern-edge scan photo.jpg --json" in ended.stdout
-    for command in ("run", "scan", "enroll", "bundle", "walkin"):
+    for command in ("run", "scan", "camera", "enroll", "bundle", "walkin"):
         assert edge(command, "--help").returncode == 0
         assert f" {command} " in ended.stdout
 
