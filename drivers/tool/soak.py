@@ -118,7 +118,7 @@ def _openings(
         if watcher is None:
             tally.add(moved)
         else:
-            watcher.listen(mover.session, time.monotonic() + _SEEN_WITHIN_S, whole=True)
+            _look(mover.session, tally, watcher)
             tally.add(moved, watcher)
             watcher.edges.clear()
         step(f"{tally.missed}")
@@ -127,9 +127,19 @@ def _openings(
             return
 
 
+def _look(session: Session, tally: "_Tally", watcher: Watcher) -> None:
+    """Take events until the input has answered, its time is over, or the cable is out."""
+    until_s = time.monotonic() + _SEEN_WITHIN_S
+    while tally.is_up and not watcher.complete(whole=True):
+        event = session.next(until_s)
+        if event is None:
+            return
+        tally.meanwhile(watcher)(event)
+
+
 def _rest(session: Session, tally: "_Tally", watcher: Watcher | None, seconds: float) -> None:
     """Wait between two openings; when the cable is out, until it is back; not at all when a relay stays closed."""
-    until_s = time.monotonic() + seconds
+    until_s = time.monotonic() + (seconds if tally.is_up else BACK_WITHIN_S)
     while not session.stays_closed and (event := session.next(until_s)) is not None:
         was_up = tally.is_up
         tally.meanwhile(watcher)(event)
