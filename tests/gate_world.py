@@ -100,8 +100,8 @@ class World:
         """What this gate holds; worlds with bundles have their own."""
         return None
 
-    def recorded(self) -> None:
-        """Rows were recorded: the uplink is woken here."""
+    def wake_uplink(self) -> None:
+        """Rows were recorded."""
 
     def start(self) -> None:
         settings = self.settings = config(
@@ -138,7 +138,7 @@ class World:
             screen=self.screen,
             clock=self.clock,
             submit=self._submit,
-            recorded=self.recorded,
+            recorded=self.wake_uplink,
             health_changed=lambda: None,
             look_again=self.asked_again.append,
         )

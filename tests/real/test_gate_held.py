@@ -75,7 +75,7 @@ class Failing(World):
 
     armed = False
 
-    def recorded(self) -> None:
+    def wake_uplink(self) -> None:
         if self.armed:
             self.armed = False
             raise ZeroDivisionError
