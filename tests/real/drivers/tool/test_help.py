@@ -99,3 +99,13 @@ def test_examples_work_when_pasted(words: str, folder: Path) -> None:
         wanted = TELLS_BY_ITS_CODE.get(words, {NEEDS_A_TERMINAL.get(example, 0)})
         code, _, err = run(*arguments, *KEEPS_GOING.get(words, ()))
         assert code in wanted, (example, err)
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [("off", ("controller", "控制器")), ("set-baud", ("read at the new speed", "在新速率下读回"))],
+)
+def test_help_in_both_languages_says_what_the_command_does(command: str, words: tuple[str, str]) -> None:
+    for language, said in zip(("C", "zh_CN.UTF-8"), words, strict=True):
+        code, out, _ = run(command, "--help", language=language)
+        assert (code, said.replace(" ", "") in re.sub(r"\s", "", out)) == (0, True), language
