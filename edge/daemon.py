@@ -34,6 +34,7 @@ from edge.screen import Screen
 from edge.standing import Standings
 from edge.tool_requests import tool_handlers
 from edge.vision.camera import Camera, CameraHealth, CameraState, Scan
+from edge.vision.preview import Preview
 from edge.walkin import WalkIns
 from passes.vocabulary import Direction
 from shell.clock import SystemClock
@@ -120,6 +121,11 @@ class EdgeDaemon:
             )
             self._boards = Boards(config.board, self._report, used=inputs_in_use(config.lane, config.input))
             self._cameras: dict[str, Camera] = {}
+            self._previews = {
+                lane.name: Preview(self._clock)
+                for lane in config.lane
+                if lane.camera and config.kiosk.preview
+            }
             self._readers = Readers(
                 config.lane,
                 self._inputs,
@@ -155,7 +161,7 @@ class EdgeDaemon:
                 if lane.camera:
                     self._cameras[lane.name] = self._make_camera(lane.name, lane.camera)
             self._page = KioskPage(
-                lambda: create_kiosk(self._screen, clock=self._clock),
+                lambda: create_kiosk(self._screen, clock=self._clock, previews=self._previews),
                 host=config.kiosk.host,
                 port=config.kiosk.port,
                 report=self._device_news.put,
@@ -272,7 +278,7 @@ class EdgeDaemon:
             ok = health.state is CameraState.OK
             self._inputs.put(CameraChanged(lane=lane, ok=ok, detail=health.detail))
 
-        return Camera(lane, spec, seen, changed, self._clock)
+        return Camera(lane, spec, seen, changed, self._clock, preview=self._previews.get(lane))
 
     # -- what others ask
 

@@ -7,11 +7,12 @@ Needs Chromium and the Noto CJK fonts (Debian: ``chromium``, ``fonts-noto-cjk``)
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import cv2
 from fastapi import FastAPI
 from playwright.sync_api import Browser, sync_playwright
 
@@ -19,9 +20,13 @@ from controller.web.app import create_console
 from controller.web.view import Now
 from edge.kiosk.app import create_kiosk
 from edge.kiosk.view import Snapshot, Verdict
+from edge.vision.preview import Still
 from passes.vocabulary import ClockTrust
 from shell.pages.server import PageServer
 from simulators import staged_pages as staged
+from simulators.cameras.look import Look
+from simulators.cameras.pixels import array
+from simulators.cameras.scene import backgrounds, jpeg, render
 from simulators.chromium import CHROMIUM_FLAGS, find_chromium
 from simulators.small_png import shrink
 
@@ -31,6 +36,7 @@ DESKTOP: Final = (1280, 800)
 SMALL: Final = (1024, 600)
 LARGE: Final = (1920, 1080)
 PHONE: Final = (390, 844)
+PREVIEW: Final = (640, 360)
 EXIT_NOT_REACHABLE: Final = 3
 
 
@@ -46,14 +52,37 @@ class Shot:
     whole: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class StagedCamera:
+    """A camera that shows one picture for ever, or none."""
+
+    jpeg: bytes | None
+
+    def look(self) -> Still | None:
+        """The picture, a moment old."""
+        return None if self.jpeg is None else Still(self.jpeg, 0.1)
+
+
+def cameras(*dead: str) -> dict[str, StagedCamera]:
+    """The cameras of both lanes; those named are dead."""
+    scenes = {"entry": render("GP1:A SCREENSHOT", Look(), seed=3), "exit": backgrounds()[0]}
+    return {
+        lane: StagedCamera(None if lane in dead else jpeg(array(cv2.resize(scene, PREVIEW))))
+        for lane, scene in scenes.items()
+    }
+
+
 def kiosk(
-    snapshot: Snapshot, newest: Verdict | None = None, trust: ClockTrust = ClockTrust.TRUSTED
+    snapshot: Snapshot,
+    newest: Verdict | None = None,
+    trust: ClockTrust = ClockTrust.TRUSTED,
+    previews: Mapping[str, StagedCamera] | None = None,
 ) -> FastAPI:
     """A kiosk over staged data, with one verdict on its stage."""
     source = staged.StagedKiosk(snapshot)
     if newest is not None:
         source.push(newest)
-    return create_kiosk(source, clock=staged.StillClock(trust=trust))
+    return create_kiosk(source, clock=staged.StillClock(trust=trust), previews=previews)
 
 
 def console(shown: Now) -> FastAPI:
@@ -85,6 +114,14 @@ def shots() -> list[Shot]:
         Shot(name="kiosk-red-small", app=kiosk(busy, staged.red()), size=SMALL),
         Shot(name="kiosk-blue-large", app=kiosk(busy, staged.blue()), size=LARGE),
         Shot(name="kiosk-phone", app=kiosk(busy, staged.blue()), size=PHONE, whole=True),
+        Shot(name="kiosk-cameras", app=kiosk(busy, staged.green(), previews=cameras())),
+        Shot(name="kiosk-cameras-small", app=kiosk(busy, staged.red(), previews=cameras("exit")), size=SMALL),
+        Shot(name="kiosk-cameras-large", app=kiosk(busy, staged.blue(), previews=cameras()), size=LARGE),
+        Shot(name="kiosk-cameras-phone", app=kiosk(busy, previews=cameras("exit")), size=PHONE, whole=True),
+        Shot(
+            name="kiosk-cameras-one",
+            app=kiosk(staged.troubled_gate(), previews={"exit": cameras()["exit"]}),
+        ),
         Shot(name="kiosk-quiet", app=kiosk(staged.quiet_gate())),
         Shot(name="kiosk-emergency", app=kiosk(staged.emergency_gate(), staged.refused("emergency"))),
         Shot(name="kiosk-emergency-small", app=kiosk(staged.emergency_gate("clear")), size=SMALL),
@@ -108,6 +145,7 @@ def take(browser: Browser, shot: Shot, folder: Path) -> Path:
         # A page with an open stream never falls idle: it is ready when the stream has said hello.
         page.goto(server.url + shot.path)
         page.locator("#stale[hidden], .live--on").wait_for(state="attached")
+        page.locator(".camera[data-state=waiting]").first.wait_for(state="detached")
         path = folder / f"{shot.name}.png"
         shrink(page.screenshot(full_page=shot.whole, animations="disabled"), path)
         return path

@@ -64,10 +64,11 @@ class BrokerSection(SettingsModel):
 
 
 class KioskSection(SettingsModel):
-    """Where the guard's page is served."""
+    """Where the guard's page is served, and whether it shows what the cameras see."""
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65_535)] = 8081
+    preview: bool = False  # personal data: the site decides
 
     @field_validator("host")
     @classmethod

@@ -1,6 +1,6 @@
 """The kiosk as a web application: one page, its fragments, one stream of events, one status for scripts."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,7 @@ from jinja2 import Environment
 from pydantic import BaseModel
 
 from edge.kiosk.alarm_words import for_alarm
+from edge.kiosk.camera import Looks, camera_router
 from edge.kiosk.card import STAYS_S, card_of, inside_rows
 from edge.kiosk.view import KioskSource, Snapshot, Verdict
 from passes.vocabulary import ClockTrust, Direction
@@ -84,8 +85,8 @@ class KioskStatus(BaseModel):
 class _Screen:
     """Renders the kiosk's templates for one source and clock."""
 
-    def __init__(self, source: KioskSource, clock: Clock) -> None:
-        self._source, self._clock = source, clock
+    def __init__(self, source: KioskSource, clock: Clock, cameras: Iterable[str]) -> None:
+        self._source, self._clock, self._cameras = source, clock, frozenset(cameras)
         self.version = assets_version(HERE, KIT_STATIC)
         self.templates = _environment()
 
@@ -102,6 +103,7 @@ class _Screen:
         strip = [card_of(verdict) for verdict in values["shot"].last[len(shown) : len(shown) + STRIP]]
         return self.templates.get_template("kiosk.html").render(
             values,
+            cameras=self._cameras,
             current=current,
             age_s=self._age_s(shown[0]) if shown else 0,
             stays_s=STAYS_S,
@@ -196,6 +198,7 @@ def create_kiosk(
     source: KioskSource,
     *,
     clock: Clock,
+    previews: Mapping[str, Looks] | None = None,
     hosts: Iterable[str] = (),
     routers: Iterable[APIRouter] = (),
 ) -> FastAPI:
@@ -204,10 +207,12 @@ def create_kiosk(
     Args:
         source: The gate.
         clock: The gate's clock: its time is on the screen, with a badge when it is not trusted.
+        previews: The camera's picture by lane; none at all unless the site wants them shown.
         hosts: Names, besides localhost and plain addresses, by which the kiosk may be opened.
         routers: Further routes of the gate.
     """
-    screen = _Screen(source, clock)
+    previews = previews or {}
+    screen = _Screen(source, clock, previews)
     hub = EventHub(screen.pulse)
 
     def tell(verdict: Verdict | None) -> None:
@@ -219,7 +224,12 @@ def create_kiosk(
         return source.subscribe(tell)
 
     app = page_app(
-        title="Postern kiosk", static=HERE / "static", hub=hub, follow=follow, hosts=hosts, routers=routers
+        title="Postern kiosk",
+        static=HERE / "static",
+        hub=hub,
+        follow=follow,
+        hosts=hosts,
+        routers=(camera_router(previews), *routers),
     )
 
     @app.get("/", response_class=HTMLResponse, include_in_schema=False)

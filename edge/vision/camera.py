@@ -14,9 +14,10 @@ from typing import Final
 import cv2
 import numpy as np
 
-from edge.vision.filters import Picture
+from edge.vision.filters import Picture, shrunk
 from edge.vision.frames import Frame, Source, shown
 from edge.vision.presentation import InView, look
+from edge.vision.preview import Preview
 from edge.vision.reader import Reader
 from edge.vision.sources import open_source
 from shell.clock import Clock
@@ -70,6 +71,7 @@ class Camera:
         on_scan: Called from the camera's thread for each presentation; must not block.
         on_health: Called from the camera's thread when the state changes; must not block.
         clock: Time of the frames.
+        preview: Gets a small picture of some frames, while somebody looks.
     """
 
     def __init__(
@@ -79,12 +81,15 @@ class Camera:
         on_scan: Callable[[Scan], None],
         on_health: Callable[[CameraHealth], None],
         clock: Clock,
+        *,
+        preview: Preview | None = None,
     ) -> None:
         self.name = name
         self.spec = spec
         self._on_scan = on_scan
         self._on_health = on_health
         self._clock = clock
+        self._preview = preview
         self._stop = threading.Event()
         self._source_lock = threading.Lock()
         self._source: Source | None = None
@@ -161,6 +166,9 @@ class Camera:
             )
             return
         self._report(CameraState.OK, "frames arrive")
+        if self._preview is not None:
+            longest_px = self._preview.wanted_px()
+            self._preview.put(small_jpeg(frame.picture, longest_px) if longest_px else None, frame.at_s)
         texts = tuple(sorted(code.text for code in self._reader.read(frame.picture)))
         if self._again.is_set():
             self._again.clear()
@@ -170,6 +178,8 @@ class Camera:
             self._on_scan(Scan(camera=self.name, texts=texts, at_s=frame.at_s))
 
     def _report(self, state: CameraState, detail: str) -> None:
+        if state is CameraState.FAULT and self._preview is not None:
+            self._preview.blind()
         if self._stop.is_set() or state is self._state:
             return
         self._state = state
@@ -180,6 +190,12 @@ class Camera:
         self._on_health(
             CameraHealth(camera=self.name, state=state, detail=detail, at_s=self._clock.monotonic_s())
         )
+
+
+def small_jpeg(picture: Picture, longest_px: int) -> bytes:
+    """The picture with at most that longest side."""
+    _, encoded = cv2.imencode(".jpg", shrunk(picture, longest_px)[0], (cv2.IMWRITE_JPEG_QUALITY, 70))
+    return encoded.tobytes()
 
 
 class Freshness:

@@ -42,7 +42,7 @@ def test_a_wrong_key_ends_with_2_and_its_line_and_no_traceback(demo: Path) -> No
     ended = edge("run", "--config", config)
     assert ended.returncode == 2
     assert f"{config}:" in ended.stderr
-    assert "kiosk.prot: unknown key. Allowed here: host, port" in ended.stderr
+    assert "kiosk.prot: unknown key. Allowed here: host, port, preview" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
