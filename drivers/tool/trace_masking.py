@@ -3,7 +3,8 @@
 A modem's line carries phone numbers, messages and the PIN: as text, and as octets whose digits stand in swapped pairs,
 cut anywhere between two rows; of it only the commands and the answers that hold no number are kept. A pass is as good
 as its picture, a card number as good as a copy of the card, and a reader's new key goes over the line under the
-published one: of a scanner and of an OSDP line only how many bytes there were. The bytes of a relay board stay.
+published one: of a scanner and of an OSDP line only how many bytes there were. The bytes of a relay board stay, unless
+what came from it reads like a code or a card: somebody took a scanner's port for a board's. Then what was sent stays.
 """
 
 import json
@@ -23,6 +24,14 @@ _HARMLESS: Final = re.compile(
 )
 _MODEM_SAYS: Final = re.compile(rb"AT[+^&]|\+C(?:MGS|MT|DS|MGL|MGR|MTI|DSI|PIN|LIP|NUM|MGF)|[0-9A-F]{24}")
 _TEXT: Final = re.compile(rb"[\x20-\x7e\x80-\xfe]{12}")
+_BOARD_SAYS: Final = (
+    re.compile(  # what no board says: a pass, ten letters or digits together, four Chinese ones, OSDP
+        rb"GP1:|[\x20-\x7e]{10}|(?:[\xe4-\xe9][\x80-\xbf]{2}){4}|\xff\x53.[\x07-\xff][\x00-\x05]", re.DOTALL
+    )
+)
+_OWN_WORDS: Final = {  # what a board does say, in letters
+    "numato": re.compile(rb"(?:relay|gpio|adc|ver|id)(?: [a-z]+)?(?: [0-9a-fA-V]{1,16})?")
+}
 _OSDP: Final = re.compile(rb"\x53.[\x07-\xff][\x00-\x05]", re.DOTALL)  # start, address, length
 
 
@@ -38,15 +47,20 @@ def sendable(lines: Sequence[str], header: str = "") -> list[str]:
     said = b"".join(_data(row) for row in rows if row is not None)  # a code may come in many pieces
     if protocol == _MODEM or _MODEM_SAYS.search(said):
         return [_bare(row, _of_modem) for row in rows]
-    if _may_be_of_people(protocol, said):
+    if protocol in _OF_PEOPLE or (
+        protocol not in PROTOCOLS and any(look.search(said) for look in (_TEXT, _OSDP))
+    ):
         return [_bare(row, _counted) for row in rows]
-    return [_of_board(line, row) for line, row in zip(lines, rows, strict=True)]
-
-
-def _may_be_of_people(protocol: str, said: bytes) -> bool:
-    if protocol in PROTOCOLS:
-        return protocol in _OF_PEOPLE
-    return any(look.search(said) for look in (_TEXT, _OSDP))
+    came = b"".join(_data(row) for row in rows if row is not None and row.get("do") != "tx")
+    if protocol in _OWN_WORDS:
+        came = _OWN_WORDS[protocol].sub(b"\n", came)
+    is_strange = _BOARD_SAYS.search(came) is not None
+    return [
+        _bare(row, _counted)
+        if is_strange and (row is None or row.get("do") != "tx")
+        else _of_board(line, row)
+        for line, row in zip(lines, rows, strict=True)
+    ]
 
 
 def _bare(row: dict[str, Any] | None, shown: Callable[[bytes], dict[str, Any]]) -> str:
@@ -67,11 +81,13 @@ def _of_modem(data: bytes) -> dict[str, Any]:
 
 
 def _of_board(line: str, row: dict[str, Any] | None) -> str:
-    if row is not None:
-        said = _data(row).decode("latin-1")
-        if masked_numbers(said) != said:
-            line = json.dumps(row | {"hex": ""}, ensure_ascii=False)
-    return masked_numbers(masked_text(line))
+    if row is None:
+        return masked_numbers(masked_text(line))
+    said = _data(row).decode("latin-1")
+    bare = {name: masked_text(value) if isinstance(value, str) else value for name, value in row.items()}
+    if masked_numbers(said) != said:
+        bare["hex"] = ""
+    return masked_numbers(line if bare == row else json.dumps(bare, ensure_ascii=False))
 
 
 def _row(line: str) -> dict[str, Any] | None:

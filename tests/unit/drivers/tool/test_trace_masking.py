@@ -37,6 +37,41 @@ def test_the_bytes_of_a_board_stay_in_the_trace(protocol: str) -> None:
     assert sendable(lines) == lines
 
 
+@pytest.mark.parametrize(
+    "protocol", ["modbus-inputs", "modbus-relay", "lcus", "numato", "kmtronic", "thermometer", "syn6288", ""]
+)
+@pytest.mark.parametrize(
+    "said",
+    [PASS, b"0012345678\r\n", "粤B12345 张三丰真人".encode(), CARD],
+    ids=["pass", "digits", "name", "card"],
+)
+@pytest.mark.parametrize("piece", [1, 7, 100])
+def test_s3_a_code_read_while_its_port_was_taken_for_a_boards_stays_here(
+    protocol: str, said: bytes, piece: int
+) -> None:
+    asked = json.dumps({"ms": 0.5, "do": "tx", "hex": "01 02 00 00 00 08 79 CC"})
+    head, *came = trace(protocol, *(said[at : at + piece] for at in range(0, len(said), piece)))
+    whole = sendable([head, asked, *came])
+    assert whole[0] == head
+    assert all("hex" not in json.loads(line) for line in whole[2:])
+    if protocol:
+        assert whole[1] == asked
+
+
+def test_what_a_board_says_in_letters_is_no_code() -> None:
+    numato = trace("numato", b"relay writeall 0f\r\r\n>", b"gpio read A\r\n\r1\r\n>ver\r\n\r00000008\r\n>")
+    assert sendable(numato) == numato
+    lcus = trace("lcus", b"CH1: OFF\r\nCH2: ON\r\nCH3: OFF\r\n")
+    assert sendable(lcus) == lcus
+    assert "hex" not in sendable([*numato, *trace("", PASS)[1:]])[-1]
+
+
+def test_a_password_in_what_a_row_says_is_left_out_and_the_row_stays_one() -> None:
+    row = json.dumps({"ms": 1, "do": "lost", "why": 'rtsp://admin:a"b c@10.0.0.1/x is gone'})
+    _, bare = sendable([trace("lcus")[0], row])
+    assert json.loads(bare) == {"ms": 1, "do": "lost", "why": "rtsp://***@10.0.0.1/x is gone"}
+
+
 def test_damaged_lines_of_a_scanner_are_left_out() -> None:
     assert sendable(["{", *trace("scanner", PASS)], trace("scanner")[0])[0] == "…"
 
