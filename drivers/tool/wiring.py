@@ -123,7 +123,13 @@ def _crash(info: DriverInfo | None, *, pulsed: bool) -> Consequence:
             danger=True,
         )
     if info is not None and info.outputs and not info.host_timed:
-        return Consequence(when, Pair("脉冲由板自己结束", "the board ends a running pulse by itself"))
+        return Consequence(
+            when,
+            Pair(
+                "脉冲由板自己结束；常开的通道一直开到守护进程重启",
+                "the board ends a running pulse by itself; a lane that is held open stays open until the restart",
+            ),
+        )
     return Consequence(
         when,
         Pair(

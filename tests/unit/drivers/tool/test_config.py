@@ -249,7 +249,10 @@ def test_consequences_follow_from_wiring_and_board() -> None:
 
     pulse = {"release": "pulse_to_open", "on_power_loss": "locked"}
     assert then("crash", info=host_timed, **pulse)[1]
-    assert then("crash", info=board_timed, **pulse) == ("the board ends a running pulse by itself", False)
+    assert then("crash", info=board_timed, **pulse) == (
+        "the board ends a running pulse by itself; a lane that is held open stays open until the restart",
+        False,
+    )
     assert then("start", info=host_timed, **pulse) == ("all relays open; the lane stays shut", False)
     assert then("unplug", info=latching, **pulse) == ("latching relays: they stay as they are", True)
     locked = {"release": "energise_to_lock", "on_power_loss": "open"}
