@@ -65,15 +65,18 @@ def _opened(port: Port) -> Iterator[None]:
 
 
 def collect(port: Port, seconds: float, *, enough: Callable[[bytes], bool] = lambda _data: False) -> bytes:
-    """What comes within ``seconds``, or until ``enough`` says so; raises ``PortLostError``."""
+    """What comes within ``seconds``, or until ``enough`` says so; raises ``PortLostError``.
+
+    What has come by the time that this program looks counts, also where a busy machine lets it look too late.
+    """
     until_s = time.monotonic() + seconds
     heard = b""
     while len(heard) < KEPT_MAX:
         left_s = until_s - time.monotonic()
-        if left_s <= 0 or not select.select([port.fileno()], [], [], left_s)[0]:
+        if not select.select([port.fileno()], [], [], max(0.0, left_s))[0]:
             break
         heard += port.read()
-        if enough(heard):
+        if left_s <= 0 or enough(heard):
             break
     return heard
 

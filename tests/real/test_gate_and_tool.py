@@ -155,7 +155,7 @@ def test_a_pulse_through_the_gate_shows_commanded_and_observed_as_one_without_it
     named = ("--board", "io", "--config", tmp_path / "gate.toml", "--confirm", "entry", "--by", "李工")
     with on_io(tmp_path) as (station, board, gate):
         wire(station, board, 1, board, 2)
-        code, out, err = run("pulse", "1", *named, "--expect", "in2", "--json")
+        code, out, err = run("pulse", "1", *named, "--ms", "1000", "--expect", "in2", "--json")
         row = json.loads(out)
         assert (code, err, row["through"], row["grade"], row["timed_by"]) == (
             0,
@@ -165,9 +165,9 @@ def test_a_pulse_through_the_gate_shows_commanded_and_observed_as_one_without_it
             "board",
         )
         assert row["observed"]["input"] == "in2"
-        assert 0 <= row["observed"]["seen_ms"] < 300
-        assert 200 <= row["observed"]["lasted_ms"] < 500
-        assert 300 <= row["took_ms"] < 3000
+        assert 0 <= row["observed"]["seen_ms"] < 1000  # while it was closed, on a machine however busy
+        assert 500 <= row["observed"]["lasted_ms"] < 3000
+        assert 1000 <= row["took_ms"] < 10_000
         walk(station, board, gate)
         _, out, _ = run("pulse", "1", *named, "--expect", "in2", language="zh_CN.UTF-8")
         assert "in2 在 " in out

@@ -2,13 +2,16 @@
 
 import io
 import json
+import os
+import select
 from pathlib import Path
 
 import pytest
 import typer
 
 from drivers.modbus_rtu import crc16
-from drivers.port import PortBusyError, PortDeniedError, PortLostError, PortMissingError
+from drivers.model import LineSettings
+from drivers.port import PortBusyError, PortDeniedError, PortLostError, PortMissingError, SerialPort
 from drivers.tool.confirm import confirmed_isolated, confirmed_lane
 from drivers.tool.console import Language, both, language_of, text, use_language
 from drivers.tool.frames import in_words
@@ -17,6 +20,7 @@ from drivers.tool.looking import codec_of
 from drivers.tool.opening import port_words
 from drivers.tool.target import Target, find_target
 from drivers.tool.trace import Trace, TracedPort
+from drivers.tool.wire import collect
 from passes.words import Pair
 from shell.settings import SettingsError
 
@@ -261,3 +265,18 @@ def test_a_device_that_cannot_be_looked_at_is_said_in_words_and_not_in_a_traceba
     assert "nothing was sent" in capsys.readouterr().err
     lcus = codec_of(Target(name="relays", port="/dev/null", protocol="lcus"))
     assert lcus.info.outputs == 8
+
+
+def test_what_had_come_counts_where_a_busy_machine_looks_too_late() -> None:
+    theirs, ours = os.openpty()
+    port = SerialPort(os.ttyname(ours), LineSettings())
+    try:
+        port.open()
+        os.write(theirs, b"CH1:OFF\r\n")
+        assert select.select([port.fileno()], [], [], 5)[0]
+        assert collect(port, 0.0) == b"CH1:OFF\r\n"
+        assert collect(port, 0.0) == b""
+    finally:
+        port.close()
+        os.close(theirs)
+        os.close(ours)
