@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from drivers.gate.view import ViewSection, does_not_fit
 from drivers.model import Driver, Side
 from drivers.registry import PROTOCOLS, Options, UnknownProtocolError, make_driver
 from drivers.usb_socket import PortIdentity
@@ -167,6 +168,7 @@ class LaneSection(SettingsModel):
     direction: Direction
     camera: Annotated[str, StringConstraints(min_length=1, max_length=500)] | None = None
     scanner: Word | None = None
+    view: ViewSection | None = None
     board: Word
     channel: Channel | None = None
     side: Side | None = None
@@ -196,6 +198,9 @@ class LaneSection(SettingsModel):
                 "a lane needs a reader: camera, or scanner (the name of a scanner of this file), or both",
             )
             raise wrong("camera", words)
+        unfit = does_not_fit(self.view, self.camera)
+        if unfit is not None:
+            raise wrong("view", unfit)
         if (self.channel is None) == (self.side is None):
             words = Pair(
                 '通道要么有 channel（继电器），要么有 side = "left" | "right"（闸机控制器）',

@@ -6,6 +6,7 @@ from typing import Final
 from drivers.gate.hardware import BoardSection, InputSection, LaneSection
 from drivers.gate.inputs import inputs_in_use
 from drivers.gate.readers import CHANGING, warnings_of_readers
+from drivers.gate.view import warnings_of_cameras
 from drivers.registry import PROTOCOLS
 from passes.vocabulary import Direction
 
@@ -44,6 +45,7 @@ def warnings(
             if board.expect is None
         )
     found.extend(warnings_of_readers(boards, lanes))
+    found.extend(warnings_of_cameras(lanes))
     for lane in lanes:
         read = 0
         if lane.contact is not None and _in_turn(protocols[lane.contact.board]):

@@ -127,6 +127,7 @@ LISTS: Final[Mapping[str, Mapping[str, Key]]] = {
         "direction": Key(one_of("entry", "exit"), needed=True),
         "camera": Key(text_like(r".{1,500}", "http://… | rtsp://… | /dev/video0")),
         "scanner": Key(_WORD),
+        "view": Key(_anything),
         "board": Key(_WORD, needed=True),
         "channel": Key(_CHANNEL),
         "side": Key(one_of("left", "right")),
