@@ -8,19 +8,25 @@ import json
 import sys
 import threading
 import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 import cv2
 import typer
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shell.supervision import stop_event
+from simulators.cameras.feed import Feed
 from simulators.cameras.look import Colour, Difficulty, Ink, Look, Medium
+from simulators.cameras.rtsp import RtspServer
 from simulators.cameras.scene import backgrounds
 from simulators.cameras.stage import Stage
+
+Server = TypeVar("Server")
 
 FRAMES_PER_S: Final = 10.0
 BOUNDARY: Final = "postern-frame"
@@ -69,44 +75,6 @@ class ClearForm(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     camera: str
-
-
-class Feed:
-    """One camera's stream: a clocked frame that all its viewers share.
-
-    Args:
-        stage: What the camera sees.
-        frames_per_s: Its rate.
-    """
-
-    def __init__(self, stage: Stage, frames_per_s: float) -> None:
-        self.stage = stage
-        self._frame_s = 1 / frames_per_s
-        self._lock = threading.Lock()
-        self._frame = b""
-        self._number = 0
-        self._due_s = 0.0
-
-    @property
-    def newest(self) -> int:
-        """Number of the newest frame."""
-        return self._number
-
-    def wait_for(self, after: int, stop: threading.Event) -> tuple[int, bytes]:
-        """The first frame after number ``after``, and its number; the last one again when stopped."""
-        while not stop.is_set():
-            with self._lock:
-                now_s = time.monotonic()
-                if self._number > after:
-                    return self._number, self._frame
-                if now_s >= self._due_s:
-                    self._frame = self.stage.next_jpeg()
-                    self._number += 1
-                    self._due_s = max(self._due_s + self._frame_s, now_s)
-                    return self._number, self._frame
-                pause_s = self._due_s - now_s
-            stop.wait(pause_s)
-        return after, self._frame
 
 
 class CameraServer(ThreadingHTTPServer):
@@ -266,33 +234,52 @@ def camera(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 picks a free one.")] = 8090,
     names: Annotated[str, typer.Option(help="Names of the cameras, with commas.")] = "entry,exit",
     seed: Annotated[int, typer.Option(help="All variation comes from it.")] = 1,
+    rtsp_port: Annotated[
+        int | None, typer.Option(help="Serve RTSP there, too; 0 picks a free port.", min=0, max=65_535)
+    ] = None,
     frames_per_s: Annotated[
         float, typer.Option("--fps", min=0.5, max=60, help="Frames a second.")
     ] = FRAMES_PER_S,
 ) -> None:
-    """Serve rendered cameras until stopped.
+    """Serve rendered cameras until stopped, over HTTP and, with --rtsp-port, over RTSP.
 
-    Example: postern-sim camera --port 8090 --names entry,exit --seed 7
+    Examples:
+
+    postern-sim camera --port 8090 --names entry,exit --seed 7
+
+    postern-sim camera --port 8090 --rtsp-port 8554
     """
     cv2.setNumThreads(1)
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     if not wanted:
         raise typer.BadParameter("name at least one camera", param_hint="--names")
     stop = stop_event()
+    server = _on(
+        port, "--port", lambda: CameraServer(port=port, names=wanted, seed=seed, frames_per_s=frames_per_s)
+    )
+    with ExitStack() as rest:
+        rest.callback(server.close)
+        server.start()
+        addresses = [f"http://127.0.0.1:{server.port}/{name}.mjpg" for name in wanted]
+        if rtsp_port is not None:
+            streams = _on(rtsp_port, "--rtsp-port", lambda: RtspServer(port=rtsp_port, feeds=server.feeds))
+            rest.callback(streams.close)
+            streams.start()
+            addresses += [f"rtsp://127.0.0.1:{streams.port}/{name}" for name in wanted]
+        for address in addresses:
+            typer.echo(address)
+        stop.wait()
+
+
+def _on(port: int, option: str, make: Callable[[], Server]) -> Server:
+    """A server on that port; says which option to change when it is taken."""
     try:
-        server = CameraServer(port=port, names=wanted, seed=seed, frames_per_s=frames_per_s)
+        return make()
     except OSError as error:
         typer.echo(
-            f"Port {port} on 127.0.0.1 is taken ({error.strerror}). Choose another with --port.", err=True
+            f"Port {port} on 127.0.0.1 is taken ({error.strerror}). Choose another with {option}.", err=True
         )
         raise typer.Exit(3) from error
-    server.start()
-    try:
-        for name in wanted:
-            typer.echo(f"http://127.0.0.1:{server.port}/{name}.mjpg")
-        stop.wait()
-    finally:
-        server.close()
 
 
 if __name__ == "__main__":

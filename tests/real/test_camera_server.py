@@ -114,3 +114,26 @@ def test_a_taken_port_says_which_and_what_to_do(server: CameraServer) -> None:
     assert done.returncode == 3
     assert done.stderr.startswith(f"Port {server.port} on 127.0.0.1 is taken")
     assert "--port" in done.stderr
+
+
+def test_the_process_serves_rtsp_too_and_says_where() -> None:
+    argv = [sys.executable, "-m", "simulators.cameras.server", "--port", "0", "--names", "entry"]
+    with subprocess.Popen(
+        [*argv, "--rtsp-port", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline().strip() for _ in range(2)]
+        port = int(lines[1].split(":")[2].split("/")[0])
+        with socket.create_connection(("127.0.0.1", port)) as viewer:
+            viewer.sendall(f"DESCRIBE {lines[1]} RTSP/1.0\r\nCSeq: 2\r\n\r\n".encode())
+            answer = viewer.recv(1000).decode()
+            assert answer.startswith("RTSP/1.0 200 OK\r\nCSeq: 2\r\n")
+            assert "a=rtpmap:26 JPEG/90000" in answer
+            viewer.sendall(f"DESCRIBE {lines[1]}x RTSP/1.0\r\nCSeq: 3\r\n\r\n".encode())
+            assert viewer.recv(1000).startswith(b"RTSP/1.0 404")
+            udp = "Transport: RTP/AVP;unicast;client_port=5000-5001"
+            viewer.sendall(f"SETUP {lines[1]}/track1 RTSP/1.0\r\nCSeq: 4\r\n{udp}\r\n\r\n".encode())
+            assert viewer.recv(1000).startswith(b"RTSP/1.0 461")
+            process.terminate()
+            assert process.wait(3) == 0
+        assert process.communicate() == ("", "")
