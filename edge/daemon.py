@@ -4,6 +4,7 @@ Cameras, boards and the uplink each have their own thread and only put inputs in
 ``run`` takes them out one by one, so that the core needs no locks.
 """
 
+import contextlib
 import hashlib
 import os
 import queue
@@ -16,6 +17,7 @@ from typing import Final
 
 from drivers.gate.config import GateConfig
 from drivers.gate.inputs import inputs_in_use
+from drivers.gate.view import ViewSection
 from drivers.gate.warnings import warnings
 from drivers.model import AnyEvent
 from drivers.peripherals import Scanned
@@ -33,7 +35,8 @@ from edge.readers import Readers
 from edge.screen import Screen
 from edge.standing import Standings
 from edge.tool_requests import tool_handlers
-from edge.vision.camera import Camera, CameraHealth, CameraState, Scan
+from edge.vision.camera import About, Camera, CameraHealth, CameraSettings, CameraState, Scan
+from edge.vision.nursery import Nursery
 from edge.vision.preview import Preview
 from edge.walkin import WalkIns
 from passes.vocabulary import Direction
@@ -120,6 +123,7 @@ class EdgeDaemon:
                 uplink=self._uplink_view,
             )
             self._boards = Boards(config.board, self._report, used=inputs_in_use(config.lane, config.input))
+            self._nursery = Nursery(self._clock)
             self._cameras: dict[str, Camera] = {}
             self._previews = {
                 lane.name: Preview(self._clock)
@@ -159,7 +163,7 @@ class EdgeDaemon:
             self._control = ControlServer(gate.data_dir / SOCKET, requests)
             for lane in config.lane:
                 if lane.camera:
-                    self._cameras[lane.name] = self._make_camera(lane.name, lane.camera)
+                    self._cameras[lane.name] = self._make_camera(lane.name, lane.camera, lane.view)
             self._page = KioskPage(
                 lambda: create_kiosk(self._screen, clock=self._clock, previews=self._previews),
                 host=config.kiosk.host,
@@ -198,6 +202,9 @@ class EdgeDaemon:
         for words in warnings(self._config.board, self._config.lane, self._config.input):
             log.warning("wiring", note=words)
         self._boards.start()
+        if self._cameras:
+            with contextlib.suppress(OSError):  # no process now: whoever needs it asks again, and says so
+                self._nursery.start()
         self._bundles.start()
         self._uplink.start()
         self._page.start()
@@ -257,6 +264,7 @@ class EdgeDaemon:
             rest.callback(self._deciding.close)
             rest.callback(self._gate.feed.close)
             rest.callback(self._gate.hands.close)
+            rest.callback(self._nursery.close)
             for camera in self._cameras.values():
                 rest.callback(camera.close)
             rest.callback(self._boards.close)
@@ -270,15 +278,30 @@ class EdgeDaemon:
         else:
             self._inputs.put(BoardReported(board=board, event=event))
 
-    def _make_camera(self, lane: str, spec: str) -> Camera:
+    def _make_camera(self, lane: str, spec: str, view: ViewSection | None) -> Camera:
         def seen(scan: Scan) -> None:
             self._readers.camera_saw(lane, scan.texts, scan.at_s)
 
         def changed(health: CameraHealth) -> None:
             ok = health.state is CameraState.OK
-            self._inputs.put(CameraChanged(lane=lane, ok=ok, detail=health.detail))
+            if health.about is About.CAMERA:
+                self._inputs.put(CameraChanged(lane=lane, ok=ok, detail=health.detail))
+                return
+            device, detail = f"camera {lane} {health.about}", health.detail[:200]
+            self._device_news.put(
+                DeviceData(device=device, state="recovered" if ok else "fault", detail=detail)
+            )
 
-        return Camera(lane, spec, seen, changed, self._clock, preview=self._previews.get(lane))
+        return Camera(
+            lane,
+            spec,
+            seen,
+            changed,
+            self._clock,
+            nursery=self._nursery,
+            settings=CameraSettings.of(view),
+            preview=self._previews.get(lane),
+        )
 
     # -- what others ask
 

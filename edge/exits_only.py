@@ -12,11 +12,13 @@ from typing import Final
 
 from drivers.gate.config import GateConfig
 from drivers.gate.hardware import LaneSection
+from drivers.gate.view import ViewSection
 from drivers.model import AnyEvent
 from drivers.peripherals import Scanned
 from edge.boards import Boards, opening
 from edge.scanners import Scanners
-from edge.vision.camera import Camera, Scan
+from edge.vision.camera import Camera, CameraSettings, Scan
+from edge.vision.nursery import Nursery
 from passes.vocabulary import Direction
 from shell.clock import Clock
 from shell.logs import get_logger
@@ -51,8 +53,11 @@ class ExitsOnly:
         self._boards = Boards(config.board, self._heard, used={})
         exits = {lane.name: lane for lane in config.lane if lane.direction is Direction.EXIT}
         self._exits = exits
+        self._nursery = Nursery(clock)
         self._cameras = {
-            lane.name: self._camera(lane.name, lane.camera) for lane in exits.values() if lane.camera
+            lane.name: self._camera(lane.name, lane.camera, lane.view)
+            for lane in exits.values()
+            if lane.camera
         }
         self._scanners = Scanners(exits.values(), self._seen, dropped=lambda: None)
         self._opened = 0
@@ -73,6 +78,7 @@ class ExitsOnly:
             rest.callback(ended.set)
             rest.callback(self._boards.close)
             self._boards.start()
+            rest.callback(self._nursery.close)
             for camera in self._cameras.values():
                 rest.callback(camera.close)
                 camera.start()
@@ -122,8 +128,9 @@ class ExitsOnly:
         if isinstance(event, Scanned):
             self._scanners.read(board, event)
 
-    def _camera(self, lane: str, spec: str) -> Camera:
+    def _camera(self, lane: str, spec: str, view: ViewSection | None) -> Camera:
         def seen(scan: Scan) -> None:
             self._seen(lane, scan.texts, scan.at_s)
 
-        return Camera(lane, spec, seen, lambda _: None, self._clock)
+        settings = CameraSettings.of(view)
+        return Camera(lane, spec, seen, lambda _: None, self._clock, nursery=self._nursery, settings=settings)

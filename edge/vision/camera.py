@@ -1,32 +1,33 @@
-"""One camera: a thread that owns its source, keeps to the newest frame, reads codes and reports.
+"""One camera: a thread that takes its pictures to its eye, judges what was seen, and reports.
 
-Each presentation of a code is reported once. What is reported is queued and decided elsewhere. The camera
-heals by itself: a source that is missing or lost is opened again with growing pauses, and its state is
-reported when it changes, not on each try.
+Each presentation of a code is reported once. What is reported is queued and decided elsewhere. No pixel is
+looked at here, and no library that does so is loaded: that is the eye's, in a process of its own. The camera
+heals by itself: a source that is missing or lost is opened again with growing pauses, an eye that hangs costs
+one picture, and a state is reported when it changes, not on each try.
 """
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-import cv2
-import numpy as np
-
-from edge.vision.filters import Picture, shrunk
-from edge.vision.frames import Frame, Source, shown
-from edge.vision.presentation import InView, look
+from drivers.gate.view import ViewSection
+from edge.vision.eye import Eye, ShotError
+from edge.vision.frames import Hints, Source, SourceLostError, shown
+from edge.vision.freshness import Doubt, Freshness
+from edge.vision.nursery import Nursery, NurseryError
+from edge.vision.presentation import LEFT_AFTER_S, InView, left_in_view, look
 from edge.vision.preview import Preview
-from edge.vision.reader import Reader
+from edge.vision.shot import EyeError, Region, Seen, Shot, Wanted
 from edge.vision.sources import open_source
 from shell.clock import Clock
 from shell.logs import get_logger
 
-READS_PER_S: Final = 12.0  # a code is held up for a second or more; more readings only cost
-FIRST_PAUSE_S: Final = 0.5
+READS_PER_S: Final = 30.0  # every frame of most cameras; the eye makes little of a quiet scene
+FIRST_PAUSE_S: Final = 0.1
 LONGEST_PAUSE_S: Final = 5.0
-FROZEN_AFTER_S: Final = 2.0  # a live sensor is never bit-identical for so long
+BLIND_AFTER_S: Final = 3.0  # single pictures that nothing can be made of are no fault
 CLOSE_WITHIN_S: Final = 0.9
 
 
@@ -46,20 +47,52 @@ class Scan:
 
 
 class CameraState(StrEnum):
-    """Whether frames come that may be believed."""
+    """Whether something of a camera is as it should be."""
 
     OK = "ok"
     FAULT = "fault"
 
 
+class About(StrEnum):
+    """What of a camera a state is about; each has its own."""
+
+    CAMERA = "camera"  # whether frames come that may be believed
+    VIEW = "view"  # whether a code was left in view
+    SETTINGS = "settings"  # whether it took what it was told
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CameraHealth:
-    """A change of state: which camera, what it is now, why, and when (monotonic seconds)."""
+    """A change of state: which camera, what it is now, why, when (monotonic seconds), and of what."""
 
     camera: str
     state: CameraState
     detail: str
     at_s: float
+    about: About = About.CAMERA
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CameraSettings:
+    """What a lane says of its camera.
+
+    Attributes:
+        region: The part of the picture that is read.
+        reads_per_s: At most so many pictures are looked at.
+        hints: What is asked of a camera of this machine.
+    """
+
+    region: Region = field(default_factory=Region)
+    reads_per_s: float = READS_PER_S
+    hints: Hints = field(default_factory=Hints)
+
+    @classmethod
+    def of(cls, view: ViewSection | None) -> "CameraSettings":
+        """What ``[lane.view]`` of ``gate.toml`` says."""
+        if view is None:
+            return cls()
+        hints = Hints(exposure_ms=view.exposure, focus=view.focus, identity=view.device)
+        return cls(region=Region(*view.region), reads_per_s=view.reads_per_s, hints=hints)
 
 
 class Camera:
@@ -69,9 +102,14 @@ class Camera:
         name: Its name in reports.
         spec: Its source, as ``edge.vision.sources.open_source`` takes it.
         on_scan: Called from the camera's thread for each presentation; must not block.
-        on_health: Called from the camera's thread when the state changes; must not block.
+        on_health: Called from the camera's thread when a state changes; must not block.
         clock: Time of the frames.
+        nursery: Where the processes come from that look, and those that grab.
+        settings: What the lane says of it.
         preview: Gets a small picture of some frames, while somebody looks.
+        on_seen: Called from the camera's thread with what the eye saw of each picture that is believed; must
+            not block.
+        eye: Kind of child process that looks; tests bring others.
     """
 
     def __init__(
@@ -82,26 +120,38 @@ class Camera:
         on_health: Callable[[CameraHealth], None],
         clock: Clock,
         *,
+        nursery: Nursery,
+        settings: CameraSettings | None = None,
         preview: Preview | None = None,
+        on_seen: Callable[[Seen], None] = lambda _: None,
+        eye: str = "eye",
     ) -> None:
         self.name = name
         self.spec = spec
         self._on_scan = on_scan
         self._on_health = on_health
         self._clock = clock
+        self._nursery = nursery
+        self._settings = settings or CameraSettings()
         self._preview = preview
+        self._on_seen = on_seen
+        self._eye_kind = eye
+        self._eye: Eye | None = None
         self._stop = threading.Event()
         self._source_lock = threading.Lock()
         self._source: Source | None = None
-        self._state: CameraState | None = None
-        self._reader = Reader(live=True)
+        self._states: dict[About, tuple[CameraState, str]] = {}
         self._view = InView()
         self._again = threading.Event()
         self._freshness = Freshness()
+        self._sighted_s = 0.0  # when something could last be made of a picture
+        self._blinded = False
         self._thread = threading.Thread(target=self._run, name=f"camera-{name}", daemon=True)
 
     def start(self) -> None:
         """Begin; returns at once, also when the camera is missing."""
+        self._sighted_s = self._clock.monotonic_s()
+        self._eye = Eye(self.name, self._nursery, self._clock, kind=self._eye_kind)
         self._thread.start()
 
     def close(self) -> None:
@@ -110,7 +160,8 @@ class Camera:
         with self._source_lock:
             if self._source is not None:
                 self._source.interrupt()
-        if self._thread.is_alive():
+        if self._eye is not None:
+            self._eye.close()
             self._thread.join(CLOSE_WITHIN_S)
 
     def look_again(self) -> None:
@@ -125,8 +176,10 @@ class Camera:
                     if self._watch():
                         self._report(CameraState.FAULT, f"{shown(self.spec)} has come to its end")
                         return
-                except (OSError, cv2.error) as error:  # SourceError is an OSError
-                    if self._state is CameraState.OK:
+                except NurseryError as error:  # it is still starting, or was lost: that is over in a moment
+                    self._lose_sight(str(error))
+                except OSError as error:  # SourceError is one
+                    if self._is_ok():
                         pause_s = FIRST_PAUSE_S
                     self._report(CameraState.FAULT, str(error))
                 except Exception as error:  # noqa: BLE001  # a lane without a reader is worse than a lost picture
@@ -137,83 +190,113 @@ class Camera:
                 self._stop.wait(pause_s)
                 pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
         finally:
-            if self._state is CameraState.OK:
+            if self._is_ok():
                 self._report(CameraState.FAULT, "the camera's thread ended")
 
     def _watch(self) -> bool:
         """Read from one opening of the source to its end; True when it ended for good."""
-        source = open_source(self.spec, self._clock)
+        source = open_source(self.spec, self._clock, self._nursery, self._settings.hints)
         with self._source_lock:
             self._source = source
         try:
-            due_s = 0.0
+            turns = Turns(self._settings.reads_per_s)
             while not self._stop.is_set():
-                frame = source.read(due_s)
-                if frame is None:
+                shot = source.read(turns.due_s)
+                if shot is None:
                     return True
-                due_s = frame.at_s + 1 / READS_PER_S
-                self._take(frame)
+                turns.taken(shot.at_s)
+                self._report_refused(source.refused)
+                self._take(shot)
             return False
         finally:
             with self._source_lock:
                 self._source = None
             source.close()
 
-    def _take(self, frame: Frame) -> None:
-        if self._freshness.frozen(frame):
-            self._report(
-                CameraState.FAULT, f"the picture has been the very same for {FROZEN_AFTER_S:g} s: frozen"
-            )
+    def _take(self, shot: Shot) -> None:
+        assert self._eye is not None, "the thread begins after the eye is there"
+        longest_px = 0 if self._preview is None else self._preview.wanted_px()
+        try:
+            seen = self._eye.look(shot, Wanted(preview_px=longest_px, region=self._settings.region))
+        except EyeError as error:
+            if not self._blinded and not self._stop.is_set() and not isinstance(error, ShotError):
+                get_logger("camera").warning("a picture was lost", camera=self.name, why=str(error))
+            self._lose_sight(str(error))
             return
-        self._report(CameraState.OK, "frames arrive")
-        if self._preview is not None:
-            longest_px = self._preview.wanted_px()
-            self._preview.put(small_jpeg(frame.picture, longest_px) if longest_px else None, frame.at_s)
-        texts = tuple(sorted(code.text for code in self._reader.read(frame.picture)))
+        now_s = self._clock.monotonic_s()
+        self._sighted_s, self._blinded = now_s, False
+        doubted = self._freshness.doubt(seen, now_s)
+        if doubted is None:
+            self._report(CameraState.OK, "frames arrive")
+            if self._preview is not None:
+                self._preview.put(seen.preview, seen.at_s)
+            self._on_seen(seen)
+            self._present(seen)
+        elif doubted.lasting:
+            self._report(CameraState.FAULT, doubted.words, why=doubted.why)
+            if doubted.why is Doubt.LATE:
+                raise SourceLostError(self.spec, "lags behind", "It is opened anew")
+
+    def _present(self, seen: Seen) -> None:
+        texts = tuple(sorted({code.text for code in seen.codes}))
         if self._again.is_set():
             self._again.clear()
             self._view = InView()
-        self._view, new = look(self._view, texts, frame.at_s)
+        self._view, new = look(self._view, texts, seen.at_s)
         if new and not self._stop.is_set():
-            self._on_scan(Scan(camera=self.name, texts=texts, at_s=frame.at_s))
+            self._on_scan(Scan(camera=self.name, texts=texts, at_s=seen.at_s))
+        if left_in_view(self._view, seen.at_s):
+            words = f"a code is left in view for over {LEFT_AFTER_S:g} s: look for a pass on the glass, or a poster"
+            self._report(CameraState.FAULT, words, about=About.VIEW)
+        else:
+            self._report(CameraState.OK, "no code is left in view", about=About.VIEW)
 
-    def _report(self, state: CameraState, detail: str) -> None:
-        if state is CameraState.FAULT and self._preview is not None:
+    def _lose_sight(self, why: str) -> None:
+        """Nothing can be made of this picture; a fault when that lasts."""
+        self._blinded = True
+        if self._clock.monotonic_s() - self._sighted_s >= BLIND_AFTER_S:
+            self._report(CameraState.FAULT, why, why="blind")
+
+    def _report_refused(self, refused: tuple[str, ...]) -> None:
+        state = CameraState.FAULT if refused else CameraState.OK
+        self._report(state, "; ".join(refused), about=About.SETTINGS, why=str(refused))
+
+    def _is_ok(self) -> bool:
+        return self._states.get(About.CAMERA, (CameraState.FAULT, ""))[0] is CameraState.OK
+
+    def _report(self, state: CameraState, detail: str, *, about: About = About.CAMERA, why: str = "") -> None:
+        """Tell a change. Only of a camera that is well is that told, too; a kind of fault is told once."""
+        if about is About.CAMERA and state is CameraState.FAULT and self._preview is not None:
             self._preview.blind()
-        if self._stop.is_set() or state is self._state:
+        before, before_why = self._states.get(about, (None, ""))
+        if self._stop.is_set() or (state, why) == (before, before_why):
             return
-        self._state = state
+        self._states[about] = state, why
+        if about is not About.CAMERA and before is None and state is CameraState.OK:
+            return
         log = get_logger("camera")
         (log.info if state is CameraState.OK else log.warning)(
-            "camera", camera=self.name, state=state, detail=detail
+            "camera", camera=self.name, about=about, state=state, detail=detail
         )
         self._on_health(
-            CameraHealth(camera=self.name, state=state, detail=detail, at_s=self._clock.monotonic_s())
+            CameraHealth(
+                camera=self.name, state=state, detail=detail, at_s=self._clock.monotonic_s(), about=about
+            )
         )
 
 
-def small_jpeg(picture: Picture, longest_px: int) -> bytes:
-    """The picture with at most that longest side."""
-    _, encoded = cv2.imencode(".jpg", shrunk(picture, longest_px)[0], (cv2.IMWRITE_JPEG_QUALITY, 70))
-    return encoded.tobytes()
+class Turns:
+    """Keeps to a number of pictures a second in the mean, without missing every other one by a hair.
 
+    Args:
+        per_s: That number.
+    """
 
-class Freshness:
-    """Tells a picture that no longer changes from a live one, across breaks of the source too."""
+    def __init__(self, per_s: float) -> None:
+        self._each_s = 1 / per_s
+        self.due_s = 0.0
 
-    def __init__(self) -> None:
-        self._picture: Picture | None = None
-        self._since_s = 0.0
-
-    def frozen(self, frame: Frame) -> bool:
-        """Take the next frame; whether its very pixels have been shown for 2 s or longer."""
-        if self._picture is None or not _identical(self._picture, frame.picture):
-            self._picture = frame.picture
-            self._since_s = frame.at_s
-        return frame.at_s - self._since_s >= FROZEN_AFTER_S
-
-
-def _identical(before: Picture, now: Picture) -> bool:
-    if before.shape != now.shape or not np.array_equal(before[::20, ::20], now[::20, ::20]):
-        return False
-    return np.array_equal(before, now)
+    def taken(self, at_s: float) -> None:
+        """One was taken; ``due_s`` is when the next one may be."""
+        earliest_s = at_s + self._each_s * (0.5 if self.due_s else 1.0)
+        self.due_s = max(self.due_s + self._each_s, earliest_s)

@@ -14,9 +14,9 @@ from edge.vision.frames import shown
 from edge.vision.nursery import Nursery
 from edge.vision.scan_eyes import patient_eye
 from edge.vision.scan_process import KINDS, size_of
-from edge.vision.scan_streams import is_camera, shot_of
+from edge.vision.scan_streams import is_camera
 from edge.vision.shot import EyeError, Region, Seen, Wanted
-from edge.vision.sources import open_source
+from edge.vision.sources import open_when_ready
 from passes.words import Pair
 from shell.clock import Clock
 
@@ -152,7 +152,7 @@ class CameraTest:
         with ExitStack() as open_things:
             nursery = open_things.enter_context(closing(Nursery(self._clock, KINDS)))
             nursery.start()
-            source = open_things.enter_context(closing(open_source(self._spec, self._clock)))
+            source = open_things.enter_context(closing(open_when_ready(self._spec, self._clock, nursery)))
             eye = open_things.enter_context(
                 closing(patient_eye(shown(self._spec), nursery, self._clock, kind="mounting"))
             )
@@ -160,12 +160,12 @@ class CameraTest:
             looked: deque[float] = deque(maxlen=RATE_OVER)
             due_s = 0.0
             while began_s is None or seconds is None or self._clock.monotonic_s() - began_s < seconds:
-                frame = source.read(due_s)
-                if frame is None:
+                shot = source.read(due_s)
+                if shot is None:
                     return
-                due_s = frame.at_s + (0.0 if is_camera(self._spec) else STILL_EVERY_S)
+                due_s = shot.at_s + (0.0 if is_camera(self._spec) else STILL_EVERY_S)
                 try:
-                    seen = eye.look(shot_of(frame.picture, frame.at_s), self._wanted)
+                    seen = eye.look(shot, self._wanted)
                 except EyeError as error:
                     began_s = began_s or self._clock.monotonic_s()
                     yield Report(at_s=self._clock.monotonic_s() - began_s, problem=str(error))

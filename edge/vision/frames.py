@@ -1,15 +1,18 @@
-"""What a source of frames is, and how it fails; the sources themselves are in ``edge.sources_*``.
+"""What a source of pictures is, and how it fails; the sources themselves are in ``edge.vision.sources*``.
 
-SourceError             no frames from here now; another try may help
-├── SourceMissingError  it cannot be opened: not there, refused, or nothing that shows pictures
+SourceError             no pictures from here now; another try may help
+├── SourceMissingError  it cannot be opened: not there, refused, the wrong one, or nothing that shows pictures
 └── SourceLostError     it was open and broke off, or went silent
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Literal, Protocol
 
-from edge.vision.filters import Picture
+from edge.vision.shot import Shot
 from shell.masking import masked_value
+
+FRAME_WITHIN_S: Final = 2.0  # a live source that is silent for longer is opened again
+OPEN_WITHIN_S: Final = 4.0
 
 
 def shown(spec: str) -> str:
@@ -18,7 +21,7 @@ def shown(spec: str) -> str:
 
 
 class SourceError(OSError):
-    """No frames from this source now."""
+    """No pictures from this source now."""
 
     def __init__(self, spec: str, what: str, next_step: str) -> None:
         super().__init__(f"Camera source {shown(spec)} {what}. {next_step}")
@@ -33,22 +36,36 @@ class SourceLostError(SourceError):
     """It was open and ended or went silent."""
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """One picture and when it arrived: (height, width) grey or (height, width, 3) BGR; monotonic seconds."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hints:
+    """What is asked of a camera on this machine; None leaves a thing as it is.
 
-    picture: Picture
-    at_s: float
+    Attributes:
+        exposure_ms: Milliseconds of light for each frame, or ``auto``.
+        focus: In the steps of the device, or ``auto``.
+        identity: Which device it must be, as ``edge.vision.capture_identity`` tells them apart.
+    """
+
+    exposure_ms: float | Literal["auto"] | None = None
+    focus: int | Literal["auto"] | None = None
+    identity: str | None = None
 
 
 class Source(Protocol):
-    """Frames, newest only."""
+    """Pictures, newest only."""
 
-    def read(self, not_before_s: float) -> Frame | None:
-        """Wait for the next frame that arrives at or after ``not_before_s``; None when there will be none.
+    @property
+    def refused(self) -> tuple[str, ...]:
+        """What was asked of the device and is not so, in words; known after the first picture."""
+
+    def read(self, not_before_s: float) -> Shot | None:
+        """Wait for the next picture that arrives at or after ``not_before_s``; None when there will be none.
+
+        What the picture refers to holds until the next call.
 
         Raises:
-            SourceLostError: It broke off, or sent nothing for 3 s.
+            SourceMissingError: It turned out that it cannot be opened.
+            SourceLostError: It broke off, or sent nothing for 2 s.
         """
 
     def interrupt(self) -> None:

@@ -13,7 +13,6 @@ import numpy.typing as npt
 from edge.vision.filters import Picture
 from edge.vision.reader import PIXELS_MAX
 
-SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 FILE_BYTES_MAX: Final = 64 * 1024 * 1024
 
 _PNG: Final = b"\x89PNG\r\n\x1a\n"

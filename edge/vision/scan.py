@@ -15,13 +15,13 @@ from typing import Any, Final
 from edge.vision.annotate_files import AnnotateError, Annotations
 from edge.vision.frames import SourceError, shown
 from edge.vision.nursery import Nursery
-from edge.vision.picture import SUFFIXES, size_px
+from edge.vision.picture import size_px
 from edge.vision.reader import PIXELS_MAX
 from edge.vision.scan_eyes import FILE_BYTES_MAX, PatientEye, looked_at, patient_eye, side_by_side
 from edge.vision.scan_process import KINDS, READ_MS
 from edge.vision.scan_streams import Moving, film_shots, is_camera, live_shots
 from edge.vision.shot import EyeError, Pixels, Seen, Shot, Wanted
-from edge.vision.sources_file import pictures_of
+from edge.vision.sources_file import SUFFIXES, pictures_of
 from shell.clock import Clock
 
 Judge = Callable[[str], tuple[bool, str | None]]
@@ -176,7 +176,11 @@ class Scanning:
         if item.error is not None:
             return Scanned(name, error=item.error)
         live = is_camera(item.source)
-        shots = partial(live_shots if live else film_shots, item.source, self._clock)
+        shots = (
+            partial(live_shots, item.source, self._clock, nursery)
+            if live
+            else partial(film_shots, item.source)
+        )
         moving = Moving(stop_at_first=live, wanted=self._wanted())
         with closing(patient_eye(name, nursery, self._clock, kind="mounting")) as eye:
             try:

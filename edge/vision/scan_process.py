@@ -21,6 +21,7 @@ from edge.vision.annotate import Mark, drawn
 from edge.vision.eye_messages import Answer, Hello, Refusal, Request, pack_answer, unpack_request
 from edge.vision.eye_pictures import View, ViewError
 from edge.vision.eye_process import Found, ReaderSight, Sight
+from edge.vision.nursery import KINDS as NURSERY_KINDS
 from edge.vision.passes import Corners, Views
 from edge.vision.reader import PIXELS_MAX, Reader
 from edge.vision.scan_gauge import modules_of
@@ -29,6 +30,7 @@ from edge.vision.shot import Pixels, Region, Seen
 
 KINDS: Final[Mapping[str, str]] = MappingProxyType(
     {"file": "edge.vision.scan_process:look_at_files", "mounting": "edge.vision.scan_process:look_at_camera"}
+    | {"capture": NURSERY_KINDS["capture"]}
 )
 MEMORY_BYTES: Final = (
     1024 * 1024 * 1024

@@ -9,11 +9,12 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from edge.vision.filters import Picture
+from edge.vision.nursery import Nursery
 from edge.vision.scan_eyes import PatientEye
 from edge.vision.scan_process import READ_MS
 from edge.vision.shot import EyeError, Pixels, Seen, Shot, Wanted
-from edge.vision.sources import open_source
-from edge.vision.sources_file import FilmFrames
+from edge.vision.sources import open_when_ready
+from edge.vision.sources_film import FilmFrames
 from shell.clock import Clock
 
 LIVE_WAIT_S: Final = 10.0  # how long a camera is watched for a code
@@ -62,7 +63,7 @@ class Moving:
                 return
 
 
-def film_shots(path: str, clock: Clock) -> Iterator[Shot]:  # noqa: ARG001  # a film has its own time
+def film_shots(path: str) -> Iterator[Shot]:
     """Some shots of each second of a film, as fast as they come.
 
     Raises:
@@ -72,19 +73,19 @@ def film_shots(path: str, clock: Clock) -> Iterator[Shot]:  # noqa: ARG001  # a 
         yield shot_of(picture, number / FILM_READS_PER_S)
 
 
-def live_shots(spec: str, clock: Clock) -> Iterator[Shot]:
+def live_shots(spec: str, clock: Clock, nursery: Nursery) -> Iterator[Shot]:
     """The shots of a camera as they happen, for ten seconds at most.
 
     Raises:
         SourceError: It cannot be opened, or broke off.
     """
-    with closing(open_source(spec, clock)) as source:
+    with closing(open_when_ready(spec, clock, nursery)) as source:
         until_s = clock.monotonic_s() + LIVE_WAIT_S
         while clock.monotonic_s() < until_s:
-            frame = source.read(0.0)
-            if frame is None:
+            shot = source.read(0.0)
+            if shot is None:
                 return
-            yield shot_of(frame.picture, frame.at_s)
+            yield shot
 
 
 def shot_of(picture: Picture, at_s: float) -> Shot:

@@ -318,8 +318,10 @@ def test_a_full_queue_drops_no_scan_of_an_exit_and_an_entrys_camera_looks_again(
     seen: dict[str, Callable[[Scan], None]] = {}
 
     class Watched(Camera):
-        def __init__(self, name: str, spec: str, on_scan: Callable[[Scan], None], *rest: Any) -> None:
-            super().__init__(name, spec, on_scan, *rest)
+        def __init__(
+            self, name: str, spec: str, on_scan: Callable[[Scan], None], *rest: Any, **more: Any
+        ) -> None:
+            super().__init__(name, spec, on_scan, *rest, **more)
             seen[name] = on_scan
 
         def look_again(self) -> None:

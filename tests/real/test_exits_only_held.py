@@ -25,8 +25,10 @@ def test_whoever_finds_the_queue_of_the_exits_full_is_asked_for_again(
     seen: dict[str, Callable[[Scan], None]] = {}
 
     class Watched(Camera):
-        def __init__(self, name: str, spec: str, on_scan: Callable[[Scan], None], *rest: Any) -> None:
-            super().__init__(name, spec, on_scan, *rest)
+        def __init__(
+            self, name: str, spec: str, on_scan: Callable[[Scan], None], *rest: Any, **more: Any
+        ) -> None:
+            super().__init__(name, spec, on_scan, *rest, **more)
             seen[name] = on_scan
 
         def look_again(self) -> None:
@@ -51,8 +53,10 @@ def test_whoever_stands_at_an_exit_whose_board_took_nothing_is_asked_for_again(
     seen: dict[str, Callable[[Scan], None]] = {}
 
     class Watched(Camera):
-        def __init__(self, name: str, spec: str, on_scan: Callable[[Scan], None], *rest: Any) -> None:
-            super().__init__(name, spec, on_scan, *rest)
+        def __init__(
+            self, name: str, spec: str, on_scan: Callable[[Scan], None], *rest: Any, **more: Any
+        ) -> None:
+            super().__init__(name, spec, on_scan, *rest, **more)
             seen[name] = on_scan
 
         def look_again(self) -> None:

@@ -1,4 +1,7 @@
-"""Frames of cameras as they happen, the newest only: network streams and local devices."""
+"""The newest picture of a camera's multipart stream over HTTP, encoded as it came.
+
+NoMultipartError    the address answers, with something else: it may be a stream of another kind
+"""
 
 import base64
 import http.client
@@ -7,80 +10,25 @@ import socket
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
-import cv2
-import numpy as np
-
-from edge.vision.frames import Frame, Source, SourceLostError, SourceMissingError
+from edge.vision.frames import FRAME_WITHIN_S, OPEN_WITHIN_S, SourceLostError, SourceMissingError
 from edge.vision.mjpeg import MultipartJpegs
-from edge.vision.picture import PictureError, decode
+from edge.vision.shot import Pixels, Shot
 from shell.clock import Clock
 
-OPEN_WITHIN_S: Final = 4.0
-FRAME_WITHIN_S: Final = 3.0
-DEVICE_SIZE_PX: Final = (1280, 720)
 _READ_BYTES: Final = 256 * 1024
-_BUFFERED_WITHIN_S: Final = 0.005  # a grab this quick came out of a buffer and is old
-_DRAIN_MAX: Final = 30
 _DRAIN_S: Final = 0.25  # a stream that never pauses is not waited out longer than this
 
 
-class LiveCapture:
-    """A camera that OpenCV reads: RTSP and other streams through FFmpeg, local devices through V4L2.
-
-    Raises:
-        SourceMissingError: It did not open within 4 s.
-    """
-
-    def __init__(self, spec: str, clock: Clock) -> None:
-        self._spec = spec
-        self._clock = clock
-        self._stopped = False
-        if spec.startswith("/dev/"):
-            self._capture = cv2.VideoCapture(spec, cv2.CAP_V4L2)
-            self._capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
-            self._capture.set(cv2.CAP_PROP_FRAME_WIDTH, DEVICE_SIZE_PX[0])
-            self._capture.set(cv2.CAP_PROP_FRAME_HEIGHT, DEVICE_SIZE_PX[1])
-            self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
-        else:
-            limits = [
-                *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, round(OPEN_WITHIN_S * 1000)),
-                *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, round(FRAME_WITHIN_S * 1000)),
-            ]
-            self._capture = cv2.VideoCapture(spec, cv2.CAP_FFMPEG, limits)
-        if not self._capture.isOpened():
-            self._capture.release()
-            raise SourceMissingError(spec, "did not open", "Check its power, its address and its password")
-
-    def read(self, not_before_s: float) -> Frame | None:
-        """The newest frame; those that waited in a buffer are dropped."""
-        quick = 0
-        while not self._stopped:
-            before_s = self._clock.monotonic_s()
-            if not self._capture.grab():
-                break
-            now_s = self._clock.monotonic_s()
-            quick = quick + 1 if now_s - before_s < _BUFFERED_WITHIN_S else _DRAIN_MAX
-            if now_s < not_before_s or quick < _DRAIN_MAX:
-                continue
-            whole, picture = self._capture.retrieve()
-            if whole:
-                return Frame(np.asarray(picture, np.uint8), now_s)
-        raise SourceLostError(self._spec, "sent no more frames", "Check its power and its cable")
-
-    def interrupt(self) -> None:
-        """End after the frame that is being waited for."""
-        self._stopped = True
-
-    def close(self) -> None:
-        """Close the stream or device."""
-        self._capture.release()
+class NoMultipartError(Exception):
+    """Not ours to read."""
 
 
-def open_http(spec: str, clock: Clock) -> Source:
-    """Open an ``http`` or ``https`` address: multipart JPEG here, anything else through OpenCV.
+def open_http(spec: str, clock: Clock) -> "HttpMjpeg":
+    """Open an ``http`` or ``https`` address.
 
     Raises:
         SourceMissingError: It is not reachable, or answers something that is no stream.
+        NoMultipartError: It answers something else than a multipart stream.
     """
     address = urlsplit(spec)
     secure = address.scheme == "https"
@@ -114,7 +62,7 @@ def open_http(spec: str, clock: Clock) -> Source:
         raise SourceMissingError(
             spec, "answers one picture, not a stream", "Look for its MJPEG or RTSP address"
         )
-    return LiveCapture(spec, clock)  # other containers, redirects and digest passwords are FFmpeg's
+    raise NoMultipartError
 
 
 def _headers(address: SplitResult) -> dict[str, str]:
@@ -126,7 +74,9 @@ def _headers(address: SplitResult) -> dict[str, str]:
 
 
 class HttpMjpeg:
-    """A camera's ``multipart/x-mixed-replace`` stream; only frames that are wanted are decoded."""
+    """A camera's ``multipart/x-mixed-replace`` stream."""
+
+    refused: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -144,7 +94,7 @@ class HttpMjpeg:
         self._answer = answer
         self._jpegs = MultipartJpegs(boundary)
 
-    def read(self, not_before_s: float) -> Frame | None:
+    def read(self, not_before_s: float) -> Shot | None:
         """The newest whole picture of the stream."""
         since_s = self._clock.monotonic_s()
         newest: bytes | None = None
@@ -154,10 +104,7 @@ class HttpMjpeg:
             newest = pictures[-1] if pictures else newest
             overdue = now_s > not_before_s + _DRAIN_S
             if newest is not None and now_s >= not_before_s and (overdue or not self._more_waiting()):
-                try:
-                    return Frame(decode(newest), now_s)
-                except PictureError:
-                    newest = None
+                return Shot(Pixels.JPEG, newest, now_s)
             if now_s - max(since_s, not_before_s) > FRAME_WITHIN_S:
                 raise SourceLostError(self._spec, "sends no whole pictures", "Open the address in a browser")
 
