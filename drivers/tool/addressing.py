@@ -1,7 +1,8 @@
 """``set-address`` and ``set-baud``: another address or speed for the one Modbus board on a line.
 
-Nothing is written before every address was asked and one board alone answered; what is written is read back where it
-must be now, and put back if it is not there. What no document tells is refused, with a word on where to look.
+Nothing is written before the other addresses were asked and one board alone answered: those up to ``--up-to``, and
+every one that there is where the new address is written to unit 0, which is everybody. What is written is read back
+where it must be now, and put back if it is not there. What no document tells is refused, with a word on where to look.
 """
 
 from contextlib import AbstractContextManager
@@ -14,8 +15,9 @@ from drivers.devices.modbus_profile import Profile, ProfileError, load_profile
 from drivers.model import LineSettings
 from drivers.port import Port
 from drivers.tool.confirm import IsolatedOption, confirmed_isolated
-from drivers.tool.console import DryRunOption, Exit, JsonOption, both, fail, put_json, put_line, text
-from drivers.tool.lone_unit import demand_alone, present
+from drivers.tool.console import DryRunOption, Exit, JsonOption, both, fail, put_json, put_line, say, text
+from drivers.tool.lone_unit import demand_alone, present, seconds_for
+from drivers.tool.modbus_asking import UNIT_MAX
 from drivers.tool.modbus_scan import BAUDS
 from drivers.tool.resetting import AtSpeed, Result, change_address, change_speed, may_have_changed, speed_said
 from drivers.tool.trace import TraceOption
@@ -23,7 +25,12 @@ from drivers.tool.wire import hexed, raw_port, traced
 from passes.words import Pair
 
 UNITS_MAX: Final = 247
+_EVERYBODY: Final = range(1, UNIT_MAX + 1)  # a board may have got any number, whatever the standard says
 _DELIVERED: Final = (1, 255)  # where boards of other makers may be
+_EVERYWHERE: Final = Pair(
+    "这种板的新地址会写给线上所有板：先问全部 {n} 个地址，约 {seconds:.0f} 秒",
+    "Every board on the line would take this address: all {n} addresses are asked first, in about {seconds:.0f} s",
+)
 _LOOKING: Final = Pair("查找", "Looking")
 # Where the address or speed of a device is set when no command for it is published (drivers reference 1).
 ELSEWHERE: Final = {
@@ -54,7 +61,15 @@ UnitOption = Annotated[
     int | None, typer.Option("--unit", min=1, max=255, help="Its address now; as delivered unless given.")
 ]
 BaudOption = Annotated[int | None, typer.Option("--baud", help="Its speed now; as delivered unless given.")]
-UpToOption = Annotated[int, typer.Option("--up-to", min=1, max=UNITS_MAX, help="Look for others up to here.")]
+UpToOption = Annotated[
+    int,
+    typer.Option(
+        "--up-to",
+        min=1,
+        max=UNITS_MAX,
+        help="Look for others up to here; where all boards would obey, everywhere.",
+    ),
+]
 
 
 def set_address(
@@ -77,8 +92,10 @@ def set_address(
       postern-driver set-address 5 --port /dev/ttyUSB1 --profile generic-0100-4 --dry-run
       postern-driver set-address 5 --port /dev/ttyUSB1 --profile lctech-2ch --confirm isolated
 
-    First every address is asked; exactly one may answer. Then it is written, and read at the new address; if that
-    fails the old one is written back. Boards with switches, or whose register nobody documents, are refused (exit 2).
+    First other addresses are asked; exactly one board may answer. lctech-2ch and generic-0100-4 are told by a message
+    that every board obeys: for these all 255 addresses are asked (half a minute). Then the new one is written, and
+    read there; if that fails the old one is written back. Boards with switches, or whose register nobody documents,
+    are refused (exit 2).
     """
     board = _profile(profile)
     old = unit or board.unit
@@ -100,7 +117,11 @@ def set_address(
     )
     line = _line(board, baud or board.line.baud)
     with raw_port(port, line, trace=trace, protocol="modbus-relay") as opened:
-        demand_alone(present(opened, _others(units, old, new), what=_LOOKING), old)
+        asked = _others(units, old, new)
+        if write.unit == 0:
+            asked |= {*_EVERYBODY}
+            say(_EVERYWHERE, n=len(asked), seconds=seconds_for(asked))
+        demand_alone(present(opened, asked, what=_LOOKING, own=old), old)
         with may_have_changed(
             Pair("地址可能已改：modbus scan", "The address may be changed already: modbus scan")
         ):
@@ -128,9 +149,9 @@ def set_baud(
       postern-driver set-baud 19200 --port /dev/ttyUSB1 --profile waveshare-relay-8 --dry-run
       postern-driver set-baud 19200 --port /dev/ttyUSB1 --profile lctech-2ch --confirm isolated
 
-    Every address is asked at both speeds; exactly one may answer, and its register must say the speed at which it
-    does. Then the new speed is written, and read at the new speed; if that fails the old one is written back. A board
-    whose register nobody documents is refused (exit 2): a wrong guess makes it deaf.
+    Addresses up to --up-to are asked at both speeds; exactly one board may answer, and its register must say the speed
+    at which it does. Only that board is written to, and read at the new speed; if that fails the old one is written
+    back. A board whose register nobody documents is refused (exit 2): a wrong guess makes it deaf.
     """
     board = _profile(profile)
     old, at = unit or board.unit, baud or board.line.baud
@@ -200,7 +221,7 @@ def _demand_ready(open_at: AtSpeed, board: Profile, unit: int, *, at: int, new: 
             found=", ".join(map(str, there.units or there.crowded)),
         )
     with open_at(at) as port:
-        demand_alone(present(port, _others(up_to, unit), what=_LOOKING), unit)
+        demand_alone(present(port, _others(up_to, unit), what=_LOOKING, own=unit), unit)
         code, said = speed_said(port, board, unit=unit)
     if said != at:
         fail(

@@ -35,6 +35,7 @@ class Present:
 
 def ask(port: Port, question: Question) -> Answer | None:
     """Send a question once and take its answer; raises ``PortLostError``."""
+    collect(port, _QUIET_S)
     return _ask(port, question.body(), ASKED_WITHIN_S)[0]
 
 
@@ -54,18 +55,37 @@ def answers(port: Port, unit: int) -> bool:
     return any(_look(port, unit, ASKED_WITHIN_S)[0] for _ in range(_TRIES))
 
 
-def present(port: Port, units: Iterable[int], *, what: Pair) -> Present:
-    """Ask each unit for a register and a coil; unit 0 is never asked."""
-    wanted, found = sorted(set(units) - {0}), Present()
+def present(port: Port, units: Iterable[int], *, what: Pair, own: int | None = None) -> Present:
+    """Ask each unit for a register and a coil; unit 0 is never asked.
+
+    Args:
+        port: An open line on which nobody else asks.
+        units: Whom to ask; one after the other, ``seconds_for`` of them at most.
+        what: What is done, for the progress.
+        own: The unit that should be there alone: asked first, and as patiently as later on. Somebody else is enough to
+            know that it is not alone, and nobody is asked any more.
+    """
+    wanted, found = sorted(set(units) - {0}, key=lambda unit: (unit != own, unit)), Present()
+    collect(port, _QUIET_S)  # what opening the port made
     with progress(what, len(wanted)) as step:
         for unit in wanted:
             step(str(unit))
-            there, more = _look(port, unit, PRESENT_WITHIN_S)
+            tries, within_s = (_TRIES, ASKED_WITHIN_S) if unit == own else (1, PRESENT_WITHIN_S)
+            there, more = _look(port, unit, within_s, tries=tries)
             if there:
                 found.units.append(unit)
             if more:
                 found.crowded.append(unit)
+            if own is not None and (found.crowded or found.units not in ([], [own])):
+                break
+        if collect(port, _QUIET_S) and not found.crowded:
+            found.crowded.append(unit)  # somebody answers late
     return found
+
+
+def seconds_for(units: Iterable[int]) -> float:
+    """How long it takes to ask units of which none answers."""
+    return 2 * PRESENT_WITHIN_S * len(set(units))
 
 
 def demand_alone(found: Present, unit: int) -> None:
@@ -101,18 +121,18 @@ def demand_alone(found: Present, unit: int) -> None:
         )
 
 
-def _look(port: Port, unit: int, within_s: float) -> tuple[bool, bool]:
+def _look(port: Port, unit: int, within_s: float, *, tries: int = 1) -> tuple[bool, bool]:
     """Ask one unit for a register, else for a coil: whether it answers, and whether more than that is heard."""
-    for function in (READ_REGISTERS, READ_COILS):
-        said, more = _ask(port, any_question(unit, function)[:-2], within_s)
-        if said is not None or more:
-            return said is not None, bool(more)
+    for _ in range(tries):
+        for function in (READ_REGISTERS, READ_COILS):
+            said, more = _ask(port, any_question(unit, function)[:-2], within_s)
+            if said is not None or more:
+                return said is not None, bool(more)
     return False, False
 
 
 def _ask(port: Port, body: bytes, within_s: float) -> tuple[Answer | None, bytes]:
-    """The answer, and what else was heard but our own echo."""
-    collect(port, _QUIET_S)
+    """The answer, and what else was heard but our own echo: also what somebody says late to the question before."""
     port.write(body + crc16(body))
     heard = collect(port, within_s, enough=lambda heard: _found(heard, body)[0] is not None)
     heard += collect(port, _QUIET_S) if heard else b""

@@ -28,6 +28,12 @@ def _as_before() -> Iterator[None]:
 
 
 @pytest.fixture
+def nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Units that are not there are waited for no longer than needed: for lines with one board, which is waited for."""
+    monkeypatch.setattr("drivers.tool.lone_unit.PRESENT_WITHIN_S", 0.005)
+
+
+@pytest.fixture
 def plug(tmp_path: Path) -> Iterator[Plug]:
     """Plugs devices in at ``tmp_path / name``."""
     with ExitStack() as stack:

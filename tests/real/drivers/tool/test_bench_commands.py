@@ -76,11 +76,12 @@ def test_a_file_that_is_no_trace_is_exit_1(tmp_path: Path, content: str) -> None
 PROFILE = "generic-0100-4"
 
 
+@pytest.mark.usefixtures("nobody_else")
 def test_an_address_is_written_and_read_back(plug: Plug) -> None:
     profile = PROFILE
     board: Any = make_board("modbus-relay", profile=profile)
     twin = plug(board)
-    change = ("set-address", "5", "--port", twin.link, "--profile", profile, "--up-to", "5")
+    change = ("set-address", "5", "--port", twin.link, "--profile", profile)
     assert run(*change)[0] == 4
     assert (board.unit, run(*change, "--dry-run")[0], board.unit) == (1, 0, 1)
     code, out, err = run(*change, "--confirm", "isolated", "--json")
@@ -91,11 +92,20 @@ def test_an_address_is_written_and_read_back(plug: Plug) -> None:
 def test_two_boards_on_the_line_or_none_change_nothing(plug: Plug) -> None:
     boards: list[Any] = [make_board("modbus-relay", unit=unit, profile=PROFILE) for unit in (1, 2)]
     twin = plug(*boards)
-    more = ("--profile", PROFILE, "--up-to", "5", "--confirm", "isolated")
+    more = ("--profile", PROFILE, "--confirm", "isolated")
     code, _, err = run("set-address", "5", "--port", twin.link, *more)
     assert (code, "Units 1, 2 answer" in err, [board.unit for board in boards]) == (4, True, [1, 2])
     other = plug(make_board("modbus-relay", unit=40, profile=PROFILE), name="other")
-    assert run("set-address", "5", "--port", other.link, *more)[0] == 3
+    code, _, err = run("set-address", "5", "--port", other.link, *more)
+    assert (code, "Units 40 answer, and only 1 may" in err) == (4, True), err
+
+
+@pytest.mark.usefixtures("nobody_else")
+def test_a_line_on_which_nobody_answers_is_exit_3(plug: Plug) -> None:
+    twin = plug(make_board("kmtronic"))
+    change = ("set-address", "5", "--port", twin.link, "--profile", PROFILE, "--confirm", "isolated")
+    code, _, err = run(*change)
+    assert (code, "No board answers" in err, twin.moved()) == (3, True, []), err
 
 
 class Moving(Generic0100):
@@ -117,9 +127,10 @@ class Refusing(Generic0100):
 
 
 @pytest.mark.parametrize(("board", "result"), [(Moving(), "restored"), (Refusing(), "refused")])
+@pytest.mark.usefixtures("nobody_else")
 def test_a_board_that_does_not_obey_keeps_its_old_address(
     plug: Plug, board: Generic0100, result: str
 ) -> None:
-    more = ("--profile", PROFILE, "--up-to", "3", "--confirm", "isolated", "--json")
+    more = ("--profile", PROFILE, "--confirm", "isolated", "--json")
     code, out, err = run("set-address", "5", "--port", plug(board).link, *more)
     assert (code, json.loads(out)["result"], board.unit) == (1, result, 1), err
