@@ -19,10 +19,12 @@ from edge.command import DEFAULT_CONFIG, Exit, failure, say
 from edge.files import load_key_set
 from edge.vision import camera_test_words
 from edge.vision.annotate_files import AnnotateError, Annotations, is_own, write_own
+from edge.vision.camera import CameraSettings
 from edge.vision.camera_test import CameraTest, Report
 from edge.vision.frames import SourceError, shown
 from edge.vision.scan import Scanned, Scanning
 from edge.vision.scan_progress import Bar, Progressing, Silent
+from edge.vision.shot import Region
 from passes.bundle import Refused
 from passes.check import Foreign, Verified, check
 from passes.keys import KeyTable
@@ -80,7 +82,7 @@ def test_camera(
     Examples: postern-edge camera test /dev/video0; postern-edge camera test --lane entry --save entry.jpg
     """
     set_up_logs("postern-edge", level=logging.WARNING)
-    spec = _spec_of(source, lane, config)
+    spec, region = _source_of(source, lane, config)
     if save is not None:
         _check_target(save, force=force)
     watched = sys.stdout.isatty() and not as_json
@@ -88,7 +90,7 @@ def test_camera(
         seconds = UNWATCHED_S
     best: Report | None = None
     looks = 0
-    test = CameraTest(spec, SystemClock(), pictures=save is not None)
+    test = CameraTest(spec, SystemClock(), region=region, pictures=save is not None)
     try:
         with (
             closing(_shown_reports(test.reports(seconds), spec, watched=watched, as_json=as_json)) as reports,
@@ -106,13 +108,13 @@ def test_camera(
         raise failure(f"{shown(spec)} gave no picture that could be looked at", Exit.FAILED)
 
 
-def _spec_of(source: str | None, lane: str | None, config: Path) -> str:
+def _source_of(source: str | None, lane: str | None, config: Path) -> tuple[str, Region]:
     if (source is None) == (lane is None):
         raise failure(
             "Name a source or --lane, one of them: postern-edge camera test /dev/video0", Exit.USAGE
         )
     if source is not None:
-        return source
+        return source, Region()
     try:
         lanes = {one.name: one for one in load_config(config).lane}
     except SettingsError as error:
@@ -122,7 +124,7 @@ def _spec_of(source: str | None, lane: str | None, config: Path) -> str:
     camera = lanes[lane].camera
     if camera is None:
         raise failure(f"The lane {lane!r} of {config} has a scanner and no camera", Exit.USAGE)
-    return camera
+    return camera, CameraSettings.of(lanes[lane].view).region
 
 
 def _check_target(path: Path, *, force: bool) -> None:

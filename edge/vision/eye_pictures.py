@@ -45,16 +45,16 @@ class View:
         data: The bytes; they stay as they are while this lives.
         width: In pixels, of raw pixels.
         height: Likewise.
-        pixels_max: More than these are refused before they are decompressed.
+        pixels_max: More than these are refused before they are decompressed; without it, more than a camera has.
 
     Raises:
         ViewError: No picture, a damaged one, or one with more pixels than a camera has.
     """
 
     def __init__(
-        self, pixels: Pixels, data: memoryview, width: int, height: int, *, pixels_max: int = PIXELS_MAX
+        self, pixels: Pixels, data: memoryview, width: int, height: int, *, pixels_max: int | None = None
     ) -> None:
-        self._pixels_max = pixels_max
+        self._pixels_max = pixels_max or PIXELS_MAX
         self._colour: Picture | None = None
         self._encoded: bytes | None = None
         if pixels is Pixels.JPEG:
