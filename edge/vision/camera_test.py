@@ -13,7 +13,7 @@ from edge.vision.advice import Size, for_contrast, for_light, for_picture, for_s
 from edge.vision.frames import shown
 from edge.vision.nursery import Nursery
 from edge.vision.scan_eyes import patient_eye
-from edge.vision.scan_process import KINDS, size_of
+from edge.vision.scan_kinds import KINDS, size_of
 from edge.vision.scan_streams import is_camera
 from edge.vision.shot import EyeError, Region, Seen, Wanted
 from edge.vision.sources import open_when_ready

@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge.vision.picture import PictureError, decode, size_px
+from edge.vision.picture import PictureError, decode
+from edge.vision.picture_size import size_px
 from edge.vision.shot import Pixels, Region
 
 Picture = npt.NDArray[np.uint8]

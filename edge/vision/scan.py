@@ -15,11 +15,11 @@ from typing import Any, Final
 from edge.vision.annotate_files import AnnotateError, Annotations
 from edge.vision.frames import SourceError, shown
 from edge.vision.nursery import Nursery
-from edge.vision.picture import size_px
-from edge.vision.reader import PIXELS_MAX
+from edge.vision.picture_size import size_px
 from edge.vision.scan_eyes import FILE_BYTES_MAX, PatientEye, looked_at, patient_eye, side_by_side
-from edge.vision.scan_process import KINDS, READ_MS
-from edge.vision.scan_streams import Moving, film_shots, is_camera, live_shots
+from edge.vision.scan_film import film_shots
+from edge.vision.scan_kinds import KINDS, READ_MS
+from edge.vision.scan_streams import Moving, is_camera, live_shots
 from edge.vision.shot import EyeError, Pixels, Seen, Shot, Wanted
 from edge.vision.sources_file import SUFFIXES, pictures_of
 from shell.clock import Clock
@@ -176,19 +176,15 @@ class Scanning:
         if item.error is not None:
             return Scanned(name, error=item.error)
         live = is_camera(item.source)
-        shots = (
-            partial(live_shots, item.source, self._clock, nursery)
-            if live
-            else partial(film_shots, item.source)
-        )
+        shots = partial(live_shots if live else film_shots, item.source, self._clock, nursery)
         moving = Moving(stop_at_first=live, wanted=self._wanted())
         with closing(patient_eye(name, nursery, self._clock, kind="mounting")) as eye:
             try:
                 for number, seen in enumerate(moving.looks(shots(), eye)):
                     problem = self._drawn(name, seen, number) if number < FILM_PICTURES_MAX else None
                     moving.problem = moving.problem or problem
-            except SourceError as error:
-                return Scanned(name, error=str(error))
+            except SourceError as error:  # what was read before stands
+                moving.problem = str(error)
         return self._result(name, moving.texts, moving.ms, moving.problem)
 
     def _result(self, source: str, texts: set[str], ms: float, error: str | None) -> Scanned:
@@ -212,10 +208,6 @@ def _bytes_of(path: Path) -> bytes:
         raise _FileError(f"{path} cannot be read: {error.strerror or error}") from error
     if len(data) > FILE_BYTES_MAX:
         raise _FileError(f"{path} is larger than {FILE_BYTES_MAX // 1024 // 1024} MB")
-    size = size_px(data)
-    if size is None:
+    if size_px(data) is None:
         raise _FileError("not a JPEG, PNG, BMP or WebP picture")
-    width, height = size
-    if not 0 < width * height <= PIXELS_MAX:
-        raise _FileError(f"{width} x {height} pixels; the limit is {PIXELS_MAX // 1_000_000} million")
     return data

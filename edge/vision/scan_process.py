@@ -9,34 +9,28 @@ import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, Final
 
 import cv2
 import numpy as np
 
 from edge.vision import eye_process, jail
-from edge.vision.advice import KnownBy, Size, shortest_px
+from edge.vision.advice import Size, shortest_px
 from edge.vision.annotate import Mark, drawn
 from edge.vision.eye_messages import Answer, Hello, Refusal, Request, pack_answer, unpack_request
 from edge.vision.eye_pictures import View, ViewError
 from edge.vision.eye_process import Found, ReaderSight, Sight
-from edge.vision.nursery import KINDS as NURSERY_KINDS
 from edge.vision.passes import Corners, Views
 from edge.vision.reader import PIXELS_MAX, Reader
 from edge.vision.scan_gauge import modules_of
+from edge.vision.scan_kinds import READ_MS
 from edge.vision.shared_memory import attach
 from edge.vision.shot import Pixels, Region, Seen
 
-KINDS: Final[Mapping[str, str]] = MappingProxyType(
-    {"file": "edge.vision.scan_process:look_at_files", "mounting": "edge.vision.scan_process:look_at_camera"}
-    | {"capture": NURSERY_KINDS["capture"]}
-)
 MEMORY_BYTES: Final = (
     1024 * 1024 * 1024
 )  # 40 million pixels in colour with their transparency, and again in grey
 GAUGED_MAX: Final = 6  # codes, and as many places: an answer has room for 16 figures
-READ_MS: Final = "read_ms"
 REQUEST_MAX: Final = 4096
 
 
@@ -164,21 +158,3 @@ def _gauged(view: View, marks: list[Mark]) -> tuple[list[Mark], dict[str, float]
         size = Size(side_px=side_px, modules=modules, known_by=known_by)
         sized.append(Mark(corners=mark.corners, text=mark.text, size=size))
     return sized, figures
-
-
-def size_of(
-    what: str, number: int, corners: tuple[tuple[float, float], ...], figures: Mapping[str, float]
-) -> Size:
-    """The size of one code, out of what the child answered.
-
-    Args:
-        what: ``code`` or ``place``.
-        number: Its place among those.
-        corners: Likewise.
-        figures: ``Seen.measured``.
-    """
-    for known_by in KnownBy:
-        modules = figures.get(f"{what} {number} {known_by}")
-        if modules is not None and modules >= 1:
-            return Size(side_px=shortest_px(corners), modules=round(modules), known_by=known_by)
-    return Size(side_px=shortest_px(corners))

@@ -1,24 +1,18 @@
-"""What moves: the shots of films and cameras, and what an eye reads in them until they end."""
+"""What moves: the shots of cameras, and what an eye reads in them, and in films, until they end."""
 
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-import numpy as np
-
-from edge.vision.filters import Picture
 from edge.vision.nursery import Nursery
 from edge.vision.scan_eyes import PatientEye
-from edge.vision.scan_process import READ_MS
-from edge.vision.shot import EyeError, Pixels, Seen, Shot, Wanted
+from edge.vision.scan_kinds import READ_MS
+from edge.vision.shot import EyeError, Seen, Shot, Wanted
 from edge.vision.sources import open_when_ready
-from edge.vision.sources_film import FilmFrames
 from shell.clock import Clock
 
 LIVE_WAIT_S: Final = 10.0  # how long a camera is watched for a code
-FILM_READS_PER_S: Final = 12.0
 
 
 def is_camera(source: str) -> bool:
@@ -63,16 +57,6 @@ class Moving:
                 return
 
 
-def film_shots(path: str) -> Iterator[Shot]:
-    """Some shots of each second of a film, as fast as they come.
-
-    Raises:
-        SourceMissingError: It is no film.
-    """
-    for number, picture in enumerate(FilmFrames(Path(path), per_s=FILM_READS_PER_S)):
-        yield shot_of(picture, number / FILM_READS_PER_S)
-
-
 def live_shots(spec: str, clock: Clock, nursery: Nursery) -> Iterator[Shot]:
     """The shots of a camera as they happen, for ten seconds at most.
 
@@ -86,10 +70,3 @@ def live_shots(spec: str, clock: Clock, nursery: Nursery) -> Iterator[Shot]:
             if shot is None:
                 return
             yield shot
-
-
-def shot_of(picture: Picture, at_s: float) -> Shot:
-    """Pixels for an eye."""
-    height, width = picture.shape[:2]
-    pixels = Pixels.GREY if picture.ndim == 2 else Pixels.BGR
-    return Shot(pixels, np.ascontiguousarray(picture).data.cast("B"), at_s, width, height)

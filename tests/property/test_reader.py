@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from edge.vision.filters import Picture
-from edge.vision.picture import PictureError, decode, size_px
+from edge.vision.picture import PictureError, decode
+from edge.vision.picture_size import size_px
 from edge.vision.reader import Reader
 
 SHAPES = st.one_of(

@@ -1,5 +1,7 @@
 """Hostile files in a scan: each costs its own line, and the run goes on. What is annotated, and over what."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -8,6 +10,7 @@ import pytest
 
 from edge.vision.annotate_files import AnnotateError, Annotations, is_own, write_own
 from edge.vision.scan import Scanned, Scanning
+from edge.vision.scan_kinds import KINDS
 from shell.clock import SystemClock
 from simulators.cameras.look import Look
 from simulators.cameras.scene import render
@@ -54,10 +57,30 @@ def test_bombs_and_damage_are_error_lines_of_the_real_child(tmp_path: Path) -> N
     (tmp_path / "c-cut.png").write_bytes(png_header(64, 64))
     cv2.imwrite(str(tmp_path / "d-good.png"), card("GOOD"))
     found = {Path(one.source).name: one for one in scan(tmp_path)}
-    assert found["a-huge.jpg"].error == "20000 x 20000 pixels; the limit is 40 million"
+    assert "20000 x 20000 pixels: no picture, or more than 40 million" in str(found["a-huge.jpg"].error)
     assert found["b-bomb.png"].codes == ()
     assert found["c-cut.png"].error is not None
     assert found["d-good.png"].codes == (good("GOOD"),)
+
+
+def test_a_film_that_kills_its_decoder_is_one_error_line_and_the_run_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "a.avi").write_bytes(b"RIFF and what follows")
+    cv2.imwrite(str(tmp_path / "b.png"), card("GOOD"))
+    broken = dict(KINDS) | {"film": "tests.eyes.children:broken"}
+    film, picture = scan(tmp_path / "a.avi", tmp_path / "b.png", kinds=broken)
+    assert "ended the process that decoded it" in str(film.error)
+    assert picture.codes == (good("GOOD"),)
+
+
+def test_a_scan_loads_nothing_that_looks_at_pixels() -> None:
+    """Whatever a picture does to its decoder, it does not do it here."""
+    code = (
+        "import edge.camera_cli, sys; sys.exit(sorted({'cv2', 'numpy', 'zxingcpp'} & set(sys.modules)) or 0)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 def test_annotated_pictures_outline_what_was_read_and_leave_the_rest_as_it_is(tmp_path: Path) -> None:

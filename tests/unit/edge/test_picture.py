@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edge.vision.picture import PictureError, decode, load, size_px
+from edge.vision.picture import PictureError, decode, load
+from edge.vision.picture_size import size_px
 
 BLOT = np.tile(np.arange(0, 240, 4, dtype=np.uint8), (40, 1))  # 40 high, 60 wide
 
