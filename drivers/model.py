@@ -43,7 +43,7 @@ class Pulse:
         id: Names this one pulse; a second submit of the same id does nothing.
         issued_s: Monotonic seconds when the decision fell; an old pulse is refused.
         insist: Written even if the board does not say that this output is open. For exits: a board that cannot be
-            heard may still obey.
+            heard may still obey, and who comes next need not wait until the end of the pulse before was looked at.
     """
 
     channel: int
@@ -62,7 +62,8 @@ class AllOff:
 class Hold:
     """Close one output until it is released, or for at most ``seconds``; all else as for a pulse.
 
-    Where the output is held already it stays closed, until the later of both ends; the hold before is done then.
+    An output that a hold or a pulse closes already stays closed, until the later of both ends; the one before is done
+    then. A hold is never ``busy``, but where it does not insist and the board did not take the opening before.
     """
 
     channel: int
@@ -147,7 +148,7 @@ class Refusal(StrEnum):
     BAD_CHANNEL = "bad_channel"
     BAD_LENGTH = "bad_length"
     TOO_OLD = "too_old"
-    BUSY = "busy"  # this channel is in the middle of a pulse
+    BUSY = "busy"  # this channel is closed already, or its last opening is not certain
     OVERTAKEN = "overtaken"  # an all-off came while it was waiting
     UNSUPPORTED = "unsupported"  # this device cannot do that
     WRONG_DEVICE = "wrong_device"  # another device answers at this port

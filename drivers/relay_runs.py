@@ -8,6 +8,7 @@ from drivers.model import COMMAND_AGE_MAX_S, DriverInfo, Grade, Hold, Pulse, Ref
 from drivers.relay_codec import Ask, Reply
 
 HOLD_S_MAX: Final = 3600.0
+SETTLE_S: Final = 0.150  # a relay's own time, and the board's, before its state is believed
 _NEVER: Final = float("inf")
 
 
@@ -20,7 +21,7 @@ class Phase(StrEnum):
     CHECKING = "checking"  # its end is read back
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Run:
     """One pulse or hold on one channel.
 
@@ -37,7 +38,9 @@ class Run:
         looks: How often the output was seen closed when it should have been open.
         insist: It is written even if the board does not say that the output is open.
         stuck: It is over, and the board did not take the opening.
-        renewal: The hold that goes on from this one, until that is written.
+        again_s: When its closing is written once more, for the board's timer of the pulse before may open the output.
+        firm_s: From then on an open output has opened by itself.
+        before_s: Until when its output would be closed without it, by what it took over.
     """
 
     id: str
@@ -54,12 +57,14 @@ class Run:
     looks: int = 0
     insist: bool = False
     stuck: bool = False
-    renewal: "Run | None" = None
+    again_s: float = _NEVER
+    firm_s: float = _NEVER
+    before_s: float = float("-inf")
 
     @property
-    def can_be_renewed(self) -> bool:
-        """Whether another hold may go on from it: it holds its output now, and no other one waits to."""
-        return self.hold and self.phase is Phase.CLOSED and not self.stuck and self.renewal is None
+    def closes(self) -> bool:
+        """Whether its output is closed, as far as is known, and its time is not over."""
+        return self.phase is Phase.CLOSED and not self.stuck
 
     @property
     def ends_s(self) -> float:
@@ -69,29 +74,58 @@ class Run:
     def begin(self, now_s: float, *, look: bool) -> None:
         """Its first frame is handed over; ``look``: see in the middle whether the output is closed."""
         self.phase, self.closed_s, self.due_s = Phase.CLOSED, now_s, now_s + self.seconds
+        self.firm_s = SETTLE_S + (now_s if self.again_s == _NEVER else self.again_s)
         if look and not self.hold:
             self.look_s = now_s + self.seconds / 2
 
-    def goes_on_from(self, before: "Run", now_s: float) -> None:
-        """It takes over a hold: the later end of the two counts, for somebody relies on it."""
+    def goes_on_from(self, before: "Run", now_s: float, *, host_timed: bool) -> None:
+        """A hold takes over a closed output: the later end of the two counts, for somebody relies on it."""
         self.seconds = max(self.seconds, before.ends_s - now_s)
-        self.seen_closed = before.seen_closed
+        self.seen_closed, self.before_s = before.seen_closed, before.ends_s
+        if not before.hold and not host_timed:
+            self.again_s = before.ends_s + SETTLE_S
 
 
 class Runs(dict[int, Run]):
-    """What runs, by channel."""
+    """What runs, by channel; and in ``waiting`` what was not written yet, of which several may be for one channel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting: list[Run] = []
 
     def of(self, purpose: "Purpose") -> Run | None:
         """The run that a request is about; one asked about all channels is found by its id."""
         return next((run for run in self.all() if purpose.id and run.id == purpose.id), None)
 
     def all(self) -> list[Run]:
-        """Those that run, and those that are to go on from them."""
-        return [run for one in self.values() for run in (one, one.renewal) if run is not None]
+        """Those that run, and those that wait."""
+        return [*self.values(), *self.waiting]
+
+    def waits(self, channel: int) -> bool:
+        """Whether a closing of this channel waits."""
+        return any(run.channel == channel for run in self.waiting)
+
+    def channels(self) -> set[int]:
+        """Those on which something runs or waits."""
+        return {run.channel for run in self.all()}
+
+    def begin(self, run: Run) -> Run | None:
+        """One that waited runs from now on; the one before, which is over."""
+        self.waiting.remove(run)
+        before = self.get(run.channel)
+        self[run.channel] = run
+        return before
+
+    def drop(self, run: Run) -> None:
+        """One is over, or is not to be."""
+        if run in self.waiting:
+            self.waiting.remove(run)
+        else:
+            del self[run.channel]
 
     def deadlines(self) -> list[float]:
         """When each has something to do."""
-        return [at_s for run in self.values() for at_s in (run.due_s, run.look_s)]
+        return [at_s for run in self.values() for at_s in (run.due_s, run.look_s, run.again_s)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

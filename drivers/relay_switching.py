@@ -1,8 +1,9 @@
 """The outputs of a relay board: what is closed and until when, what must still be opened, and what was read back.
 
 Opening outputs is repeated until the board says so; closing them never is. While an opening is owed, the same output is
-not closed again, except by a command that insists (decision 0015). A hold on an output that is held already goes over
-from the one to the other: its closing is written once more, and the output is not opened in between.
+not closed again, except by a command that insists (decision 0015). A hold takes over an output that a hold or a pulse
+closes: its own closing is written, and the output is not opened in between. Where the board times the pulse, that
+closing is written once more behind its end.
 """
 
 from typing import Final
@@ -24,9 +25,8 @@ from drivers.relay_asking import Asking
 from drivers.relay_codec import Accepted, Ask, Denied, Levels
 from drivers.relay_owed import AGAIN_S, Owed
 from drivers.relay_reports import Reports
-from drivers.relay_runs import Phase, Purpose, Run, Runs, beyond_limits, grade_of
+from drivers.relay_runs import SETTLE_S, Phase, Purpose, Run, Runs, beyond_limits, grade_of
 
-SETTLE_S: Final = 0.150  # a relay's own time, and the board's, before its state is believed
 _LOOKS: Final = 2  # times that an output must be seen closed before it counts as welded
 _NEVER: Final = float("inf")
 
@@ -52,8 +52,7 @@ class Switching:
     def close(self, command: Pulse | Hold) -> None:
         """Begin a pulse or a hold, or say why not."""
         before = self._runs.get(command.channel)
-        renews = isinstance(command, Hold) and before is not None and before.can_be_renewed
-        if not self._may_close(command, before, renews=renews):
+        if not self._may_close(command, before):
             return
         hold = isinstance(command, Hold)
         seconds = command.seconds if isinstance(command, Hold) else command.ms / 1000
@@ -61,27 +60,35 @@ class Switching:
         run = Run(id=command.id, channel=command.channel, seconds=seconds, hold=hold, insist=command.insist)
         about = Purpose(ask=ask, channel=run.channel, id=run.id, ms=0 if hold else round(seconds * 1000))
         stale_s = min(command.issued_s, self.now_s) + COMMAND_AGE_MAX_S
-        urgency = Urgency.RELEASE if self._opens(run.channel) else Urgency.OPEN  # in its turn
+        in_turn = self._opens(run.channel) or self._runs.waits(run.channel)
+        urgency = Urgency.RELEASE if in_turn else Urgency.OPEN
         if not self._asking.ask(about, urgency, self._reports, stale_s=stale_s):
             return
-        if renews and before is not None:
-            before.renewal = run
-            return
-        if before is not None:  # it is over, but for an opening that the board does not take
+        if before is not None and before.stuck:  # it is over, but for an opening that the board does not take
+            self._runs.drop(before)
             self._owed.add(run.channel, self.now_s)
-        self._runs[run.channel] = run
+        self._runs.waiting.append(run)
 
-    def _may_close(self, command: Pulse | Hold, before: Run | None, *, renews: bool) -> bool:
+    def _may_close(self, command: Pulse | Hold, before: Run | None) -> bool:
         beyond = beyond_limits(command, self._info, self.now_s)
         if beyond is not None:
             self._reports.refuse(command.id, beyond)
-        elif before is not None and not renews and not (command.insist and before.stuck):
+        elif self._is_busy(command, before):
             self._reports.refuse(command.id, Refusal.BUSY)
         elif self._opens(command.channel) and not command.insist:
             self._not_begun(command.id)
         else:
             return True
         return False
+
+    def _is_busy(self, command: Pulse | Hold, before: Run | None) -> bool:
+        """Whether its output is not to be closed for this now; a hold takes over whatever closes it."""
+        if before is not None and before.stuck:
+            return not command.insist
+        if isinstance(command, Hold):
+            return False
+        over = before is None or (command.insist and not before.closes)  # it is opened, or its end looked at
+        return not over or self._runs.waits(command.channel)
 
     def _not_begun(self, id_: str) -> None:
         """An opening goes first, and nothing was written: its board does not answer, or somebody wants it open."""
@@ -122,10 +129,8 @@ class Switching:
         for request in gone:  # a release that waited: what overtakes it opens the output as well
             if request.purpose.command:
                 self._reports.refuse(request.purpose.id, Refusal.OVERTAKEN)
-        for number in [one for one in self._runs if channel in {None, one}]:
-            run = self._runs.pop(number)
-            if run.renewal is not None:
-                self._reports.refuse(run.renewal.id, Refusal.OVERTAKEN)
+        for run in [one for one in self._runs.all() if channel in {None, one.channel}]:
+            self._runs.drop(run)
             if run.phase is Phase.WAITING:
                 self._reports.refuse(run.id, Refusal.OVERTAKEN)
             elif run.hold and run.taken and channel is not None:
@@ -138,17 +143,23 @@ class Switching:
     def begins(self, purpose: Purpose) -> None:
         """A closing is handed over now."""
         run = self._runs.of(purpose)
-        if run is None or purpose.ask not in {Ask.ON, Ask.PULSE}:
+        if run is None or purpose.ask not in {Ask.ON, Ask.PULSE} or run.phase is not Phase.WAITING:
             return
-        before = self._runs[run.channel]
-        if before is not run:
-            self._runs[run.channel] = run
-            run.goes_on_from(before, self.now_s)
-            if before.taken:
-                self._reports.end(Done(id=before.id, grade=before.grade))
-            else:
-                self._reports.doubt(before.id)
+        before = self._runs.begin(run)
+        if before is not None:
+            self._take_over(run, before)
         run.begin(self.now_s, look=self._info.reads_outputs)
+
+    def _take_over(self, run: Run, before: Run) -> None:
+        """The one before is over: its output is closed for another one from here on."""
+        if run.hold and before.closes:
+            run.goes_on_from(before, self.now_s, host_timed=self._info.host_timed)
+        if before.stuck:
+            self._owed.add(run.channel, self.now_s)
+        if before.taken:
+            self._reports.end(Done(id=before.id, grade=before.grade))
+        else:
+            self._reports.doubt(before.id)
 
     def tick(self) -> None:
         """Do what is due."""
@@ -156,21 +167,25 @@ class Switching:
             if run.look_s <= self.now_s:
                 run.look_s = _NEVER
                 self._asking.ask(Purpose(ask=Ask.OUTPUTS, channel=run.channel), Urgency.POLL, self._reports)
+            if run.again_s <= self.now_s:
+                run.again_s = _NEVER
+                if run.closes:
+                    self._asking.put(Purpose(ask=Ask.ON, channel=run.channel, id=run.id), Urgency.RELEASE)
             if run.due_s <= self.now_s:
                 self._run_due(run)
-        owed = self._owed.due(self.now_s, but=self._runs)
+        owed = self._owed.due(self.now_s, but=self._runs.channels())
         if owed is not None and not self._asking.asks_owed():
             self._asking.ask(Purpose(ask=Ask.OFF, channel=owed), Urgency.RELEASE, self._reports)
 
     def deadlines(self) -> list[float]:
         """When something is due."""
         deadlines = self._runs.deadlines()
-        owed_s = None if self._asking.asks_owed() else self._owed.next_deadline(but=self._runs)
+        owed_s = None if self._asking.asks_owed() else self._owed.next_deadline(but=self._runs.channels())
         return deadlines if owed_s is None else [*deadlines, owed_s]
 
     def line_up(self) -> None:
         """The port was opened: nothing is known."""
-        assert not self._runs, "pulses must have ended with the line"
+        assert not self._runs.all(), "pulses must have ended with the line"
         self._read.clear()
 
     def line_lost(self) -> None:
@@ -178,12 +193,13 @@ class Switching:
         for run in self._runs.all():
             self._reports.doubt(run.id, maybe_executed=run.phase is not Phase.WAITING)
         self._runs.clear()
+        self._runs.waiting.clear()
         self._owed.clear()
 
     def _run_due(self, run: Run) -> None:
         run.due_s = _NEVER
-        if run.renewal is not None:
-            return  # ... which is written in a moment, or says why not
+        if run.phase is Phase.CLOSED and self._runs.waits(run.channel):
+            return  # for what takes over in a moment, or says why not
         if run.phase is Phase.CHECKING:
             self._put(Ask.OUTPUTS, run)
         elif run.hold or self._info.host_timed:
@@ -207,8 +223,10 @@ class Switching:
         run = self._runs.of(purpose)
         if run is None:
             return
-        run.taken, run.grade = True, grade_of(reply)
-        if run.hold:
+        first, run.taken, run.grade = not run.taken, True, grade_of(reply)
+        if run.hold and not first:
+            run.firm_s = self.now_s + SETTLE_S
+        elif run.hold:
             self._reports.tell(Outputs(id=run.id, bits=1 << (run.channel - 1), read=False))
         elif run.phase is Phase.CLOSED:
             run.due_s = run.ends_s
@@ -251,12 +269,20 @@ class Switching:
                 self._owed.add(channel, self.now_s)  # at each reading: some boards answer no opening
         elif run.phase is Phase.CLOSED and closed:
             run.seen_closed = True
-        elif run.phase is Phase.CLOSED and run.hold and self.now_s >= run.closed_s + SETTLE_S:
+        elif run.closes and run.hold and self._is_firm(run):
             self._reports.opened_by_itself(channel)
             self._reports.doubt(run.id)
             run.due_s = self.now_s  # told to open all the same
         elif run.phase is Phase.CHECKING and (not closed or run is asked_by):
             self._checked(run, closed=closed)
+
+    def _is_firm(self, run: Run) -> bool:
+        """Whether its output must be closed by now: nothing that closes it is still to be written."""
+        return (
+            self.now_s >= run.firm_s
+            and not self._asking.waits(Ask.ON, run.id)
+            and not self._runs.waits(run.channel)
+        )
 
     def _checked(self, run: Run, *, closed: bool) -> None:
         """The end of a run was looked at."""
@@ -279,11 +305,15 @@ class Switching:
     def closing_denied(self, purpose: Purpose, denied: Denied) -> None:
         """The board refuses a closing."""
         run = self._runs.of(purpose)
-        if run is not None and not denied.surely:
+        if run is not None and (not denied.surely or run.taken):
             self._reports.doubt(run.id)  # its end comes all the same
             return
+        if run is not None and self.now_s < run.before_s:
+            self._reports.doubt(run.id)  # ... and the end of what it took over, for that one
+            run.seconds, run.due_s = run.before_s - run.closed_s, run.before_s
+            return
         if run is not None:
-            del self._runs[run.channel]
+            self._runs.drop(run)
             self._reports.refuse(run.id, Refusal.DENIED)
         if purpose.ask is Ask.ON:  # opening is never wrong, whatever the board makes of it
             self._owed.add(purpose.channel, self.now_s)
@@ -297,11 +327,10 @@ class Switching:
             self._reports.doubt(run.id)  # said at once; its end comes all the same
             return
         self._reports.refuse(run.id, Refusal.TOO_OLD)
-        before = self._runs[run.channel]
-        if before is run:
-            del self._runs[run.channel]
-        else:
-            before.renewal, before.due_s = None, before.ends_s
+        self._runs.drop(run)
+        before = self._runs.get(run.channel)
+        if before is not None and before.phase is Phase.CLOSED:
+            before.due_s = before.ends_s
 
     def not_opened(self, purpose: Purpose, why: str) -> None:
         """The board did not take an opening: try again, one by one, and close none of these meanwhile."""
@@ -314,11 +343,12 @@ class Switching:
         if purpose.command:
             self._reports.doubt(purpose.id)
         for channel in [purpose.channel] if purpose.channel else self._channels:
-            waits = self._runs.get(channel)
-            if waits is None or waits.phase is Phase.WAITING:
+            if channel not in self._runs:
                 self._reports.not_opened(channel, why)
-                if waits is not None and not waits.insist:
-                    self._not_begun(waits.id)
+                waits = [run for run in self._runs.waiting if run.channel == channel and not run.insist]
+                for run in waits:
+                    self._not_begun(run.id)
+                if waits:
                     self._end_runs(channel)
                 self._owed.add(channel, self.now_s + AGAIN_S)
         if self._reports.silent:
@@ -332,5 +362,5 @@ class Switching:
         return run is not None
 
     def _finish(self, run: Run) -> None:
-        del self._runs[run.channel]
+        self._runs.drop(run)
         self._reports.end(Done(id=run.id, grade=run.grade))

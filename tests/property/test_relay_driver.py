@@ -64,6 +64,7 @@ class RelayMachine(RuleBasedStateMachine):
         self.ends: dict[str, list[object]] = {}
         self.agreed: Counter[int] = Counter()  # closings the board said yes to, by channel
         self.late = b""
+        self.holding: dict[int, str] = {}  # the latest command whose closing was written, by output
         self.told: dict[int, Ask] = {}  # latest switching of each output that was written
 
     @initialize(kind=st.sampled_from(KINDS))
@@ -109,11 +110,21 @@ class RelayMachine(RuleBasedStateMachine):
 
     def closed_by(self, channel: int) -> Closing:
         """Whose closing this frame must be: the one command for this output without an end."""
-        (closing,) = [
+        due = [
             one
             for id_, one in self.closings.items()
             if one.command.channel == channel and id_ not in self.ends and not one.written
         ]
+        if not due:  # a hold that took over a pulse which the board timed
+            assert not self.kind.host_timed
+            (closing,) = [
+                one
+                for id_, one in self.closings.items()
+                if isinstance(one.command, Hold) and id_ == self.holding.get(channel)
+            ]
+            return Closing(closing.command)
+        closing = due[0]  # in the order of the commands
+        self.holding[channel] = closing.command.id
         assert self.now_s - closing.command.issued_s <= COMMAND_AGE_MAX_S, "too old to be written"
         return closing
 
@@ -132,16 +143,16 @@ class RelayMachine(RuleBasedStateMachine):
         self.count = getattr(self, "count", 0) + 1
         return str(self.count)
 
-    @rule(channel=channels, ms=lengths_ms, age_s=ages_s, twice=st.booleans())
-    def pulse(self, channel: int, ms: int, age_s: float, twice: bool) -> None:
-        command = Pulse(channel=channel, ms=ms, id=self.new_id(), issued_s=self.now_s - age_s)
+    @rule(channel=channels, ms=lengths_ms, age_s=ages_s, twice=st.booleans(), insist=st.booleans())
+    def pulse(self, channel: int, ms: int, age_s: float, twice: bool, insist: bool) -> None:
+        command = Pulse(channel=channel, ms=ms, id=self.new_id(), issued_s=self.now_s - age_s, insist=insist)
         self.closings[command.id] = Closing(command)
         for _ in range(1 + twice):
             self.submit(command)
 
-    @rule(channel=channels, seconds=st.sampled_from((0.0, 0.3, 2.0, 5.0)))
-    def hold(self, channel: int, seconds: float) -> None:
-        command = Hold(channel=channel, seconds=seconds, id=self.new_id(), issued_s=self.now_s)
+    @rule(channel=channels, seconds=st.sampled_from((0.0, 0.3, 2.0, 5.0)), insist=st.booleans())
+    def hold(self, channel: int, seconds: float, insist: bool) -> None:
+        command = Hold(channel=channel, seconds=seconds, id=self.new_id(), issued_s=self.now_s, insist=insist)
         self.closings[command.id] = Closing(command)
         self.submit(command)
 

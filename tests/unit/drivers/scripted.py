@@ -120,6 +120,7 @@ class ScriptedBoard:
     mute: bool = False
     denies: set[Ask] = field(default_factory=set)
     welded: set[int] = field(default_factory=set)
+    timer_wins: bool = False  # a pulse that it times opens the output, whatever closes it meanwhile
     levels: int = 0
     until_s: dict[int, float] = field(default_factory=dict)  # closed outputs
     frames: Counter[tuple[Ask, int]] = field(default_factory=Counter)
@@ -137,7 +138,8 @@ class ScriptedBoard:
         if ask in self.denies:
             what = DENIES
         elif ask is Ask.ON:
-            self.until_s[channel] = float("inf")
+            times = self.timer_wins and now_s < self.until_s.get(channel, 0.0)
+            self.until_s[channel] = self.until_s[channel] if times else float("inf")
         elif ask is Ask.PULSE:
             self.until_s[channel] = now_s + data[3] / 10
         elif ask is Ask.OFF:

@@ -115,17 +115,20 @@ def test_what_ends_a_hold_ends_its_renewal_too(end: str) -> None:
     assert bench.asks(Ask.ON) == [(Ask.ON, 1)]
 
 
-def test_only_one_renewal_waits_and_a_pulse_is_no_renewal() -> None:
+def test_holds_are_never_busy_and_a_pulse_is_no_renewal() -> None:
     bench = Bench(BOARD)
-    bench.submit(hold(bench, "first"))
-    bench.run(1.0)
-    bench.submit(hold(bench, "again"))
-    bench.submit(hold(bench, "third"))
-    bench.submit(pulse(bench, "pulse"))
+    for id_ in ("first", "again", "third"):
+        bench.submit(hold(bench, id_))
+    bench.submit(replace(pulse(bench, "pulse"), insist=True))
     bench.run(2.0)
-    for id_ in ("third", "pulse"):
-        assert outcomes(bench, id_) == [Refused(id=id_, why=Refusal.BUSY)]
-    assert outcomes(bench, "again") == [Outputs(id="again", bits=1, read=False)]
+    assert outcomes(bench, "pulse") == [Refused(id="pulse", why=Refusal.BUSY)]
+    for id_ in ("first", "again"):
+        assert outcomes(bench, id_) == [
+            Outputs(id=id_, bits=1, read=False),
+            Done(id=id_, grade=Grade.ACCEPTED),
+        ]
+    assert outcomes(bench, "third") == [Outputs(id="third", bits=1, read=False)]
+    assert bench.asks(*SWITCHES) == [(Ask.ON, 1)] * 3
 
 
 def test_p13_a_new_hold_closes_an_output_whose_board_lost_its_supply() -> None:
