@@ -167,7 +167,7 @@ class OsdpDriver:
             return Refusal.BAD_LENGTH
         if self._now_s - command.issued_s > COMMAND_AGE_MAX_S:
             return Refusal.TOO_OLD
-        return Refusal.BUSY if command.channel in self._runs else None
+        return Refusal.BUSY if self._runs.is_busy(command, self._now_s) else None
 
     def _release(self, command: Release) -> None:
         if not 1 <= command.channel <= self._info.outputs:
@@ -291,7 +291,7 @@ class OsdpDriver:
                 self._refuse(job.id, Refusal.LINE_DOWN)
         self._runs.end_all({job.id for job in kept})
         for job in kept:
-            if job.ask is Ask.OFF or job.channel in self._runs:
+            if job.ask is Ask.OFF or job.id in self._runs:
                 self._jobs.put(job)
 
     def _turn(self) -> None:

@@ -49,6 +49,10 @@ class Run:
     checking: bool = False
     looks: int = 0
 
+    def is_over(self, now_s: float) -> bool:
+        """Whether it is a pulse whose time is over, and which is only looked at."""
+        return self.taken and not self.hold and (self.checking or self.looks > 0 or now_s >= self.ends_s)
+
 
 @dataclass(slots=True)
 class Jobs:

@@ -1,4 +1,7 @@
-"""The outputs of a reader: what closes them, for how long, and how it ended. The reader's own timer opens them."""
+"""The outputs of a reader: what closes them, for how long, and how it ended. The reader's own timer opens them.
+
+A hold takes over an output that a hold or a pulse closes: the reader's timer begins anew, and the later end counts.
+"""
 
 import math
 from collections.abc import Iterator
@@ -30,7 +33,7 @@ _NEVER: Final = float("inf")
 
 
 class OutputRuns:
-    """Pulses and holds under way, one an output.
+    """Pulses and holds under way: one that the reader took an output, and those of which it does not know yet.
 
     Args:
         jobs: What the reader is told goes there.
@@ -41,23 +44,29 @@ class OutputRuns:
 
     def __init__(self, *, jobs: Jobs, tell: Outcomes, faults: Faults, states: States) -> None:
         self._jobs, self._tell, self._faults, self._states = jobs, tell, faults, states
-        self._runs: dict[int, Run] = {}
+        self._runs: dict[str, Run] = {}  # by id, the oldest first
         self.readable = True  # the reader says which outputs are closed when it is asked
 
-    def __contains__(self, channel: int) -> bool:
-        return channel in self._runs
+    def __contains__(self, id_: str) -> bool:
+        return id_ in self._runs
+
+    def is_busy(self, command: Pulse | Hold, now_s: float) -> bool:
+        """Whether its output is not to be closed for this now; a hold takes over whatever closes it."""
+        if isinstance(command, Hold):
+            return False
+        return any(not (command.insist and run.is_over(now_s)) for run in self._on(command.channel))
 
     def begin(self, command: Pulse | Hold, now_s: float) -> None:
         """Have the reader close an output."""
+        hold = isinstance(command, Hold)
         length_s = command.seconds if isinstance(command, Hold) else command.ms / 1000
-        run = Run(
-            id=command.id,
-            channel=command.channel,
-            hold=isinstance(command, Hold),
-            length_s=length_s,
-            ends_s=now_s + length_s,
-        )
-        self._runs[command.channel] = run
+        ends_s = now_s + length_s
+        if hold:  # ... and not before what it takes over
+            ends_s = max(
+                [ends_s, *(run.ends_s for run in self._on(command.channel) if not run.is_over(now_s))]
+            )
+        run = Run(id=command.id, channel=command.channel, hold=hold, length_s=length_s, ends_s=ends_s)
+        self._runs[run.id] = run
         self._jobs.put(_closing(run, now_s, stale_s=command.issued_s + COMMAND_AGE_MAX_S))
 
     def open(self, channel: int, id_: str = "") -> None:
@@ -72,11 +81,12 @@ class OutputRuns:
     def release(self, channel: int, id_: str) -> None:
         """End what closes an output, and open it."""
         self._overtake(channel)
-        run = self._runs.pop(channel, None)
-        if run is not None and run.hold and run.taken:
-            self._tell.end(Done(id=run.id, grade=Grade.ACCEPTED))  # released as it was meant to be
-        elif run is not None:
-            self._tell.end(TimedOut(id=run.id, maybe_executed=True))
+        for run in self._on(channel):
+            del self._runs[run.id]
+            if run.hold and run.taken:
+                self._tell.end(Done(id=run.id, grade=Grade.ACCEPTED))  # released as it was meant to be
+            else:
+                self._tell.end(TimedOut(id=run.id, maybe_executed=True))
         self.open(channel, id_)
 
     def overtake_all(self) -> None:
@@ -88,23 +98,24 @@ class OutputRuns:
         """The reader is gone. Whatever closes an output is in doubt, but for ids of which nothing was said yet."""
         for run in list(self._runs.values()):
             if run.taken or run.id not in waiting:
-                del self._runs[run.channel]
+                del self._runs[run.id]
                 self._tell.end(TimedOut(id=run.id, maybe_executed=True))
 
     def forget(self, job: Job) -> None:
         """The command of a run has no good end; its outcome is the caller's to tell, unless it was taken before."""
-        run = self._run_of(job)
-        if run is not None:
-            del self._runs[run.channel]
-            if run.taken:
-                self._tell.end(TimedOut(id=run.id, maybe_executed=True))
+        run = self._runs.pop(job.id, None)
+        if run is not None and run.taken:
+            self._tell.end(TimedOut(id=run.id, maybe_executed=True))
 
     def taken(self, job: Job, now_s: float) -> None:
         """The reader took a pulse or a hold, and its timer runs."""
-        run = self._run_of(job)
+        run = self._runs.get(job.id)
         if run is None:
             return
         first, run.taken = not run.taken, True
+        for before in self._on(run.channel):
+            if before is not run and before.taken:
+                self._taken_over(before)
         if not run.hold:
             run.ends_s = now_s + run.length_s
             if self.readable:
@@ -114,16 +125,23 @@ class OutputRuns:
         if first:
             self._tell.tell(Outputs(id=run.id, bits=1 << (run.channel - 1), read=False))
 
+    def _taken_over(self, before: Run) -> None:
+        """Its output is closed for another one now; nothing more is said for it."""
+        del self._runs[before.id]
+        self._tell.end(Done(id=before.id, grade=Grade.ACCEPTED))
+
     def tick(self, now_s: float) -> None:
         """Give long holds again, end those that are over, and look at what a pulse left behind."""
         for run in list(self._runs.values()):
-            if run.hold and run.taken and now_s >= run.ends_s:
+            if not run.taken or any(not other.taken for other in self._on(run.channel)):
+                continue  # for what takes over in a moment, or says why not
+            if run.hold and now_s >= run.ends_s:
                 self._finish(run)
                 self.open(run.channel)
             elif run.again_s <= now_s:
                 run.again_s = _NEVER
                 self._jobs.put(_closing(run, now_s, stale_s=now_s + COMMAND_AGE_MAX_S))
-            elif run.taken and not run.hold and not run.checking and now_s >= run.ends_s + SETTLE_S:
+            elif not run.hold and not run.checking and now_s >= run.ends_s + SETTLE_S:
                 run.checking = True
                 if self.readable:
                     self.read()
@@ -140,7 +158,7 @@ class OutputRuns:
     def was_reported(self, channels: int) -> None:
         """The reader said which outputs are closed, asked or not."""
         for channel in range(1, channels + 1):
-            run = self._runs.get(channel)
+            run = next((one for one in self._on(channel) if one.taken), None)
             if not self._states.is_closed(channel):
                 self._tell.tell(*self._faults.end(f"welded {channel}"))
             elif run is not None and not run.checking:
@@ -148,9 +166,9 @@ class OutputRuns:
 
     def _overtake(self, channel: int = 0) -> None:
         for job in self._jobs.drop(Ask.PULSE, Ask.HOLD, channel=channel):
-            run = self._run_of(job)
+            run = self._runs.get(job.id)
             if run is not None and not run.taken:
-                del self._runs[run.channel]
+                del self._runs[run.id]
                 self._tell.end(Refused(id=job.id, why=Refusal.OVERTAKEN))
 
     def _ended(self) -> Iterator[Run]:
@@ -168,12 +186,11 @@ class OutputRuns:
             self._finish(run)
             self.open(run.channel)
 
-    def _run_of(self, job: Job) -> Run | None:
-        run = self._runs.get(job.channel)
-        return run if run is not None and run.id == job.id else None
+    def _on(self, channel: int) -> list[Run]:
+        return [run for run in self._runs.values() if run.channel == channel]
 
     def _finish(self, run: Run) -> None:
-        del self._runs[run.channel]
+        del self._runs[run.id]
         self._tell.end(Done(id=run.id, grade=Grade.CONFIRMED if run.seen_closed else Grade.ACCEPTED))
 
 

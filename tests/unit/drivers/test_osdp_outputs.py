@@ -120,7 +120,7 @@ def test_what_was_not_said_is_refused_and_what_was_is_in_doubt() -> None:
         Refused(id="h", why=Refusal.OVERTAKEN),
         TimedOut(id="p", maybe_executed=True),
     ]
-    assert (1 in reader.runs, 2 in reader.runs, len(reader.jobs)) == (False, False, 0)
+    assert ("p" in reader.runs, "h" in reader.runs, len(reader.jobs)) == (False, False, 0)
 
 
 def test_of_a_lost_channel_survives_only_what_nobody_heard_of() -> None:
@@ -130,7 +130,56 @@ def test_of_a_lost_channel_survives_only_what_nobody_heard_of() -> None:
     reader.begin(Hold(channel=2, seconds=5.0, id="h", issued_s=0.0))
     reader.runs.end_all({"h"})
     assert reader.tell.take() == [TimedOut(id="p", maybe_executed=True)]
-    assert (1 in reader.runs, 2 in reader.runs) == (False, True)
+    assert ("p" in reader.runs, "h" in reader.runs) == (False, True)
+
+
+def hold(id_: str, seconds: float, now_s: float = 0.0) -> Hold:
+    return Hold(channel=1, seconds=seconds, id=id_, issued_s=now_s)
+
+
+def test_a_hold_goes_on_from_the_one_before_and_the_later_end_counts() -> None:
+    reader = Reader()
+    reader.begin(hold("long", 30.0))
+    assert reader.obey(0.0) == [Outputs(id="long", bits=1, read=False)]
+    reader.begin(hold("short", 2.0, 7.0), 7.0)
+    assert reader.obey(HOLD_AGAIN_S) == [  # when the one before would have been given again
+        Done(id="long", grade=Grade.ACCEPTED),
+        Outputs(id="short", bits=1, read=False),
+    ]
+    for now_s in (16.0, 24.0, 29.9):
+        assert reader.obey(now_s) == []
+    assert reader.obey(30.0) == [Done(id="short", grade=Grade.ACCEPTED)]
+    assert reader.given == [(Ask.HOLD, 200), (Ask.HOLD, 200), (Ask.HOLD, 140), (Ask.HOLD, 60), (Ask.OFF, 0)]
+
+
+def test_a_hold_takes_over_a_pulse_and_one_that_was_never_taken_leaves_the_one_before_alone() -> None:
+    reader = Reader()
+    reader.begin(pulse(2000))
+    reader.obey(0.0, closed=1)
+    reader.begin(hold("h", 60.0, 0.5), 0.5)
+    assert reader.obey(0.5, closed=1) == [
+        Done(id="p", grade=Grade.ACCEPTED),
+        Outputs(id="h", bits=1, read=False),
+    ]
+    reader.begin(hold("late", 60.0, 1.0), 1.0)
+    (job,) = reader.jobs.stale(3.1)
+    reader.runs.forget(job)
+    assert ("h" in reader.runs, "late" in reader.runs) == (True, False)
+    assert reader.obey(60.5) == [Done(id="h", grade=Grade.ACCEPTED)]
+
+
+def test_an_exit_is_busy_while_a_pulse_runs_and_not_while_its_end_is_looked_at() -> None:
+    reader = Reader()
+    reader.begin(pulse())
+    reader.obey(0.0, closed=1)
+    second = Pulse(channel=1, ms=300, id="second", issued_s=0.3, insist=True)
+    assert [reader.runs.is_busy(second, now_s) for now_s in (0.29, 0.3, 0.39)] == [True, False, False]
+    assert reader.runs.is_busy(pulse(), 0.39)  # that of an entry
+    reader.begin(second, 0.3)
+    assert reader.obey(0.31, closed=1) == [Done(id="p", grade=Grade.ACCEPTED)]
+    reader.obey(0.61)
+    assert reader.obey(0.61 + SETTLE_S) == [Done(id="second", grade=Grade.CONFIRMED)]
+    assert reader.given.count((Ask.PULSE, 3)) == 2
 
 
 def test_states_are_told_by_their_changes() -> None:
