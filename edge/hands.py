@@ -83,7 +83,9 @@ class Hands:
         self._clock, self._submit, self._recorded = clock, submit, recorded
         self._infos: dict[str, DriverInfo] = {board.name: board.driver().info for board in config.board}
         self._waiting = Waiting()
-        self._holds = Holds(lanes=lanes, emergency=emergency, feed=feed, clock=clock, submit=submit)
+        self._holds = Holds(
+            facts=facts, lanes=lanes, emergency=emergency, feed=feed, clock=clock, submit=submit
+        )
         self.snapshot = Snapshot(
             config,
             infos=self._infos,
@@ -123,7 +125,7 @@ class Hands:
         """Hold a lane open for so long at most; raises ``HandsError``."""
         state = self._lane(lane)
         self._demand_holdable(state)
-        if state.held is not None:
+        if self._holds.stands(state):
             problem = f"Lane {lane} is held open already"
             raise HandsError("busy", problem, "Release it first", why="held", lane=lane)
         self._demand_working(state)
@@ -141,7 +143,7 @@ class Hands:
             problem = f"Lane {lane} has a turnstile controller, which ends by itself"
             raise HandsError("unsupported", problem, why="controller", lane=lane)
         token = self._record(state, "release", order, demand_row=False)
-        self._holds.will_end([state], "released", order.by)
+        self._holds.will_end([state], "released", order.by, token)
         outcome = self._send(state.section.board, Release(channel=state.section.channel, id=token), token)
         if outcome.done():
             self._holds.wont_end([state])
@@ -225,11 +227,10 @@ class Hands:
             case Identity():
                 self._waiting.end(event.id, outcome="done", identity=identity_facts(event))
             case Outputs():
-                self._waiting.end(event.id, outcome="held")
-                return  # the hold has begun
+                self._waiting.end(event.id, outcome="held")  # the hold has begun
             case _:
                 return
-        self._holds.heard(event.id, by_itself=isinstance(event, Done))
+        self._holds.heard(event)
 
     def tick(self) -> None:
         """End holds whose time is over."""

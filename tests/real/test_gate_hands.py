@@ -229,12 +229,14 @@ def test_a_hold_goes_on_in_an_emergency_before_its_time_is_over_and_without_a_ga
     world = make(tested=True, inputs=FIRE)
     world.gate.hands.hold("exit", GUARD, 60)
     fire(world)
-    world.wait(57)
+    tell(world, Outputs(id=sent(world, Hold)[0].id, bits=2, read=False))
+    world.wait(54)
     assert len(sent(world, Hold)) == 1
     world.wait(1.5)
     first, second = sent(world, Hold)
     assert (second.channel, second.seconds, second.insist, second.id != first.id) == (2, 900, True, True)
     tell(world, Done(id=first.id, grade=Grade.ACCEPTED))  # its board holds on by the second one
+    tell(world, Outputs(id=second.id, bits=2, read=False))
     world.wait(100)
     assert (len(sent(world, Hold)), sent(world, Release)) == (2, [])
     assert world.screen.lane("exit").state == "emergency"
@@ -249,20 +251,6 @@ def test_only_the_hold_of_an_exit_insists(world: World) -> None:
     for lane in ("entry", "exit"):
         world.gate.hands.hold(lane, GUARD, 60)
     assert [(hold.channel, hold.insist) for hold in sent(world, Hold)] == [(1, False), (2, True)]
-
-
-def test_p13_a_hold_that_a_board_lost_in_an_emergency_is_neither_asserted_nor_locked(make: Make) -> None:
-    world = make(tested=True, inputs=FIRE)
-    world.gate.hands.hold("exit", GUARD, 900)
-    fire(world)
-    tell(world, TimedOut(id=sent(world, Hold)[0].id, maybe_executed=True))
-    world.wait(60)
-    assert (len(sent(world, Hold)), sent(world, Release)) == (1, [])
-    fire(world, active=False)
-    world.wait(3)
-    world.gate.hands.fire_reset(GUARD)
-    world.wait(0.1)
-    assert len(sent(world, Release)) == 1
 
 
 def test_a_hold_outlives_the_emergency_that_was_shorter(make: Make) -> None:
@@ -297,18 +285,33 @@ def test_i1_without_a_durable_row_no_entry_is_held_and_an_exit_is(world: World) 
     assert [hold.channel for hold in sent(world, Hold)] == [2]
 
 
-@pytest.mark.parametrize(
-    "event",
-    [
-        lambda id_: TimedOut(id=id_, maybe_executed=True),
-        lambda id_: Refused(id=id_, why=Refusal.DENIED),
-    ],
-)
-def test_a_hold_of_which_nobody_knows_is_released(world: World, event: Callable[[str], object]) -> None:
+@pytest.mark.parametrize("why", [Refusal.DENIED, Refusal.BUSY])
+def test_a_hold_that_was_refused_was_never_written_and_nothing_is_released_for_it(
+    world: World, why: Refusal
+) -> None:
+    world.gate.hands.hold("exit", GUARD, 60)
+    tell(world, Refused(id=sent(world, Hold)[0].id, why=why))
+    assert sent(world, Release) == []  # it would cut short the pulse of whoever is leaving
+    assert world.screen.lane("exit").state == "ready"
+
+
+def test_a_hold_of_which_nobody_knows_is_released(world: World) -> None:
     world.gate.hands.hold("entry", GUARD, 60)
-    tell(world, event(sent(world, Hold)[0].id))
+    tell(world, TimedOut(id=sent(world, Hold)[0].id, maybe_executed=True))
     assert [release.channel for release in sent(world, Release)] == [1]
     assert world.screen.lane("entry").state == "ready"
+
+
+def test_a_release_that_a_full_bus_did_not_take_goes_out_later(world: World) -> None:
+    world.gate.hands.hold("entry", GUARD, 60)
+    world.takes = False
+    world.wait(62)
+    assert world.screen.lane("entry").state == "ready"
+    world.takes = True
+    before = len(sent(world, Release))
+    world.wait(0.1)
+    world.wait(60)
+    assert [release.channel for release in sent(world, Release)[before:]] == [1]
 
 
 def test_a_hold_that_does_not_end_by_itself_is_ended_here(world: World) -> None:
@@ -410,6 +413,18 @@ def test_a_release_that_no_board_took_does_not_name_who_ended_the_hold_later(wor
     id_ = sent(world, Hold)[0].id
     tell(world, TimedOut(id=id_, maybe_executed=True))
     assert hold_ends(world, since) == [("exit", id_, "board", "")]
+
+
+def test_a_release_that_its_board_refused_does_not_name_who_ended_the_hold_later(world: World) -> None:
+    since = world.gate.feed.newest
+    world.gate.hands.hold("exit", GUARD, 60)
+    id_ = sent(world, Hold)[0].id
+    tell(world, Outputs(id=id_, bits=2, read=False))
+    world.gate.hands.release("exit", GUARD)
+    tell(world, Refused(id=sent(world, Release)[0].id, why=Refusal.LINE_DOWN))
+    world.wait(60)
+    tell(world, Done(id=id_, grade=Grade.ACCEPTED))
+    assert hold_ends(world, since) == [("exit", id_, "time", "")]
 
 
 def test_off_sets_a_controller_to_normal_on_both_sides_and_says_what_came_of_it(make: Make) -> None:

@@ -61,6 +61,10 @@ def fault_of(gate: Served) -> str:
     return str(board["fault"])
 
 
+def happenings(gate: Served) -> list[str]:
+    return [row["event"] for row in gate.ask("watch", since=0)["events"]]
+
+
 def closings(device: OsdpReader) -> int:
     return sum(
         order["command"] == osdp_sys.CMD_OUTPUT and order["control_code"] != 1 for order in device.orders
@@ -122,6 +126,34 @@ def test_an_exit_on_its_own_reader_opens(tmp_path: Path) -> None:
     with gate_on(tmp_path, device, lane=EXIT, code=True) as (station, gate):
         until(lambda: station.whats() == [("relay_on", 1), ("relay_off", 1)], within_s=25, what="the exit")
         assert [row["outcome"] for row in gate.events("decision")] == ["grant"]
+
+
+def test_a_held_exit_stays_open_in_an_emergency_until_the_reset(tmp_path: Path) -> None:
+    fire = '[[input]]\nrole = "fire"\nboard = "reader"\nchannel = 2\n'
+    device = OsdpReader(unit=UNIT, key=KEY, relays=1)
+    with gate_on(tmp_path, device, lane=EXIT + fire) as (station, gate):
+        gate.wait_up()
+        assert gate.ask("hold", lane="exit", seconds=7, **GUARD)["outcome"] == "held"
+        station.station.ask(lambda: device.inputs.set(2, active=True))
+        until(lambda: gate.ask("watch")["now"]["emergency"] == "active", what="the emergency")
+        until(lambda: "done" in happenings(gate), within_s=15, what="the renewal, which ends the one before")
+        assert station.whats() == [("relay_on", 1)]
+        until(
+            lambda: gate.ask("watch")["now"]["lanes"][0]["held_s"] == 0.0,
+            within_s=15,
+            what="the end that the hold would have had",
+        )
+        assert station.whats() == [("relay_on", 1)]
+        assert gate.refused("hold", lane="exit", seconds=60, **GUARD) == "busy"
+        station.station.ask(station.station.unplug)
+        until(lambda: gate.ask("devices")["boards"][0]["line"] == "down", what="the loss")
+        station.station.ask(station.station.plug)
+        until(lambda: ("relay_off", 1) in station.whats(), what="a line that begins with every output open")
+        until(lambda: station.whats()[-1] == ("relay_on", 1), within_s=20, what="the hold, given anew")
+        station.station.ask(lambda: device.inputs.set(2, active=False))
+        until(lambda: gate.ask("watch")["now"]["emergency"] == "clear", what="a clear input")
+        gate.ask("fire_reset", **GUARD)
+        until(lambda: station.whats() == [("relay_on", 1), ("relay_off", 1)] * 2, what="the end of the hold")
 
 
 def test_a_cable_that_was_out_works_again(tmp_path: Path) -> None:
