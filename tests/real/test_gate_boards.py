@@ -15,6 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import structlog
 
 from drivers.gate.config import load_config
 from edge.control import SOCKET
@@ -177,6 +178,8 @@ class Served:
 @contextmanager
 def serving(folder: Path, text: str, *, code: bool = False) -> Iterator[Served]:
     path = write_gate(folder, text, code=code)
+    # Its threads log; a command that a test runs meanwhile in this process has stdout for itself.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.__stderr__))
     daemon, stop = EdgeDaemon(load_config(path), path), threading.Event()
     thread = threading.Thread(target=daemon.run, args=(stop,))
     thread.start()
@@ -185,6 +188,7 @@ def serving(folder: Path, text: str, *, code: bool = False) -> Iterator[Served]:
     finally:
         stop.set()
         thread.join()
+        structlog.reset_defaults()
 
 
 @pytest.mark.parametrize(

@@ -164,7 +164,7 @@ def test_a_prompt_that_is_answered_goes_on(plug: Plug) -> None:
 
 
 MISTAKES = [
-    (("--nope",), "没有选项 --nope"),
+    (("--zzz",), "没有选项 --zzz"),
     (("--lang",), "选项 '--lang' 后面要写一个值"),
     (("nope",), "没有命令 'nope'"),
     (("prots",), "没有命令 'prots'，是不是 'ports'？"),
@@ -190,8 +190,8 @@ def test_a_mistake_in_the_command_line_is_named_in_chinese(argv: tuple[str, ...]
 
 
 def test_the_language_is_chosen_on_the_line_that_has_the_mistake() -> None:
-    assert "错误：没有选项 --nope" in run("--lang", "zh", "--nope")[2]
-    assert "错误：没有选项 --nope" in run("--lang=zh", "--nope")[2]
+    assert "错误：没有选项 --zzz" in run("--lang", "zh", "--zzz")[2]
+    assert "错误：没有选项 --zzz" in run("--lang=zh", "--zzz")[2]
     code, _, err = run("--lang", "en", "watch", "--count", "0", language="zh_CN.UTF-8")
     assert (code, err.splitlines()[0]) == (2, "Usage: postern-driver watch [OPTIONS]")
     assert err.splitlines()[-1].startswith("Error: Invalid value for '--count': ")
