@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
 
-import numpy as np
 import typer
-import zxingcpp
 
 from drivers.gate.config import load_config
 from edge.command import (
@@ -153,6 +151,9 @@ def _hand_out(text: str, picture: PassPicture, target: PassFile | None, *, on_sc
 
 def encode(text: str, level: str) -> Iterable[Iterable[int]]:
     """A QR code by the library that reads them at gates; a pass's characters become alphanumeric modules."""
+    import numpy as np  # noqa: PLC0415  # the daemon starts through this program, and has no use for pictures
+    import zxingcpp  # noqa: PLC0415
+
     code = zxingcpp.create_barcode(text, zxingcpp.BarcodeFormat.QRCode, ec_level=level.upper())
     dark: Iterable[Iterable[int]] = np.asarray(code.to_image(scale=1, add_quiet_zones=False)) == 0
     return dark

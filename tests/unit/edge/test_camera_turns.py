@@ -47,7 +47,7 @@ def test_a_lanes_view_is_the_cameras_settings() -> None:
     )
 
 
-@pytest.mark.parametrize("module", ["edge.daemon", "edge.exits_only"])
+@pytest.mark.parametrize("module", ["edge.daemon", "edge.exits_only", "edge.cli"])
 def test_the_daemon_loads_nothing_that_looks_at_pictures(module: str) -> None:
     code = f"import sys, {module}; print(sorted({{'cv2', 'numpy', 'zxingcpp', 'pyzbar'}} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
