@@ -29,6 +29,7 @@ from passes.keys import KeySetError, KeySetFile, KeyTable
 from passes.trust import ROOT_USE, STATUS_USE, Certificates, keys_for, open_certificates, open_key_set
 from passes.vocabulary import ClockTrust
 from shell.clock import Clock
+from shell.file_reading import open_regular
 from shell.files import write_whole
 from shell.logs import get_logger
 from sync.messages import DeviceData
@@ -122,7 +123,7 @@ def load(folder: Path, anchor: KeySetFile, now: datetime) -> Holding | Refused |
 
 def read_bounded(path: Path) -> bytes:
     """A file's bytes, one more than a bundle may have at most; raises ``OSError``."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return file.read(BUNDLE_BYTES_MAX + 1)
 
 

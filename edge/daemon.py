@@ -42,7 +42,9 @@ from edge.walkin import WalkIns
 from passes.vocabulary import Direction
 from shell.clock import SystemClock
 from shell.control import ControlError, ControlServer
+from shell.file_reading import read_at_most
 from shell.logs import get_logger
+from shell.settings import FILE_BYTES_MAX
 from shell.systemd import Watchdog
 from sync.link import LinkSettings
 from sync.messages import BootData, DeviceData, Health, Kind
@@ -173,7 +175,7 @@ class EdgeDaemon:
         except BaseException:
             self.journal.close()
             raise
-        self._config_sha256 = hashlib.sha256(config_path.read_bytes()).hexdigest()
+        self._config_sha256 = hashlib.sha256(read_at_most(config_path, FILE_BYTES_MAX)).hexdigest()
 
     @property
     def url(self) -> str:

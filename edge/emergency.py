@@ -13,6 +13,7 @@ from typing import Final
 from edge.journal import Journal, JournalError
 from edge.owed import Owed
 from shell.clock import Clock
+from shell.file_reading import read_at_most
 from shell.files import PUBLIC, Staged, stage
 from shell.logs import get_logger
 from sync.messages import EmergencyData, Kind
@@ -68,7 +69,7 @@ class Emergency:
     def _left(self) -> str:
         """What an earlier run left; empty for no emergency."""
         try:
-            left = self._path.read_text(encoding="ascii").strip()
+            left = read_at_most(self._path, 1000, follow=False).decode("ascii").strip()
         except FileNotFoundError:
             found = self._journal.read(
                 "select value from meta where key = 'emergency'"

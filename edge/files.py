@@ -9,9 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from passes.claims import UNIT_MAX
 from passes.keys import KeyEntry, KeySetError, KeySetFile, key_id
 from passes.trust import CONFIG_USE, ROOT_USE, STATUS_USE, keys_for, open_key_set
+from shell.file_reading import read_at_most
 from shell.settings import SettingsError
 
 SIGNED_SUFFIX: Final = ".signed"
+_FILE_BYTES_MAX: Final = 4_000_000  # a directory of a hundred thousand rooms
 Label = Annotated[str, StringConstraints(min_length=1, max_length=40)]
 M = TypeVar("M", bound=BaseModel)
 
@@ -65,7 +67,9 @@ def _demand_signature(path: Path, keys: KeySetFile, root: str) -> None:
     )
     signed = path.with_suffix(SIGNED_SUFFIX)
     try:
-        held = open_key_set(signed.read_bytes(), KeySetFile(site=keys.site, seq=1, keys=[pinned]))
+        held = open_key_set(
+            read_at_most(signed, _FILE_BYTES_MAX), KeySetFile(site=keys.site, seq=1, keys=[pinned])
+        )
     except OSError as error:
         raise SettingsError(
             signed, [f": cannot be read ({error.strerror}); gate.root wants the operator's signature here"]
@@ -83,7 +87,7 @@ def load_units(path: Path) -> dict[int, str]:
 
 def _load(path: Path, model: type[M]) -> M:
     try:
-        return model.model_validate_json(path.read_bytes())
+        return model.model_validate_json(read_at_most(path, _FILE_BYTES_MAX))
     except OSError as error:
         raise SettingsError(path, [f": cannot be read ({error.strerror})"]) from error
     except ValidationError as error:

@@ -8,6 +8,7 @@ Errors::
 
 import hashlib
 import hmac
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -22,10 +23,12 @@ from cryptography.hazmat.primitives.serialization import (
 
 from passes.keys import ed25519_public, key_id
 from passes.vocabulary import PersonId
+from shell.file_reading import open_regular
 from shell.files import write_secret
 from shell.phone_number import is_canonical
 
 FILE: Final = "gate-key.pem"
+FILE_BYTES_MAX: Final = 10_000
 _PERSON_DOMAIN: Final = b"postern/gate-person/1"
 
 
@@ -68,7 +71,8 @@ def load_gate_key(folder: Path) -> GateKey:
     """The key in a gate's data folder; raises ``GateKeyError``."""
     path = folder / FILE
     try:
-        mode, data = path.stat().st_mode, path.read_bytes()
+        with open_regular(path) as file:
+            mode, data = os.fstat(file.fileno()).st_mode, file.read(FILE_BYTES_MAX)
     except FileNotFoundError as error:
         raise NoGateKeyError(f"{path}: there is none. Make it with: postern-edge enroll") from error
     except OSError as error:

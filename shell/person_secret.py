@@ -16,6 +16,7 @@ from typing import Annotated, Final
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from passes.vocabulary import PersonId
+from shell.file_reading import open_regular
 from shell.files import SECRET
 from shell.phone_number import is_canonical
 
@@ -77,7 +78,7 @@ def read_person_secret(path: Path, *, site: int, private: bool = True) -> Person
         private: Refuse a file that others may read; off for one on a stick, whose file system knows no owners.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             mode, data = os.fstat(file.fileno()).st_mode, file.read(FILE_BYTES_MAX + 1)
     except FileNotFoundError as error:
         raise NoPersonSecretError(f"{path}: there is no such file") from error

@@ -1,5 +1,6 @@
 """Configuration files: TOML checked against a pydantic model, with errors that name file, line, key and remedy."""
 
+import io
 import re
 import tomllib
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
+from shell.file_reading import UnfitFileError, read_at_most
 from shell.masking import masked
 
 FILE_BYTES_MAX = 1_000_000
@@ -66,12 +68,13 @@ def read_toml(path: Path) -> tuple[str, dict[str, Any]]:
     """A TOML file as its text and its values, not checked against anything.
 
     Raises:
-        SettingsError: The file is missing, too large, or is not TOML.
+        SettingsError: The file is missing, no regular file, too large, or not TOML.
     """
     try:
-        if path.stat().st_size > FILE_BYTES_MAX:
-            raise SettingsError(path, [f": is larger than {FILE_BYTES_MAX} bytes; is this the right file?"])
-        text = path.read_text(encoding="utf-8")
+        data = read_at_most(path, FILE_BYTES_MAX)
+        text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8").read()  # with any kind of line ends
+    except UnfitFileError as error:
+        raise SettingsError(path, [f": cannot be read ({error.strerror})"]) from error
     except OSError as error:
         raise SettingsError(
             path, [f": cannot be read ({error.strerror}). Name the file with --config"]

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from shell.file_reading import read_at_most
+
 FILE_BYTES_MAX: Final = 50_000_000
 BACK_AFTER_S: Final = 1.0  # when a lost line comes back, if the trace does not say
 _OF_MODEM: Final = re.compile(rb"AT[+^&\r]|\+C[A-Z]{2,4}:")
@@ -84,9 +86,7 @@ def read_script(file: Path) -> Script:
         ScriptError: It is none, it has been masked, or nothing in it can be played.
         OSError: It cannot be read.
     """
-    if file.stat().st_size > FILE_BYTES_MAX:
-        raise ScriptError(file, 1, f"it is larger than {FILE_BYTES_MAX} bytes")
-    lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = read_at_most(file, FILE_BYTES_MAX).decode(errors="replace").splitlines()
     rows = [(number, _row(file, number, line)) for number, line in enumerate(lines, 1) if line.strip()]
     if not rows or rows[0][1].get("trace") != 1:
         raise ScriptError(file, 1, "it is no trace of postern-driver")

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from drivers.devices.modbus_frames import READ_REGISTERS, Question, Rtu
 from drivers.model import Parity
 from drivers.relay_codec import Ask
+from shell.file_reading import read_at_most
 
 FOLDER: Final = Path(__file__).with_name("profiles")
 FILE_BYTES_MAX: Final = 64 * 1024
@@ -325,11 +326,9 @@ def load_profile(name: str | Path) -> Profile:
             f"there is none of this name. Use one of: {', '.join(profile_names())}; or the path of a .toml file",
         )
     try:
-        raw = path.read_bytes()[: FILE_BYTES_MAX + 1]
+        raw = read_at_most(path, FILE_BYTES_MAX)
     except OSError as error:
         raise ProfileError(str(path), "", f"it cannot be read ({error.strerror})") from error
-    if len(raw) > FILE_BYTES_MAX:
-        raise ProfileError(str(path), "", f"it is larger than {FILE_BYTES_MAX} bytes")
     return parse_profile(raw, file=str(path))
 
 

@@ -6,6 +6,8 @@ import stat
 from pathlib import Path
 from typing import Final
 
+from shell.file_reading import open_regular
+
 DEFAULT_KEY: Final = bytes(range(0x30, 0x40))  # SCBK-D: printed in the standard, so it keeps nobody out
 KEY_BYTES: Final = 16
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
@@ -26,7 +28,7 @@ def read_key(path: Path) -> bytes:
         KeyFileError: It is missing, can be read by others, is no key, or is the published default.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             mode = os.fstat(file.fileno()).st_mode
             text = file.read(256)
     except OSError as error:

@@ -31,7 +31,8 @@ from drivers.tool.target import DEFAULT_CONFIG
 from drivers.tool.toml_text import NotFoundError, parsed_value, same, to_toml, value_text, with_value
 from passes.words import Pair
 from shell.clock import SystemClock
-from shell.settings import SettingsError, read_toml
+from shell.file_reading import read_at_most
+from shell.settings import FILE_BYTES_MAX, SettingsError, read_toml
 from shell.text import visible_json
 
 FileOption = Annotated[Path, typer.Option("--config", help="The gate's file.")]
@@ -155,7 +156,7 @@ def set_value(
             ),
         )
     try:
-        fresh = with_value(config.read_text(encoding="utf-8"), path, parsed_value(value))
+        fresh = with_value(read_toml(config)[0], path, parsed_value(value))
     except NotFoundError as error:
         fail(
             Exit.USAGE,
@@ -272,7 +273,7 @@ def _exported(source: Path) -> dict[str, Any]:
     if source.suffix != ".json":
         return _read(source)
     try:
-        found = json.loads(source.read_text(encoding="utf-8"))
+        found = json.loads(read_at_most(source, FILE_BYTES_MAX))
     except (OSError, ValueError, RecursionError) as error:
         fail(
             Exit.USAGE,

@@ -7,7 +7,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from shell.file_reading import read_at_most
+
 BACKUP: Final = ".bak-"
+KEPT_BYTES_MAX: Final = 4_000_000
 
 
 def write_whole(path: Path, text: str, *, now: datetime) -> Path | None:
@@ -29,7 +32,7 @@ def write_whole(path: Path, text: str, *, now: datetime) -> Path | None:
     if path.exists():
         mode = path.stat().st_mode & 0o777
         kept = _free_name(path, now)
-        _write(kept, path.read_text(encoding="utf-8"), mode)
+        _write(kept, read_at_most(path, KEPT_BYTES_MAX).decode(), mode)
     _write(path, text, mode)
     return kept
 

@@ -5,6 +5,7 @@ Passwords, PINs and phone numbers are masked before anything is hashed: what was
 
 import hashlib
 import json
+import os
 import platform
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -30,6 +31,7 @@ from drivers.tool.trace_masking import sendable
 from drivers.tool.wiring import consequences, info_of
 from passes.words import Pair
 from shell.clock import SystemClock
+from shell.file_reading import open_regular, read_at_most
 from shell.text import visible, visible_json
 
 VERSION: Final = 1
@@ -193,8 +195,8 @@ def _lanes(gate: GateFile) -> list[dict[str, str]]:
 def _set_aside(file: Path) -> dict[str, Any] | None:
     """That there are rows which the gate's journal never took, and how many: they are of people, and stay here."""
     try:
-        with file.open("rb") as source:
-            return {"file": file.name, "rows": sum(1 for line in source if line.strip())}
+        rows = read_at_most(file, FILE_BYTES_MAX).splitlines()
+        return {"file": file.name, "rows": sum(1 for row in rows if row.strip())}
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -220,9 +222,7 @@ def _json_file(file: Path | None) -> Any:
     if file is None:
         return None
     try:
-        if file.stat().st_size > FILE_BYTES_MAX:
-            return {"file": file.name, "problem": "too large"}
-        return _without_numbers(masked(json.loads(file.read_text(encoding="utf-8"))))
+        return _without_numbers(masked(json.loads(read_at_most(file, FILE_BYTES_MAX))))
     except (OSError, ValueError, RecursionError) as error:
         return {"file": file.name, "problem": str(error)}
 
@@ -242,10 +242,10 @@ def _lines(file: Path | None) -> list[str]:
     if file is None:
         return []
     try:
-        with file.open("rb") as source:
+        with open_regular(file) as source:
             header = source.readline(HEADER_BYTES_MAX).decode("utf-8", "replace")
-            source.seek(max(0, file.stat().st_size - FILE_BYTES_MAX))
-            lines = source.read().decode("utf-8", "replace").splitlines()
+            source.seek(max(0, os.fstat(source.fileno()).st_size - FILE_BYTES_MAX))
+            lines = source.read(FILE_BYTES_MAX).decode("utf-8", "replace").splitlines()
     except OSError as error:
         return [str(error)]
     return sendable(lines[-TRACE_LINES:], header)

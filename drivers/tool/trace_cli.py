@@ -14,6 +14,7 @@ from drivers.tool.masking import masked_numbers
 from drivers.tool.spoken_help import SpokenCommand, SpokenGroup
 from drivers.tool.wire import collect, raw_port
 from passes.words import Pair
+from shell.file_reading import read_at_most
 
 FILE_BYTES_MAX: Final = 50_000_000
 _ARROWS: Final = {"tx": "->", "rx": "<-"}
@@ -108,9 +109,7 @@ def _put(row: dict[str, Any], data: bytes) -> None:
 
 def _rows(file: Path) -> list[dict[str, Any]]:
     try:
-        if file.stat().st_size > FILE_BYTES_MAX:
-            _no_trace(file)
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = read_at_most(file, FILE_BYTES_MAX).decode().splitlines()
         rows = [json.loads(line) for line in lines if line]
     except OSError as error:
         fail(

@@ -11,6 +11,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Final
 
+from shell.file_reading import open_regular
+
 _MARK: Final = b"postern-edge annotated picture"
 _COMMENT: Final = b"\xff\xfe" + struct.pack(">H", len(_MARK) + 2) + _MARK
 _BEGINS: Final = b"\xff\xd8"
@@ -23,7 +25,7 @@ class AnnotateError(Exception):
 def is_own(path: Path) -> bool:
     """Whether the file at ``path`` was written here."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return file.read(len(_BEGINS + _COMMENT)) == _BEGINS + _COMMENT
     except OSError:
         return False

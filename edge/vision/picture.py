@@ -13,6 +13,7 @@ import numpy.typing as npt
 from edge.vision.filters import Picture
 from edge.vision.picture_size import size_px
 from edge.vision.reader import PIXELS_MAX
+from shell.file_reading import open_regular
 
 FILE_BYTES_MAX: Final = 64 * 1024 * 1024
 
@@ -30,7 +31,7 @@ def load(path: Path) -> Picture:
         PictureError: It cannot be opened, is no picture, is damaged, or is larger than the limits.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             data = file.read(FILE_BYTES_MAX + 1)
     except OSError as error:
         raise PictureError(f"{path} cannot be read: {error.strerror or error}") from error

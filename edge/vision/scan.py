@@ -23,6 +23,7 @@ from edge.vision.scan_streams import Moving, is_camera, live_shots
 from edge.vision.shot import EyeError, Pixels, Seen, Shot, Wanted
 from edge.vision.sources_file import SUFFIXES, pictures_of
 from shell.clock import Clock
+from shell.file_reading import open_regular
 
 Judge = Callable[[str], tuple[bool, str | None]]
 Tell = Callable[[int, int, str], None]
@@ -202,7 +203,7 @@ class _FileError(Exception):
 def _bytes_of(path: Path) -> bytes:
     """A picture file, unpacked by nobody yet; its header alone is read here."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             data = file.read(FILE_BYTES_MAX + 1)
     except OSError as error:
         raise _FileError(f"{path} cannot be read: {error.strerror or error}") from error

@@ -8,6 +8,7 @@ from typing import Final
 from edge.vision.frames import SourceMissingError
 from edge.vision.shot import Pixels, Shot
 from shell.clock import Clock
+from shell.file_reading import open_regular
 
 SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 PICTURE_SHOWN_S: Final = 1.0  # how long each picture of a folder stays in view
@@ -58,7 +59,7 @@ class Pictures:
     def _readable(self) -> Iterator[bytes]:
         for path in self._left:
             try:
-                with path.open("rb") as file:
+                with open_regular(path) as file:
                     data = file.read(PICTURE_BYTES_MAX + 1)
             except OSError:
                 continue
