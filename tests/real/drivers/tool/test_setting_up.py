@@ -274,7 +274,7 @@ def test_a_report_is_complete_masked_and_signable(gate: Path, tmp_path: Path) ->
     assert code == 0
     assert set(document) == {
         *("report", "at", "installer", "machine", "versions", "config", "problems", "lanes", "ports"),
-        *("findings", "selftest", "trace", "sha256"),
+        *("findings", "selftest", "set_aside", "trace", "sha256"),
     }
     assert "geheim" not in out
     assert "138001" not in out
@@ -291,7 +291,7 @@ def test_a_report_is_complete_masked_and_signable(gate: Path, tmp_path: Path) ->
 def test_the_text_of_a_report_never_drives_a_terminal(gate: Path, tmp_path: Path) -> None:
     said = '{"ms": 1, "do": "rx", "frames": ["A\x9b2J\u202eB"]}'
     (tmp_path / "trace-1.jsonl").write_text(
-        '{"trace": 1, "protocol": "scanner"}\n' + said + "\n", encoding="utf-8"
+        '{"trace": 1, "protocol": "lcus"}\n' + said + "\n", encoding="utf-8"
     )
     code, _, err = run("report", "--config", gate, "--installer", "\x1b]0;X\x07", "--out", tmp_path / "visit")
     assert code == 0
