@@ -67,7 +67,7 @@ def test_an_interrupted_soak_tells_people_in_their_language(plug: Plug) -> None:
 def test_soak_misses_what_the_input_did_not_see(plug: Plug) -> None:
     twin = plug(make_board("modbus-relay", profile="waveshare-io-8ch"))
     where = ("--port", twin.link, "--protocol", "modbus-relay", "--profile", "waveshare-io-8ch")
-    argv = ("soak", "1", "--n", "2", "--ms", "100", "--every", "0", *where, "--confirm", "entry", "--json")
+    argv = ("soak", "1", "--n", "2", "--ms", "600", "--every", "0", *where, "--confirm", "entry", "--json")
     code, out, err = run(*argv, "--expect", "in2")
     row = json.loads(out)
     assert (code, row["openings"], row["done"], row["missed"], row["unseen"]) == (1, 2, 0, 2, 2), err
