@@ -13,8 +13,10 @@ from pydantic_core import ErrorDetails
 
 from shell.file_reading import UnfitFileError, read_at_most
 from shell.masking import masked
+from shell.nesting import toml_of
 
-FILE_BYTES_MAX = 1_000_000
+FILE_BYTES_MAX = 256 * 1024
+PROBLEMS_MAX = 50  # more help nobody, and finding the line of each takes time
 EXIT_USAGE = 2  # wrong configuration and wrong usage share one exit code (STYLE section 10)
 
 M = TypeVar("M", bound=BaseModel)
@@ -61,7 +63,10 @@ def load_settings(path: Path, model: type[M], *, context: Mapping[str, Any] | No
     try:
         return model.model_validate(data, context=context)
     except ValidationError as error:
-        raise SettingsError(path, [_explain(text, problem, model) for problem in error.errors()]) from error
+        found = error.errors()
+        problems = [_explain(text, problem, model) for problem in found[:PROBLEMS_MAX]]
+        more = [f": and {len(found) - PROBLEMS_MAX} more"] if len(found) > PROBLEMS_MAX else []
+        raise SettingsError(path, problems + more) from error
 
 
 def read_toml(path: Path) -> tuple[str, dict[str, Any]]:
@@ -82,8 +87,8 @@ def read_toml(path: Path) -> tuple[str, dict[str, Any]]:
     except UnicodeDecodeError as error:
         raise SettingsError(path, [f": is not UTF-8 text (byte {error.start})"]) from error
     try:
-        return text, tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        return text, toml_of(text)
+    except tomllib.TOMLDecodeError as error:
         raise SettingsError(path, [f": is not TOML: {error}"]) from error
 
 

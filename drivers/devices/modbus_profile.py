@@ -17,6 +17,7 @@ from drivers.devices.modbus_frames import READ_REGISTERS, Question, Rtu
 from drivers.model import Parity
 from drivers.relay_codec import Ask
 from shell.file_reading import read_at_most
+from shell.nesting import toml_of
 
 FOLDER: Final = Path(__file__).with_name("profiles")
 FILE_BYTES_MAX: Final = 64 * 1024
@@ -340,7 +341,7 @@ def parse_profile(raw: bytes, *, file: str) -> Profile:
     """
     try:
         text = raw.decode()
-        found = tomllib.loads(text)
+        found = toml_of(text)
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ProfileError(file, "", f"it is no TOML file: {error}") from error
     try:

@@ -7,6 +7,7 @@ wrong key has the right one suggested, and a wrong value an example.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ from drivers.tool.config_keys import CONTACT, EXPECT, LISTS, SECTIONS, Key
 from drivers.tool.console import NOTHING, both
 from passes.words import Pair
 from shell.masking import masked
-from shell.settings import words_of
+from shell.settings import PROBLEMS_MAX, words_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +39,12 @@ NEEDED: Final = ("gate", "broker", "board", "lane")
 
 
 def problems_of(content: Mapping[str, Any], base: Path = Path()) -> list[Problem]:
-    """Everything that is wrong with the content of a gate's file; ``base`` is the folder of the file."""
+    """What is wrong with the content of a gate's file, up to a bound; ``base`` is the folder of the file."""
     try:
         judge(content, base)
     except ValidationError as error:
-        named = list(_found(content))
-        told = [_told(each, content) for each in error.errors()]
+        named = list(islice(_found(content), PROBLEMS_MAX))
+        told = [_told(each, content) for each in error.errors()[:PROBLEMS_MAX]]
         return named + [each for each in told if not any(_is_about(each.where, one.where) for one in named)]
     return []
 

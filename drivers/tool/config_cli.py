@@ -32,6 +32,7 @@ from drivers.tool.toml_text import NotFoundError, parsed_value, same, to_toml, v
 from passes.words import Pair
 from shell.clock import SystemClock
 from shell.file_reading import read_at_most
+from shell.nesting import DEPTH_MAX, depth_of
 from shell.settings import FILE_BYTES_MAX, SettingsError, read_toml
 from shell.text import visible_json
 
@@ -273,7 +274,10 @@ def _exported(source: Path) -> dict[str, Any]:
     if source.suffix != ".json":
         return _read(source)
     try:
-        found = json.loads(read_at_most(source, FILE_BYTES_MAX))
+        written = read_at_most(source, FILE_BYTES_MAX).decode()
+        if depth_of(written) > DEPTH_MAX:
+            raise ValueError(f"it is nested deeper than {DEPTH_MAX} levels")  # told as any other below
+        found = json.loads(written)
     except (OSError, ValueError, RecursionError) as error:
         fail(
             Exit.USAGE,
