@@ -7,13 +7,14 @@ pyserial reports one unplugged cable as SerialException, OSError or termios.erro
     ├── PortDeniedError     this user may not open it
     ├── PortBusyError       another program holds it
     ├── PortStrangerError   another device than the configured one is there
+    ├── PortForeignError    a device is there that does not speak the configured protocol
     └── PortLostError       it was open, and went away
 """
 
 import errno
 import os
 import termios
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -21,7 +22,9 @@ import serial
 
 from drivers.holders import holder_of
 from drivers.model import LineSettings, Parity
+from drivers.usb_ids import foreign_hint
 from drivers.usb_socket import PortIdentity, identity_of
+from passes.words import Pair
 
 WRITE_WITHIN_S: Final = 0.2  # forty times what the longest burst of commands takes at 9600 baud
 _READ_MAX: Final = 4096
@@ -89,6 +92,18 @@ class PortStrangerError(PortError):
         self.expected, self.found = expected, found
 
 
+class PortForeignError(PortError):
+    """The device there is known by its USB number, ``usb``, and does not speak what is configured, ``speaks``."""
+
+    def __init__(self, port: str, *, usb: str, what: Pair, speaks: Collection[str]) -> None:
+        self.usb, self.what, self.speaks = usb, what, ", ".join(sorted(speaks))
+        super().__init__(
+            port,
+            f"Port {port} leads to USB {usb} ({what.en}), which does not speak {self.speaks}; nothing was sent. "
+            "Put the cables back where they were, or correct the protocol (see: postern-driver ports)",
+        )
+
+
 class PortLostError(PortError):
     """The device was open and went away, or takes no more bytes."""
 
@@ -128,6 +143,8 @@ class SerialPort:
         line: Speed, parity and stop bits.
         expect: Which socket and adapter it must be; otherwise it is not opened.
         identify: Finds that out for a path.
+        speaks: The protocols that will be spoken there; a device that is known to speak none of them is not opened,
+            unless ``expect`` names its very number.
     """
 
     def __init__(
@@ -137,9 +154,10 @@ class SerialPort:
         *,
         expect: PortIdentity | None = None,
         identify: Callable[[Path], PortIdentity] = identity_of,
+        speaks: Collection[str] = (),
     ) -> None:
         self._path = str(path)
-        self._line, self._expect, self._identify = line, expect, identify
+        self._line, self._expect, self._identify, self._speaks = line, expect, identify, speaks
         self._serial: serial.Serial | None = None
 
     @property
@@ -155,6 +173,7 @@ class SerialPort:
             PortDeniedError: This user may not open it.
             PortBusyError: Another program holds it.
             PortStrangerError: It is not the device that was expected.
+            PortForeignError: It is known not to speak what will be spoken.
             PortError: It is something else than a serial device.
         """
         assert self._serial is None, f"port {self._path} is already open"
@@ -187,13 +206,16 @@ class SerialPort:
             raise error if isinstance(error, PortError) else self._open_error(error) from error
 
     def _check_identity(self, device: Path) -> None:
-        if self._expect is None:
+        if self._expect is None and not self._speaks:
             return
         if not device.exists():
             raise PortMissingError(self._path)
         found = self._identify(device)
-        if not found.fits(self._expect):
+        if self._expect is not None and not found.fits(self._expect):
             raise PortStrangerError(self._path, expected=self._expect, found=found)
+        foreign = foreign_hint(found.usb, self._speaks)
+        if foreign is not None and (self._expect is None or self._expect.usb != found.usb):
+            raise PortForeignError(self._path, usb=found.usb, what=foreign.what, speaks=self._speaks)
 
     def fileno(self) -> int:
         """Descriptor of the open device."""

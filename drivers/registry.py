@@ -263,7 +263,13 @@ def make_driver(protocol: str, **options: Unpack[Options]) -> Driver:
         raise OptionError(protocol, "", f"{protocol}: {error}") from error
 
 
-def make_port(path: str | Path, line: LineSettings, *, expect: PortIdentity | None = None) -> Port:
+def make_port(
+    path: str | Path,
+    line: LineSettings,
+    *,
+    expect: PortIdentity | None = None,
+    speaks: Collection[str] = (),
+) -> Port:
     """A closed port: a serial device, or a TCP connection for ``tcp://HOST:PORT``.
 
     Raises:
@@ -273,7 +279,7 @@ def make_port(path: str | Path, line: LineSettings, *, expect: PortIdentity | No
     text = str(path)
     if text.startswith("tcp:"):
         return tcp_port("tcp://" + text.removeprefix("tcp:").lstrip("/"))
-    return SerialPort(path, line, expect=expect)
+    return SerialPort(path, line, expect=expect, speaks=speaks)
 
 
 def make_bus(
@@ -337,5 +343,5 @@ def make_line(
         if PROTOCOLS[protocol].alone:
             raise OptionError(protocol, "", f"{protocol} has its line for itself. Give it a port of its own")
     line = next(iter(drivers.values())).info.line
-    port = make_port(path, line, expect=expect)
+    port = make_port(path, line, expect=expect, speaks={each.info.protocol for each in drivers.values()})
     return Bus(name, port, drivers, on_event, on_reading=on_reading, echo=echo)

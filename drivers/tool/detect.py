@@ -35,8 +35,8 @@ from drivers.tool.families import FAMILIES, Family
 from drivers.tool.opening import port_words
 from drivers.tool.switching import HOPELESS, harmless, switched
 from drivers.tool.trace import TraceOption
-from drivers.tool.usb_ids import NUMATO, UsbHint, usb_hint
 from drivers.tool.wire import collect, hexed, is_virtual, raw_port
+from drivers.usb_ids import NUMATO, UsbHint, usb_hint
 from passes.words import Pair
 
 LISTEN_BAUDS: Final = (9600, 115200)

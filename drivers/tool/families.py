@@ -13,7 +13,7 @@ from drivers.devices.osdp_frames import called_in, id_question, replied_in
 from drivers.model import Certainty, LineSettings
 from drivers.tool.candidates import Candidate, overheard
 from drivers.tool.modbus_asking import READS, answer, any_question
-from drivers.tool.usb_ids import DEVANTECH, NUMATO
+from drivers.usb_ids import DEVANTECH, NUMATO
 from passes.words import Pair
 from shell.text import visible
 

@@ -5,7 +5,7 @@ import re
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NoReturn
@@ -18,6 +18,7 @@ from drivers.port import (
     PortBusyError,
     PortDeniedError,
     PortError,
+    PortForeignError,
     PortMissingError,
     PortStrangerError,
 )
@@ -161,7 +162,8 @@ def opened(
     driver = driver or driver_of(target)
     check_port(target)
     events: queue.SimpleQueue[AnyEvent] = queue.SimpleQueue()
-    port = port_of(target.port, driver.info.line, expect=expected_of(target))
+    speaks = (driver.info.protocol,)
+    port = port_of(target.port, driver.info.line, expect=expected_of(target), speaks=speaks)
     written = trace
     if isinstance(trace, Path):
         written = open_trace(trace, protocol=target.protocol, port=target.port, line=driver.info.line)
@@ -214,11 +216,13 @@ def _not_named(target: Target, why: str) -> NoReturn:
     )
 
 
-def port_of(path: str, line: LineSettings, *, expect: PortIdentity | None = None) -> Port:
+def port_of(
+    path: str, line: LineSettings, *, expect: PortIdentity | None = None, speaks: Collection[str] = ()
+) -> Port:
     """A closed port; ends with exit code 2 when it is a network address that cannot be one."""
     nobody = expect is None or expect == PortIdentity()
     try:
-        return make_port(path, line, expect=None if nobody else expect)
+        return make_port(path, line, expect=None if nobody else expect, speaks=speaks)
     except NetworkAddressError as error:
         fail(Exit.USAGE, both("{error}"), error=error)
 
@@ -236,6 +240,11 @@ def port_words(error: PortError) -> Pair:
             zh = (
                 f"端口 {error.port} 上是 {error.found}，不是 {error.expected}。"
                 "把线插回原来的插口，或修改配置（见 postern-driver ports）"
+            )
+        case PortForeignError():
+            zh = (
+                f"端口 {error.port} 上是 USB {error.usb}（{error.what.zh}），它不用 {error.speaks} 协议；"
+                "没有发送任何字节。把线插回原来的插口，或改正协议（见 postern-driver ports）"
             )
         case _:
             zh = f"端口 {error.port} 不可用：{error}"

@@ -12,7 +12,7 @@ from rich.table import Table
 from drivers.ports import PortRow, list_ports
 from drivers.tool.console import JsonOption, plain, put_json, say, show, text
 from drivers.tool.host import Host
-from drivers.tool.usb_ids import usb_hint
+from drivers.usb_ids import usb_hint
 from passes.words import Pair
 
 CH340: Final = "1a86:7523"

@@ -11,7 +11,7 @@ from operator import xor
 from typing import Final
 
 from drivers.modbus_rtu import crc16
-from drivers.tool.usb_ids import DEVANTECH, NUMATO
+from drivers.usb_ids import DEVANTECH, NUMATO
 from passes.words import Pair
 
 HOPELESS: Final = Pair(

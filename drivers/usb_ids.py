@@ -1,5 +1,6 @@
 """What a USB number says about the device behind it: seldom more than the adapter's maker (drivers reference 0.2)."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,11 +13,19 @@ NUMATO: Final = "2a19"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsbHint:
-    """What may be at a port. ``protocols`` in the order in which they are worth asking; empty: leave it alone."""
+    """What may be at a port.
+
+    Args:
+        what: Its name for people.
+        protocols: In the order in which they are worth asking; empty: leave it alone.
+        certainty: How well the number names them.
+        own: The number is of these devices alone, and of no adapter behind which anything may be.
+    """
 
     what: Pair
     protocols: tuple[str, ...]
     certainty: Certainty = Certainty.WEAK
+    own: bool = False
 
 
 _BY_DEVICE: Final[dict[str, UsbHint]] = {
@@ -30,6 +39,7 @@ _BY_DEVICE: Final[dict[str, UsbHint]] = {
     DEVANTECH: UsbHint(
         what=Pair("Devantech USB-RLY 继电器板", "Devantech USB-RLY relay board"),
         protocols=("devantech-usb",),
+        own=True,
         certainty=Certainty.WEAK,  # the maker of the chip lends this number to others
     ),
     "0403:6001": UsbHint(
@@ -53,17 +63,17 @@ _BY_DEVICE: Final[dict[str, UsbHint]] = {
 }
 _BY_VENDOR: Final[dict[str, UsbHint]] = {
     NUMATO: UsbHint(
-        what=Pair("Numato 模块", "Numato module"), protocols=("numato",), certainty=Certainty.STRONG
+        what=Pair("Numato 模块", "Numato module"), protocols=("numato",), certainty=Certainty.STRONG, own=True
     ),
     "1a86": UsbHint(
         what=Pair("WCH 转接芯片", "WCH adapter"), protocols=("modbus-relay", "lcus"), certainty=Certainty.WEAK
     ),
     "0403": UsbHint(what=Pair("FTDI 转接芯片", "FTDI adapter"), protocols=("modbus-relay", "kmtronic")),
-    "1eab": UsbHint(what=Pair("Newland 扫码引擎", "Newland scanner"), protocols=("scanner",)),
-    "0c2e": UsbHint(what=Pair("Honeywell 扫码引擎", "Honeywell scanner"), protocols=("scanner",)),
-    "2c7c": UsbHint(what=Pair("移远 GSM 模块", "Quectel modem"), protocols=("modem",)),
-    "1e0e": UsbHint(what=Pair("芯讯通 GSM 模块", "SIMCom modem"), protocols=("modem",)),
-    "12d1": UsbHint(what=Pair("华为调制解调器", "Huawei modem"), protocols=("modem",)),
+    "1eab": UsbHint(what=Pair("Newland 扫码引擎", "Newland scanner"), protocols=("scanner",), own=True),
+    "0c2e": UsbHint(what=Pair("Honeywell 扫码引擎", "Honeywell scanner"), protocols=("scanner",), own=True),
+    "2c7c": UsbHint(what=Pair("移远 GSM 模块", "Quectel modem"), protocols=("modem",), own=True),
+    "1e0e": UsbHint(what=Pair("芯讯通 GSM 模块", "SIMCom modem"), protocols=("modem",), own=True),
+    "12d1": UsbHint(what=Pair("华为调制解调器", "Huawei modem"), protocols=("modem",), own=True),
 }
 
 
@@ -72,3 +82,11 @@ def usb_hint(usb: str | None) -> UsbHint | None:
     if not usb:
         return None
     return _BY_DEVICE.get(usb.lower()) or _BY_VENDOR.get(usb.lower().partition(":")[0])
+
+
+def foreign_hint(usb: str, speaks: Collection[str]) -> UsbHint | None:
+    """What is certainly at a port with this number, when that is none of what is to be spoken there; else None."""
+    hint = usb_hint(usb)
+    if hint is None or not hint.own or not speaks or any(each in hint.protocols for each in speaks):
+        return None
+    return hint
