@@ -29,7 +29,7 @@ from drivers.model import (
     Urgency,
 )
 from drivers.relay_asking import Asking
-from drivers.relay_codec import Accepted, Ask, Denied, Levels, Named, RelayCodec, Reply
+from drivers.relay_codec import Accepted, Ask, Denied, Echoing, Levels, Named, RelayCodec, Reply
 from drivers.relay_owed import AGAIN_S
 from drivers.relay_polls import Polls
 from drivers.relay_reports import Reports
@@ -37,6 +37,8 @@ from drivers.relay_runs import Purpose
 from drivers.relay_switching import Switching
 from drivers.tally import GarbageTally
 
+_SHOW_EVERY_S: Final = 60.0  # a board that takes orders and answers no question: its pulses need the line
+_SHOW_ECHO_S: Final = 1.0
 _NEVER: Final = float("inf")
 
 
@@ -72,6 +74,8 @@ class RelayDriver:
         )
         self._up = self._proved = False
         self._name_at_s = _NEVER  # when to ask for the board's name again
+        self._show_at_s = _NEVER  # when to ask whether anybody is there
+        self._show_from_s = float("-inf")  # ... and not before
         self._now_s = float("-inf")
         self._heard_s: float | None = None
 
@@ -164,13 +168,15 @@ class RelayDriver:
         self._outputs.tick()
         if self._name_at_s <= now_s:
             self._ask_name()
+        if self._show_at_s <= now_s:
+            self._ask_presence()
         self._poll()
         self._reports.tell(*self._tally.take(now_s))
 
     def next_deadline(self) -> float | None:
         """The next thing that ``tick`` has to do."""
         deadlines = [self._exchange.next_deadline(), self._tally.next_deadline(), self._polls.next_deadline()]
-        deadlines += [*self._outputs.deadlines(), self._name_at_s]
+        deadlines += [*self._outputs.deadlines(), self._name_at_s, self._show_at_s]
         return min((one for one in deadlines if one is not None and one != _NEVER), default=None)
 
     def take_events(self) -> list[AnyEvent]:
@@ -186,6 +192,7 @@ class RelayDriver:
         self._codec.flush(None)
         self._debouncer.forget_changes()
         self._outputs.line_up()
+        self._show_from_s = float("-inf")
         self._exchange.tick(now_s)
         self._proved = self._expect is None
         if self._proved:
@@ -210,7 +217,7 @@ class RelayDriver:
                 self._reports.refuse(request.purpose.id, Refusal.LINE_DOWN)
             else:
                 self._reports.doubt(request.purpose.id, maybe_executed=request.purpose.ask is Ask.OFF)
-        self._name_at_s = _NEVER
+        self._name_at_s = self._show_at_s = _NEVER
         self._reports.forget()
 
     def _is_now(self, now_s: float) -> None:
@@ -222,8 +229,13 @@ class RelayDriver:
         if reply is None or self._exchange.open is None:
             return
         purpose = self._exchange.answered(self._now_s).purpose
-        self._heard_s = self._now_s
+        echo = isinstance(reply, Accepted) and reply.echo
+        if not echo and not (isinstance(reply, Denied) and not reply.surely):  # which may be a gateway's word
+            self._outputs.shown, self._show_at_s = True, _NEVER
         self._reports.right("silent")
+        if self._outputs.shown or not echo:
+            self._heard_s = self._now_s
+            self._reports.right("echo")
         if isinstance(reply, Denied):
             self._denied(purpose, reply)
         else:
@@ -237,6 +249,10 @@ class RelayDriver:
                 self._outputs.closed(purpose, reply)
             case ((Ask.OFF | Ask.ALL_OFF), (Accepted() | None)):
                 self._outputs.opened(purpose, reply)
+                if reply is not None and not self._outputs.shown and self._now_s >= self._show_from_s:
+                    self._ask_presence()
+            case Ask.PRESENCE, Levels():
+                pass
             case Ask.OUTPUTS, Levels():
                 self._outputs.outputs_read(purpose, reply)
             case Ask.INPUTS, Levels():
@@ -269,32 +285,40 @@ class RelayDriver:
                 self._outputs.closing_denied(purpose, denied)
             case Ask.OFF | Ask.ALL_OFF:
                 self._outputs.not_opened(purpose, denied.why)
+            case Ask.PRESENCE:
+                pass  # whoever refuses is there
             case _:
                 self._reports.denies(purpose.ask.value, denied.why)
-                if not self._not_told(purpose) and purpose.command:
+                if not self._not_told(purpose, refused=denied.surely) and purpose.command:
                     self._reports.refuse(purpose.id, Refusal.DENIED)
 
     def _failed(self, purpose: Purpose, end: End) -> None:
-        if end is not End.STALE:
+        echo = isinstance(self._codec, Echoing) and self._codec.only_echo
+        if end is not End.STALE and echo:
+            self._reports.only_echoes()
+        elif end is not End.STALE and purpose.ask is not Ask.PRESENCE:
             self._reports.no_answer()
         match purpose.ask:
             case Ask.ON | Ask.PULSE:
                 self._outputs.closing_failed(purpose, end)
             case Ask.OFF | Ask.ALL_OFF:
                 self._outputs.not_opened(purpose, "no answer")
+            case Ask.PRESENCE:
+                if echo:
+                    self._show_at_s = self._now_s + _SHOW_ECHO_S
             case _:
                 if purpose.ask is Ask.INPUTS:
                     self._debouncer.forget_changes()
-                if not self._not_told(purpose) and purpose.command:
+                if not self._not_told(purpose, refused=False) and purpose.command:
                     self._reports.doubt(purpose.id, maybe_executed=False)
 
-    def _not_told(self, purpose: Purpose) -> bool:
+    def _not_told(self, purpose: Purpose, *, refused: bool) -> bool:
         """A question has no answer; whether a pulse waited for it."""
         if purpose.ask is Ask.INPUTS:
             self._polls.inputs_read(self._now_s)
         if purpose.ask is Ask.IDENTIFY and not purpose.command:
             self._name_at_s = self._now_s + AGAIN_S  # without a name nothing is switched
-        return self._outputs.not_read(purpose)
+        return self._outputs.not_read(purpose, refused=refused)
 
     def _poll(self) -> None:
         faulty = self._reports.silent
@@ -304,6 +328,12 @@ class RelayDriver:
                 about = Purpose(ask=ask, channel=channel)
                 if not self._asking.ask(about, Urgency.POLL, self._reports, repeats=repeats):
                     self._polls.inputs_read(self._now_s)
+
+    def _ask_presence(self) -> None:
+        """Learn whether the board, or only an echo, took what was written."""
+        self._show_at_s, self._show_from_s = _NEVER, self._now_s + _SHOW_EVERY_S
+        if not self._asking.waits(Ask.PRESENCE):
+            self._asking.put(Purpose(ask=Ask.PRESENCE), Urgency.RELEASE, repeats=1)
 
     def _ask_name(self) -> None:
         self._name_at_s = _NEVER

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from drivers.model import Certainty, DriverInfo, Identity
 
@@ -17,6 +17,7 @@ class Ask(StrEnum):
     OUTPUTS = "outputs"
     INPUTS = "inputs"
     IDENTIFY = "identify"
+    PRESENCE = "presence"  # a reading that only shows that somebody is there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +31,9 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The board says that it did it."""
+    """The board says that it did it; ``echo``: in the very bytes that it was given, as an empty line might."""
+
+    echo: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,3 +114,12 @@ class RelayCodec(Protocol):
 
     def take_garbage(self) -> int:
         """How many bytes belonged to no answer since the last call."""
+
+
+@runtime_checkable
+class Echoing(Protocol):
+    """A codec that knows a question that came back from an answer to it."""
+
+    @property
+    def only_echo(self) -> bool:
+        """Whether the latest question that nobody answered came back itself."""

@@ -16,7 +16,7 @@ class Reports(Outcomes):
     @property
     def silent(self) -> bool:
         """Whether the board does not answer now."""
-        return "silent" in self._faults
+        return "silent" in self._faults or "echo" in self._faults
 
     def refuse(self, id_: str, why: Refusal) -> None:
         """It was certainly not carried out."""
@@ -29,6 +29,13 @@ class Reports(Outcomes):
     def no_answer(self) -> None:
         """The board was asked, and said nothing."""
         self._begin("silent", "the board does not answer")
+
+    def only_echoes(self) -> None:
+        """The board was asked, and only the question came back."""
+        self._begin(
+            "echo",
+            "the line only echoes: an RS-485 adapter with echo? set echo = true, or the board is dead",
+        )
 
     def denies(self, what: str, why: str) -> None:
         """The board does not do ``what``."""

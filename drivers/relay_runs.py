@@ -34,6 +34,7 @@ class Run:
         look_s: When to see whether the output is closed.
         closed_s: When its first frame was handed over.
         taken: The board took it, or says nothing to anything.
+        echo: All that came back were its own bytes.
         seen_closed: The board said that the output was closed in between.
         looks: How often the output was seen closed when it should have been open.
         insist: It is written even if the board does not say that the output is open.
@@ -53,6 +54,7 @@ class Run:
     closed_s: float = _NEVER
     grade: Grade = Grade.SENT
     taken: bool = False
+    echo: bool = False
     seen_closed: bool = False
     looks: int = 0
     insist: bool = False

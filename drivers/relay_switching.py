@@ -4,6 +4,9 @@ Opening outputs is repeated until the board says so; closing them never is. Whil
 not closed again, except by a command that insists (decision 0015). A hold takes over an output that a hold or a pulse
 closes: its own closing is written, and the output is not opened in between. Where the board times the pulse, that
 closing is written once more behind its end.
+
+An acknowledgement that is the request itself may come from a line that only echoes: it counts at a board that was shown
+to be there. None counts when the outputs should be read back afterwards and nobody answers.
 """
 
 from typing import Final
@@ -46,6 +49,7 @@ class Switching:
         self._runs, self._owed = Runs(), Owed()
         self._read: dict[int, bool] = {}  # as read since the last line-up
         self.now_s = float("-inf")  # set before each call
+        self.shown = False  # since the line-up the board gave an answer that is no echo
 
     # -- commands
 
@@ -134,7 +138,7 @@ class Switching:
             if run.phase is Phase.WAITING:
                 self._reports.refuse(run.id, Refusal.OVERTAKEN)
             elif run.hold and run.taken and channel is not None:
-                self._reports.end(Done(id=run.id, grade=run.grade))  # released as it was meant to be
+                self._reports.end(Done(id=run.id, grade=self._grade(run)))  # released as it was meant to be
             else:
                 self._reports.doubt(run.id)
 
@@ -157,7 +161,7 @@ class Switching:
         if before.stuck:
             self._owed.add(run.channel, self.now_s)
         if before.taken:
-            self._reports.end(Done(id=before.id, grade=before.grade))
+            self._reports.end(Done(id=before.id, grade=self._grade(before)))
         else:
             self._reports.doubt(before.id)
 
@@ -187,6 +191,7 @@ class Switching:
         """The port was opened: nothing is known."""
         assert not self._runs.all(), "pulses must have ended with the line"
         self._read.clear()
+        self.shown = False
 
     def line_lost(self) -> None:
         """End everything; questions that waited are the caller's to end."""
@@ -224,6 +229,7 @@ class Switching:
         if run is None:
             return
         first, run.taken, run.grade = not run.taken, True, grade_of(reply)
+        run.echo = reply is not None and reply.echo
         if run.hold and not first:
             run.firm_s = self.now_s + SETTLE_S
         elif run.hold:
@@ -239,7 +245,8 @@ class Switching:
         run = self._runs.of(purpose)
         if run is None:
             if purpose.command:
-                self._reports.end(Done(id=purpose.id, grade=grade_of(reply)))
+                unsure = reply is not None and reply.echo and not self.shown
+                self._reports.end(Done(id=purpose.id, grade=Grade.SENT if unsure else grade_of(reply)))
         elif self._info.reads_outputs:
             run.phase, run.due_s = Phase.CHECKING, self.now_s + SETTLE_S
         else:
@@ -354,13 +361,21 @@ class Switching:
         if self._reports.silent:
             self._owed.put_off(self.now_s + AGAIN_S)
 
-    def not_read(self, purpose: Purpose) -> bool:
-        """Outputs could not be read; whether that was for a pulse, whose end cannot be read back."""
+    def not_read(self, purpose: Purpose, *, refused: bool) -> bool:
+        """Outputs could not be read; whether that was for a pulse, whose end cannot be read back.
+
+        ``refused``: the board is there, and does not tell; otherwise its acknowledgement may have been somebody else's.
+        """
         run = self._runs.of(purpose)
         if run is not None:
+            if run.grade is not Grade.SENT and not refused:
+                self._reports.doubt(run.id)
             self._finish(run)
         return run is not None
 
     def _finish(self, run: Run) -> None:
         self._runs.drop(run)
-        self._reports.end(Done(id=run.id, grade=run.grade))
+        self._reports.end(Done(id=run.id, grade=self._grade(run)))
+
+    def _grade(self, run: Run) -> Grade:
+        return Grade.SENT if run.echo and not self.shown else run.grade

@@ -166,6 +166,12 @@ class AnswerFinder:
         self._garbage = 0
         self._echoes = False  # the latest read came back to us
         self._echo_due = False  # ... and this question has not yet
+        self._only_echo = False
+
+    @property
+    def only_echo(self) -> bool:
+        """Whether the latest question that nobody answered came back itself."""
+        return self._only_echo
 
     def feed(self, data: bytes, frame: bytes | None) -> Answer | None:
         """The answer to the question in ``frame``, once it is complete; what else came is dropped."""
@@ -190,6 +196,7 @@ class AnswerFinder:
 
     def flush(self) -> None:
         """No more bytes are coming for this question: what is left is no answer."""
+        self._only_echo = bool(self._frame) and self._echoes and not self._echo_due
         self._drop(len(self._buffer))
         self._frame = b""
 

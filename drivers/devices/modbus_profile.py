@@ -13,7 +13,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from drivers.devices.modbus_frames import READ_REGISTERS, Question, Rtu
+from drivers.devices.modbus_frames import READ_COILS, READ_REGISTERS, WRITE_COIL, Question, Rtu
 from drivers.model import Parity
 from drivers.relay_codec import Ask
 from shell.file_reading import read_at_most
@@ -201,6 +201,8 @@ class Profile(_Strict):
             return None
         if ask is Ask.OUTPUTS:
             return _read_outputs(outputs, unit, channel)
+        if ask is Ask.PRESENCE:
+            return _show(outputs, unit)
         write = _write(outputs, ask, channel, ms)
         if write is None:
             return None
@@ -289,6 +291,17 @@ def _read_outputs(outputs: OutputsSection, unit: int, channel: int) -> Question 
             return None  # one at a time
         return Question(unit=unit, function=READ_REGISTERS, address=read.first + channel - 1, value=1)
     return Question(unit=unit, function=1, address=read.first, value=read.count or outputs.count)
+
+
+def _show(outputs: OutputsSection, unit: int) -> Question | None:
+    """A reading that shows the unit: where outputs cannot be read, its answer that it knows no such function will do.
+
+    Coils are asked from address 1 on, because ``01 01 00 00`` gives a Conrad board a new address.
+    """
+    if outputs.read is not None:
+        return _read_outputs(outputs, unit, channel=0 if outputs.read.function == READ_COILS else 1)
+    function = READ_COILS if outputs.write == WRITE_COIL else READ_REGISTERS
+    return Question(unit=unit, function=function, address=max(1, outputs.first), value=1)
 
 
 def _write(outputs: OutputsSection, ask: Ask, channel: int, ms: int) -> WriteSection | None:

@@ -85,6 +85,11 @@ class ModbusRelayCodec:
         answer = self._finder.feed(data, None if asked is None else asked.frame)
         return None if answer is None or asked is None else self._reply(asked, answer)
 
+    @property
+    def only_echo(self) -> bool:
+        """Whether the latest question that nobody answered came back itself."""
+        return self._finder.only_echo
+
     def flush(self, asked: Asked | None) -> None:  # noqa: ARG002  # whole answers never wait
         """Drop what is left."""
         self._finder.flush()
@@ -96,7 +101,7 @@ class ModbusRelayCodec:
     def _reply(self, asked: Asked, answer: Answer) -> Reply:
         match answer:
             case Written():
-                return Accepted()
+                return Accepted(echo=True)
             case Refusing(code):
                 words = f"{EXCEPTION_WORDS[code]} (code {code})"
                 return Denied(words, surely=code in SURE_REFUSALS)
@@ -107,6 +112,8 @@ class ModbusRelayCodec:
 
     def _levels(self, asked: Asked, data: bytes) -> Reply:
         outputs = self._profile.outputs
+        if asked.ask is Ask.PRESENCE:
+            return Levels(mask=0, bits=0)
         if asked.ask is Ask.INPUTS:
             mask = (1 << self._info.inputs) - 1
         elif outputs is not None and outputs.read is not None and outputs.read.function == READ_REGISTERS:
