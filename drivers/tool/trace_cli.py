@@ -1,6 +1,7 @@
 """``trace record`` and ``trace show``: what passes on a line, written down, and read again in words."""
 
 import json
+import math
 import time
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -17,6 +18,7 @@ from passes.words import Pair
 from shell.file_reading import read_at_most
 
 FILE_BYTES_MAX: Final = 50_000_000
+MS_MAX: Final = 1e11  # three years
 _ARROWS: Final = {"tx": "->", "rx": "<-"}
 
 trace_app = typer.Typer(
@@ -89,9 +91,20 @@ def show(
         if data:
             row["frames"] = in_words(spoken, data, sent=row.get("do") == "tx") or row.get("frames") or []
         if as_json:
-            put_json(row)
+            put_json(_without_numbers(row))
         else:
             _put(row, data)
+
+
+def _without_numbers(row: dict[str, Any]) -> dict[str, Any]:
+    """The same row, with the phone numbers masked in all that is text of it."""
+    shown = dict(row)
+    if "frames" in row:
+        shown["frames"] = [masked_numbers(each) for each in row["frames"]]
+    return {
+        name: masked_numbers(value) if isinstance(value, str) and name != "hex" else value
+        for name, value in shown.items()
+    }
 
 
 def _put(row: dict[str, Any], data: bytes) -> None:
@@ -99,7 +112,7 @@ def _put(row: dict[str, Any], data: bytes) -> None:
     head = f"{row.get('ms', 0):>11.1f} ms {_ARROWS.get(did, did)}"
     words = "; ".join(map(str, row.get("frames") or [])) or str(row.get("why") or "")
     if not data:
-        put_line(f"{head} {words}".rstrip())
+        put_line(f"{head} {masked_numbers(words)}".rstrip())
         return
     for at in range(0, len(data), 16):
         put_line(f"{head if not at else ' ' * len(head)} {data[at : at + 16].hex(' ').upper()}")
@@ -121,9 +134,24 @@ def _rows(file: Path) -> list[dict[str, Any]]:
     except (ValueError, RecursionError):
         _no_trace(file)
     good = rows and all(isinstance(row, dict) for row in rows) and rows[0].get("trace") == 1
-    if not good or not all(isinstance(row.get("ms"), int | float) for row in rows[1:]):
+    if not good or not all(map(_is_row, rows[1:])):
         _no_trace(file)
     return rows
+
+
+def _is_row(row: dict[str, Any]) -> bool:
+    ms, frames = row.get("ms"), row.get("frames", [])
+    return (
+        isinstance(ms, int | float)
+        and 0 <= ms <= MS_MAX
+        and isinstance(frames, list)
+        and all(isinstance(each, str) for each in frames)
+        and all(_is_plain(value) for name, value in row.items() if name != "frames")
+    )
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, str | int | None) or (isinstance(value, float) and math.isfinite(value))
 
 
 def _no_trace(file: Path) -> Any:
