@@ -5,8 +5,9 @@ environment, before a command runs.
 """
 
 import json
+import math
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from enum import IntEnum, StrEnum
@@ -115,8 +116,17 @@ def fail(code: Exit, pair: Pair, **values: object) -> NoReturn:
 
 
 def put_json(data: object) -> None:
-    """One JSON document, on one line of stdout; days, which TOML has, become texts."""
-    typer.echo(visible_json(json.dumps(data, ensure_ascii=False, default=str)))
+    """One JSON document, on one line of stdout; days and infinities, which TOML has, become texts."""
+    typer.echo(visible_json(json.dumps(_finite(data), ensure_ascii=False, default=str, allow_nan=False)))
+
+
+def _finite(data: object) -> object:
+    """The same values, with the texts ``inf``, ``-inf`` and ``nan`` for the numbers that JSON has no word for."""
+    if isinstance(data, Mapping):
+        return {name: _finite(value) for name, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_finite(value) for value in data]
+    return str(data) if isinstance(data, float) and not math.isfinite(data) else data
 
 
 def put_line(line: str) -> None:
