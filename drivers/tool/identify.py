@@ -9,7 +9,7 @@ from drivers.devices.modbus_frames import Rtu
 from drivers.devices.modbus_profile import ProfileError, load_profile, profile_names
 from drivers.model import Certainty, LineSettings
 from drivers.port import Port
-from drivers.registry import make_driver
+from drivers.registry import PROTOCOLS, make_driver
 from drivers.relay_codec import Ask
 from drivers.tool.asking import QUIET_S, ask_family, at_speed
 from drivers.tool.candidates import CERTAINTY_WORDS, Candidate, overheard
@@ -67,6 +67,9 @@ _FAST: Final = 115200  # some scanners are delivered so
 _NONE_SAFE: Final = Pair(
     "{protocol} 设备没有可以安全发问的识别命令；请在现场核对铭牌",
     "{protocol} devices know no safe question. Look at the type plate",
+)
+_UNKNOWN: Final = Pair(
+    "没有 {protocol} 这种协议。可用：{known}", "Protocol {protocol} is unknown. Use one of: {known}"
 )
 _NO_QUESTION: Final = {
     "scanner": Pair(
@@ -128,6 +131,8 @@ def identify(
         make=make,
         key_file=key_file,
     )
+    if target.protocol not in PROTOCOLS:
+        fail(Exit.USAGE, _UNKNOWN, protocol=target.protocol, known=", ".join(sorted(PROTOCOLS)))
     check_port(target)
     with traced(None if dry_run else trace, target.port, _LINE, protocol=target.protocol) as written:
         if target.protocol == "osdp":
