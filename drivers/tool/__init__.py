@@ -1,1 +1,1 @@
-"""The commands of ``postern-driver``, one idea a module; ``drivers.cli`` registers them."""
+"""The commands of ``postern-driver``, one idea a module; ``drivers.tool.commands`` registers them."""

@@ -1,6 +1,5 @@
 """``hold``: keep a lane open for some minutes, with a banner that nobody misses; it ends by itself."""
 
-import signal
 import time
 from threading import Event
 from typing import Annotated, Final
@@ -13,7 +12,8 @@ from drivers.tool.console import DryRunOption, Exit, JsonOption, both, fail, put
 from drivers.tool.gate_file import LaneEntry
 from drivers.tool.hold_report import End, Ended, announce, report
 from drivers.tool.hold_through import held_by_daemon
-from drivers.tool.moving import check_output, frames_of
+from drivers.tool.interrupt import stops, unsuspended
+from drivers.tool.moving import check_output, demand_own, frames_of
 from drivers.tool.opening import Session, fresh_id, opened, say_event
 from drivers.tool.outcomes import REFUSALS
 from drivers.tool.pulse import ChannelOption, OutputArgument, output_of
@@ -29,7 +29,6 @@ from drivers.tool.target import (
 from drivers.tool.through import ByOption, demand_no_trace
 from drivers.tool.trace import TraceOption
 from passes.words import Pair
-from shell.supervision import stop_event
 
 MINUTES_MAX: Final = 15.0  # as the running gate has it; nobody stays at a gate for longer
 _ENDS_WITHIN_S: Final = 3.0
@@ -97,24 +96,18 @@ def hold(
         return
     demand_no_trace(target, trace)
     confirmed_lane(target, output, confirm)
-    stop = _stops()
-    ended = held_by_daemon(target, lane.name, output, minutes=minutes, by=by, stop=stop)
-    if ended is None:
-        with opened(target, trace=trace) as session:
-            ended = _hold(session, lane, output, minutes, stop)
+    stop = stops()  # whatever ends this command releases the lane first
+    with unsuspended():
+        ended = held_by_daemon(target, lane.name, output, minutes=minutes, by=by, stop=stop)
+        if ended is None:
+            demand_own(target, lane.name, trace=trace)
+            with opened(target, trace=trace) as session:
+                ended = _hold(session, lane, output, minutes, stop)
     report(lane.name, minutes, ended, as_json=as_json)
 
 
 def _why_not_held(protocol: str) -> str:
     return text(_NOT_HELD.get(protocol, _NOT_HELD_7E))
-
-
-def _stops() -> Event:
-    """Set by Ctrl-C, a termination and a hang-up: whatever ends this command releases the lane first."""
-    stop = stop_event()
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, lambda *_: stop.set())
-    return stop
 
 
 def _wired(target: Target, output: int) -> LaneEntry:
@@ -163,6 +156,8 @@ def _hold(session: Session, lane: LaneEntry, output: int, minutes: float, stop: 
     while not stop.is_set() and time.monotonic() < until_s + _ENDS_WITHIN_S:
         event = session.next(min(until_s + _ENDS_WITHIN_S, time.monotonic() + _LOOK_EVERY_S))
         ended = _ended(event, id_)
+        if ended is End.UNKNOWN and _cable_is_out(session):
+            ended = End.CABLE
         if ended is not None:
             return Ended(ended, round(time.monotonic() - began_s, 1))
     end = Release(channel=output, id=fresh_id())
@@ -189,9 +184,19 @@ def _ended(event: AnyEvent | None, id_: str) -> End | None:
             )
         case Line(up=False, why=why):
             warn(both("{why}"), why=why)
-            return End.UNKNOWN
+            return End.CABLE
         case None | Outputs() | Line():
             return None
         case _:
             say_event(event)
     return None
+
+
+def _cable_is_out(session: Session) -> bool:
+    """Whether the line is what went away: the command is reported as lost first, and the line at once after it."""
+    until_s = time.monotonic() + _LOOK_EVERY_S
+    while (event := session.next(until_s)) is not None:
+        say_event(event)
+        if isinstance(event, Line) and not event.up:
+            return True
+    return False

@@ -8,7 +8,6 @@ from typing import Final
 import typer
 
 from drivers.tool.console import Exit, banner, put_json, put_line, text, warn
-from drivers.tool.outcomes import UNKNOWN
 from passes.words import Pair
 from shell.clock import SystemClock
 
@@ -23,6 +22,7 @@ class End(StrEnum):
     EMERGENCY = "emergency"  # it goes on, and not in our hands
     BOARD = "board"  # its board lost it, or does not answer
     GATE = "gate"  # the running gate went away
+    CABLE = "cable"  # its line went away, here
     UNKNOWN = "unknown"
 
 
@@ -85,7 +85,22 @@ _WORDS: Final = {
             "at lane {lane}",
         ),
     ),
-    End.UNKNOWN: (Exit.UNREACHABLE, UNKNOWN),
+    End.CABLE: (
+        Exit.UNREACHABLE,
+        Pair(
+            "通道 {lane} 常开 {s:g} 秒后断线：可能仍开着，没有人会断开它。先看现场；要关，断开板的电源，或插回线用 off",
+            "Lane {lane} was held for {s:g} s, then the cable was lost: it MAY STILL STAND OPEN, and nobody "
+            "releases it. Look at it. To shut it take the board's supply off, or put the cable back and use: off",
+        ),
+    ),
+    End.UNKNOWN: (
+        Exit.UNREACHABLE,
+        Pair(
+            "通道 {lane} 常开已 {s:g} 秒，没有人确认它已断开：可能仍开着。先看现场；若还开着，用 off，或断开板的电源",
+            "Lane {lane} was held for {s:g} s, and nobody confirmed that it is released: it MAY STILL STAND OPEN. "
+            "Look at it. If it does, use off, or take the board's supply off",
+        ),
+    ),
 }
 _SOMEBODY: Final = Pair("别人", "somebody else")
 

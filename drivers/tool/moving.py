@@ -7,17 +7,20 @@ and 2 the right one.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from drivers.devices.osdp_frames import order, orders_output
-from drivers.model import Admit, AnyEvent, Done, DriverInfo, Grade, Pulse, Refused, TimedOut
+from drivers.model import Admit, AnyEvent, Done, DriverInfo, Grade, Hearing, Pulse, Refused, TimedOut
 from drivers.relay_codec import Ask
 from drivers.tool.console import Exit, fail, say
 from drivers.tool.looking import codec_of
-from drivers.tool.opening import Session, fresh_id
+from drivers.tool.opening import NAMED_FIRST, Session, fresh_id
+from drivers.tool.proof import demand_proof
 from drivers.tool.target import Target, driver_of
 from passes.words import Pair
 
+_KMTRONIC_ASKED: Final = 4  # boards with fewer relays do not know the question to all of them
 ANSWER_WITHIN_S: Final = 1.5  # beyond the pulse itself
 
 
@@ -61,6 +64,11 @@ class Moved:
     sent_ms: float | None = None
     answered_ms: float | None = None
     unheard: bool = False
+
+    @property
+    def is_maybe(self) -> bool:
+        """Whether it may have moved, and nobody knows."""
+        return self.outcome is None or (isinstance(self.outcome, TimedOut) and self.outcome.maybe_executed)
 
     @property
     def result(self) -> dict[str, Any]:
@@ -111,14 +119,34 @@ class Mover:
         sent_s = None if never else self.stopwatch.sent_s(issued_s, opens)
         heard_s = None if sent_s is None else self.stopwatch.heard_s(sent_s)
         quiet = not self.session.info.answers_within_s
+        unheard = isinstance(outcome, Done) and outcome.grade is Grade.SENT and self.session.is_unheard
         return Moved(
             outcome=outcome,
             issued_s=issued_s,
             took_ms=took_ms,
             sent_ms=None if sent_s is None else _ms(issued_s, sent_s),
-            answered_ms=None if heard_s is None or quiet else _ms(issued_s, heard_s),
-            unheard=isinstance(outcome, Done) and outcome.grade is Grade.SENT and self.session.is_unheard,
+            answered_ms=None if heard_s is None or quiet or unheard else _ms(issued_s, heard_s),
+            unheard=unheard,
         )
+
+
+def demand_own(target: Target, lane: str, *, trace: Path | None = None) -> None:
+    """Before orders to open go out: a board that can be asked harmlessly must have answered; exit code 1, 3 or 4.
+
+    A stranger closes relays by orders that were meant to open those of another board. A board that answers nothing
+    cannot be asked, and where it cannot be told by a question the lane's name, which somebody typed, has to do.
+
+    Args:
+        target: The device.
+        lane: The lane that somebody has confirmed.
+        trace: Where to write the bytes of the question.
+    """
+    driver = driver_of(target)
+    info = driver.info
+    answers = isinstance(driver, Hearing) and bool(info.answers_within_s or info.reads_outputs)
+    few = target.protocol == "kmtronic" and info.outputs < _KMTRONIC_ASKED
+    if info.outputs and answers and not few and target.protocol not in NAMED_FIRST:
+        demand_proof(target, driver, None, typed=lane, trace=trace)
 
 
 def command_for(info: DriverInfo, channel: int, ms: int, issued_s: float) -> Pulse | Admit:

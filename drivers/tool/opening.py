@@ -6,7 +6,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -26,6 +26,7 @@ from drivers.registry import make_port
 from drivers.tool.console import Exit, both, fail, say, warn
 from drivers.tool.daemon import daemon_runs, held_by_daemon
 from drivers.tool.expected_port import demand_expected, expected_of
+from drivers.tool.interrupt import unsuspended
 from drivers.tool.target import Target, driver_of
 from drivers.tool.trace import Notes, Trace, TracedPort, open_trace
 from drivers.usb_socket import PortIdentity
@@ -33,7 +34,7 @@ from passes.words import Pair
 
 REACH_WITHIN_S: Final = 3.0
 _MENDS_WITHIN_S: Final = 1.0  # from a fault to the device that was only slow
-_NAMED_FIRST: Final = frozenset({"osdp"})  # they take nothing before they have proved who they are
+NAMED_FIRST: Final = frozenset({"osdp"})  # they take nothing before they have proved who they are
 _STAYS_CLOSED: Final = re.compile(r"output (\d+) stays closed")  # as the drivers word that fault
 
 
@@ -148,7 +149,8 @@ def opened(
     driver: Driver | None = None,
     notes: Notes | None = None,
 ) -> Iterator[Session]:
-    """The device, its line up and all its outputs open; closed again at the end, outputs open.
+    """The device, its line up and all its outputs open; closed again at the end, outputs open. Meanwhile Ctrl-Z does
+    nothing to what can move: a closed relay would wait for a program that sleeps.
 
     Ends with exit code 3 when it cannot be reached, and says which program to stop when another one holds it.
 
@@ -180,19 +182,21 @@ def opened(
         on_reading=lambda _name, reading: events.put(reading),
         echo=target.options.get("echo") is True,
     )
-    bus.start()
-    session = Session(bus, driver, events)
-    try:
-        session.wait_up()
-        if target.protocol in _NAMED_FIRST:
-            unnamed = session.wait_named()
-            if unnamed is not None and acts:
-                _not_named(target, unnamed)
-        yield session
-    finally:
-        bus.close()
-        if isinstance(trace, Path) and isinstance(written, Trace):
-            written.close()
+    moves = acts and bool(driver.info.outputs or driver.info.sides)
+    with unsuspended() if moves else nullcontext():
+        bus.start()
+        session = Session(bus, driver, events)
+        try:
+            session.wait_up()
+            if target.protocol in NAMED_FIRST:
+                unnamed = session.wait_named()
+                if unnamed is not None and acts:
+                    _not_named(target, unnamed)
+            yield session
+        finally:
+            bus.close()
+            if isinstance(trace, Path) and isinstance(written, Trace):
+                written.close()
 
 
 def check_port(target: Target) -> None:

@@ -35,6 +35,13 @@ UNKNOWN: Final = Pair(
     "MAYBE EXECUTED: nobody confirmed it, and the lane may have opened. Look at it before you try again: a second "
     "pulse may let a second person in",
 )
+OPENED_ONLY: Final = Pair(
+    "没有回答：打开通道的命令没有发出，但令继电器断开的命令已发出；若接的是别的板，它的继电器可能因此动作。先看现场，"
+    "断开板的电源，再查线、协议和速率",
+    "No answer: the command that opens the lane was not sent. But orders to open every relay WERE, and if another "
+    "board is there its relays may have moved by them. Look at the lane, take the board's supply off, then check the "
+    "cable, protocol and speed",
+)
 
 NEVER_HEARD: Final = Pair(
     "从没听到过这块板：字节已发出，但不知道有没有板收到。查供电、线、协议和速率",

@@ -9,7 +9,7 @@ from drivers.tool.confirm import ConfirmOption, confirmed_lane
 from drivers.tool.console import DryRunOption, Exit, JsonOption, fail, put_json, put_line, text
 from drivers.tool.expecting import Expected, Watcher, active_already, check_input, expected_input
 from drivers.tool.looking import looking
-from drivers.tool.moving import Mover, Stopwatch, check_output, default_ms, frames_of, timed_by
+from drivers.tool.moving import Mover, Stopwatch, check_output, default_ms, demand_own, frames_of, timed_by
 from drivers.tool.opening import opened
 from drivers.tool.pulse_report import Progress, report, report_interrupted
 from drivers.tool.pulse_through import pulsed_by_daemon
@@ -109,6 +109,7 @@ def pulse(
     try:
         if not pulsed_by_daemon(target, progress, expected=expected, within_s=within, by=by):
             with ExitStack() as stack:
+                demand_own(target, row["lane"], trace=trace)
                 stopwatch = Stopwatch()
                 session = stack.enter_context(opened(target, trace=trace, notes=stopwatch))
                 try:

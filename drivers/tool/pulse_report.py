@@ -5,10 +5,10 @@ from typing import Any, Final, NoReturn
 
 import typer
 
-from drivers.model import DriverInfo
-from drivers.tool.console import Exit, fail, put_json, put_line, text, warn
+from drivers.model import DriverInfo, Grade, Refusal
+from drivers.tool.console import Exit, both, fail, put_json, put_line, text, warn
 from drivers.tool.gate_refusals import why_words
-from drivers.tool.outcomes import GRADE_WORDS, INTERRUPTED, NEVER_HEARD, UNKNOWN, warn_of_closed
+from drivers.tool.outcomes import GRADE_WORDS, INTERRUPTED, NEVER_HEARD, OPENED_ONLY, UNKNOWN, warn_of_closed
 from passes.words import Pair
 
 _TIMED_WORDS: Final = {
@@ -43,7 +43,7 @@ def report(progress: Progress, info: DriverInfo, *, as_json: bool) -> None:
     if row["stays_closed"]:
         warn_of_closed(row["stays_closed"])
     if row["result"] != "done":
-        _end(row)
+        _end(row, info)
     if row["stays_closed"]:
         raise typer.Exit(Exit.FAILED)
     seen = row.get("observed")
@@ -108,7 +108,9 @@ def _put(row: dict[str, Any], info: DriverInfo, *, as_json: bool) -> None:
             put_line(f"  {line}")
 
 
-def _end(row: dict[str, Any]) -> NoReturn:
+def _end(row: dict[str, Any], info: DriverInfo) -> NoReturn:
+    if info.outputs and row.get("through") != "daemon" and _waited_for_opening(row):
+        fail(Exit.UNREACHABLE, both("{port}: {words}"), port=row["port"], words=text(OPENED_ONLY))
     if row["result"] == "refused":
         why = row.get("why", "?")
         fail(
@@ -124,6 +126,11 @@ def _end(row: dict[str, Any]) -> NoReturn:
             port=row["port"],
         )
     fail(Exit.UNREACHABLE, UNKNOWN)
+
+
+def _waited_for_opening(row: dict[str, Any]) -> bool:
+    """Whether the command was never sent, because the orders to open before it were not answered: they ended it."""
+    return row.get("maybe_executed") is False or row.get("why") == Refusal.OVERTAKEN
 
 
 def _headline(row: dict[str, Any], info: DriverInfo) -> Pair:
@@ -148,7 +155,7 @@ def _figures(row: dict[str, Any]) -> list[str]:
         lines.append(
             text(Pair("命令到字节发出 {ms:g} ms", "command to bytes out {ms:g} ms"), ms=row["sent_ms"])
         )
-    if row["answered_ms"] is not None:
+    if row["answered_ms"] is not None and row["grade"] != Grade.SENT:  # that was said about something else
         lines.append(text(Pair("板应答 {ms:g} ms", "board answered after {ms:g} ms"), ms=row["answered_ms"]))
     lines.append(text(Pair("全程 {ms:g} ms", "over after {ms:g} ms"), ms=row["took_ms"]))
     if seen is not None and seen["seen_ms"] is not None:

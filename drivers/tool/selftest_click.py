@@ -14,9 +14,9 @@ from drivers.model import (
     TimedOut,
 )
 from drivers.peripherals import Commission, SetUp
-from drivers.tool.moving import Moved, Mover, Stopwatch, default_ms, outputs_of, timed_by
+from drivers.tool.moving import Moved, Mover, Stopwatch, default_ms, demand_own, outputs_of, timed_by
 from drivers.tool.opening import Session, fresh_id, opened
-from drivers.tool.outcomes import GRADE_WORDS, REFUSALS, UNKNOWN
+from drivers.tool.outcomes import GRADE_WORDS, OPENED_ONLY, REFUSALS, UNKNOWN
 from drivers.tool.selftest_steps import BUDGET_MS, WATCHES_S, Seen, Step, Verdict, a_step
 from drivers.tool.target import Target, driver_of
 from passes.words import Pair
@@ -41,6 +41,7 @@ def clicking(target: Target, lanes: dict[int, str]) -> Iterator[Step]:
         return
     stopwatch = Stopwatch()
     try:
+        demand_own(target, next(iter(lanes.values())))
         with opened(target, notes=stopwatch) as session:
             yield from _commissioned(target, session)
             mover = Mover(session, target, stopwatch)
@@ -48,7 +49,12 @@ def clicking(target: Target, lanes: dict[int, str]) -> Iterator[Step]:
                 yield from _clicked(target, mover, channel, lane)
     except typer.Exit:
         yield a_step(
-            "click", target.name, Verdict.FAIL, "端口打不开", "the port cannot be opened", reached=False
+            "click",
+            target.name,
+            Verdict.FAIL,
+            "端口打不开，或板没有证明自己",
+            "the port cannot be opened, or the board did not prove who it is",
+            reached=False,
         )
 
 
@@ -146,4 +152,5 @@ def _why(moved: Moved) -> tuple[str, str]:
     if isinstance(moved.outcome, Refused):
         words = REFUSALS[moved.outcome.why]
         return f"被拒绝：{words.zh}", f"refused: {words.en}"
-    return UNKNOWN.zh, UNKNOWN.en
+    words = UNKNOWN if moved.is_maybe else OPENED_ONLY
+    return words.zh, words.en

@@ -11,7 +11,7 @@ from drivers.model import AnyEvent, Done, Line
 from drivers.tool.confirm import ConfirmOption, confirmed_lane
 from drivers.tool.console import Exit, JsonOption, banner, fail, progress, put_json, put_line, text, warn
 from drivers.tool.expecting import Watcher, check_input, expected_input
-from drivers.tool.moving import Moved, Mover, Stopwatch, check_output, default_ms
+from drivers.tool.moving import Moved, Mover, Stopwatch, check_output, default_ms, demand_own
 from drivers.tool.opening import Session, opened, say_event
 from drivers.tool.outcomes import NEVER_HEARD, warn_of_closed
 from drivers.tool.pulse import ChannelOption, OutputArgument, output_of
@@ -84,14 +84,15 @@ def soak(
     if expected is not None:
         check_input(info.inputs if expected.other is None else 0, expected)
     lane = confirmed_lane(target, output, confirm)
-    banner(Pair("通道 {lane} 将打开 {n} 次", "LANE {lane} WILL OPEN {n} TIMES"), lane=lane, n=n)
     tally, stopwatch = _Tally(), Stopwatch()
     watcher = None if expected is None else Watcher(expected)
     try:
+        demand_own(target, lane, trace=trace)
         with (
             opened(target, trace=trace, notes=stopwatch) as session,
             progress(Pair("耐久", "Soak"), n) as step,
         ):
+            banner(Pair("通道 {lane} 将打开 {n} 次", "LANE {lane} WILL OPEN {n} TIMES"), lane=lane, n=n)
             try:
                 _openings(
                     Mover(session, target, stopwatch), (output, length_ms, n, every), tally, watcher, step

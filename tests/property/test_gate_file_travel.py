@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from controller.init import DemoPlan, gate_toml
-from drivers.cli import app
+from drivers.tool.commands import app
 from drivers.tool.config_travel import TravelError, packed, unpacked
 from drivers.tool.toml_text import same, to_toml
 

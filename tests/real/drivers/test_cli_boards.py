@@ -12,9 +12,9 @@ import pytest
 import structlog
 from typer.testing import CliRunner
 
-from drivers.cli import app
 from drivers.model import LineSettings
 from drivers.port import SerialPort
+from drivers.tool.commands import app
 from tests.real.drivers.rig import Rig
 from tests.waiting import until
 

@@ -80,4 +80,4 @@ def test_an_adapter_that_echoes_is_told_from_the_board(plug: Plug, tmp_path: Pat
     assert twin.moved() == [("relay_on", 1), ("relay_off", 1)]
     twin.station.ask(lambda: twin.devices[0].power_off(0.0))
     code, out, err = run(*command, tmp_path / "gate.toml")
-    assert (code, json.loads(out)["result"]) == (3, "timed_out"), err
+    assert (code, out, "othing else was sent" in err) == (1, "", True), err  # its own words came back

@@ -11,7 +11,7 @@ import typer
 from rich.cells import cell_len
 
 from controller.init import DemoPlan, gate_toml
-from drivers.cli import app
+from drivers.tool.commands import app
 from drivers.tool.help_words import COMMANDS, OPTIONS
 from drivers.tool.spoken_help import option_word
 from simulators.boards.catalogue import make_board

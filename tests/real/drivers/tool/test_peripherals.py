@@ -90,7 +90,8 @@ def test_the_voice_speaks_only_to_a_voice_module(plug: Plug) -> None:
         relays = plug(make_board(kind), name=kind)
         for words in ("您好hello", "您好"):  # the second is harmless to each of them
             code, out, err = run("say", words, "--port", relays.link)
-            assert (code, out, "nothing else was sent" in err) == (3, "", True), (kind, err)
+            heard = kind == "numato" and words == "您好hello"  # it sends back what it gets
+            assert (code, out, "othing else was sent" in err) == (1 if heard else 3, "", True), (kind, err)
         assert relays.moved() == []
     code, out, _ = run("say", "您好", "--port", "/dev/none", "--dry-run")
     assert (code, out) == (0, "FD 00 07 01 00 C4 FA BA C3 BC\n")

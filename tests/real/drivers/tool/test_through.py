@@ -168,7 +168,7 @@ def test_a_hold_of_which_the_gate_knows_nothing_is_released_all_the_same(
 ) -> None:
     daemon.answers["hold"] = {"lane": "entry", "outcome": "timed_out", "maybe_executed": True}
     code, out, err = outcome_of(hold(gate(tmp_path, relays(), lane=SIGNED)))
-    assert (code, json.loads(out)["ended"], "MAYBE EXECUTED" in err) == (3, "unknown", True)
+    assert (code, json.loads(out)["ended"], "MAY STILL STAND OPEN" in err) == (3, "unknown", True)
     assert [one["do"] for one in daemon.asked] == ["hold", "release"]
 
 

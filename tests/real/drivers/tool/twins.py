@@ -9,7 +9,7 @@ from typing import Any
 
 from typer.testing import CliRunner
 
-from drivers.cli import app
+from drivers.tool.commands import app
 from shell.clock import SystemClock
 from simulators.boards.cable import Cable
 from simulators.boards.device import Device

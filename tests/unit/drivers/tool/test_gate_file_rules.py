@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from controller.init import DemoPlan, gate_toml
-from drivers.cli import app
 from drivers.gate.config import GateConfig, load_config
+from drivers.tool.commands import app
 from drivers.tool.config_check import problems_of
 from edge.cli import app as edge_app
 from shell.settings import SettingsError
