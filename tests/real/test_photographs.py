@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from benchmarks.reading import BASELINE, measure, same_bytes
+from benchmarks.reading import BASELINE, IN_FILE, ONE_FRAME, measure, same_bytes
 from tests.real.test_scan import card
 
 PHOTOGRAPHS = Path(__file__).parents[2].parent / "shared/data/qr-real"
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.real
 )
 def test_photographs_are_read_better_than_by_the_decoder_alone_and_nothing_is_invented() -> None:
     tallies = measure(PHOTOGRAPHS, 64)
-    ours, deep, plain = tallies["postern core + regions"], tallies["postern deep"], tallies[BASELINE]
+    ours, deep, plain = tallies[ONE_FRAME], tallies[IN_FILE], tallies[BASELINE]
     assert (ours.misread, ours.invented, deep.misread, deep.invented) == (0, 0, 0, 0)
     assert ours.with_code > 50
     assert plain.read < ours.read <= deep.read
@@ -34,7 +34,7 @@ def test_a_benchmark_of_a_small_folder_counts_right_wrong_and_unsure(tmp_path: P
     (tmp_path / "meta.json").write_text(
         json.dumps({name: {} for name in truth} | {"unsure.png": {"unconfirmed": ["C"]}})
     )
-    tally = measure(tmp_path, None)["postern deep"]
+    tally = measure(tmp_path, None)[IN_FILE]
     figures = (tally.with_code, tally.read, tally.read_all, tally.misread, tally.without_code, tally.invented)
     assert figures == (3, 1, 1, 1, 1, 1)
 
