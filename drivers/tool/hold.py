@@ -28,6 +28,7 @@ from drivers.tool.target import (
 )
 from drivers.tool.through import ByOption, demand_no_trace
 from drivers.tool.trace import TraceOption
+from drivers.tool.wire import traced
 from passes.words import Pair
 
 MINUTES_MAX: Final = 15.0  # as the running gate has it; nobody stays at a gate for longer
@@ -100,9 +101,10 @@ def hold(
     with unsuspended():
         ended = held_by_daemon(target, lane.name, output, minutes=minutes, by=by, stop=stop)
         if ended is None:
-            demand_own(target, lane.name, trace=trace)
-            with opened(target, trace=trace) as session:
-                ended = _hold(session, lane, output, minutes, stop)
+            with traced(trace, target.port, info.line, protocol=target.protocol) as written:
+                demand_own(target, lane.name, trace=written)
+                with opened(target, trace=written) as session:
+                    ended = _hold(session, lane, output, minutes, stop)
     report(lane.name, minutes, ended, as_json=as_json)
 
 

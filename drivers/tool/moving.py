@@ -18,6 +18,7 @@ from drivers.tool.looking import codec_of
 from drivers.tool.opening import NAMED_FIRST, Session, fresh_id
 from drivers.tool.proof import demand_proof
 from drivers.tool.target import Target, driver_of
+from drivers.tool.trace import Trace
 from passes.words import Pair
 
 _KMTRONIC_ASKED: Final = 4  # boards with fewer relays do not know the question to all of them
@@ -130,7 +131,7 @@ class Mover:
         )
 
 
-def demand_own(target: Target, lane: str, *, trace: Path | None = None) -> None:
+def demand_own(target: Target, lane: str, *, trace: Path | Trace | None = None) -> None:
     """Before orders to open go out: a board that can be asked harmlessly must have answered; exit code 1, 3 or 4.
 
     A stranger closes relays by orders that were meant to open those of another board. A board that answers nothing

@@ -25,6 +25,7 @@ from drivers.tool.modbus_asking import READS, UNITS, answer, question
 from drivers.tool.opening import check_port
 from drivers.tool.switching import OWN_USB, harmless, switched
 from drivers.tool.target import Target, options_of
+from drivers.tool.trace import Trace
 from drivers.tool.wire import collect, hexed, raw_port
 from drivers.usb_socket import PortIdentity, identity_of
 from passes.words import Pair
@@ -132,7 +133,7 @@ def demand_proof(
     confirm: str | None,
     *,
     more: bytes = b"",
-    trace: Path | None = None,
+    trace: Path | Trace | None = None,
     typed: str | None = None,
 ) -> None:
     """Return when what will be sent moves nobody; ends with exit code 1, 3 or 4 otherwise.
@@ -196,7 +197,7 @@ def _is_bound(target: Target, risky: bytes, found: PortIdentity) -> bool:
     return all(number is not None and not found.usb.lower().startswith(number) for number in usual)
 
 
-def _demand_answer(target: Target, plan: Plan, driver: Driver, trace: Path | None) -> None:
+def _demand_answer(target: Target, plan: Plan, driver: Driver, trace: Path | Trace | None) -> None:
     """Ask, and end with exit code 1 or 3 unless the right device answers."""
     check_port(target)
     if plan.family is not None:

@@ -28,6 +28,7 @@ from drivers.tool.target import (
 )
 from drivers.tool.through import ByOption, demand_no_trace
 from drivers.tool.trace import TraceOption
+from drivers.tool.wire import traced
 from passes.words import Pair
 
 OutputArgument = Annotated[
@@ -109,9 +110,10 @@ def pulse(
     try:
         if not pulsed_by_daemon(target, progress, expected=expected, within_s=within, by=by):
             with ExitStack() as stack:
-                demand_own(target, row["lane"], trace=trace)
+                written = stack.enter_context(traced(trace, target.port, info.line, protocol=target.protocol))
+                demand_own(target, row["lane"], trace=written)
                 stopwatch = Stopwatch()
-                session = stack.enter_context(opened(target, trace=trace, notes=stopwatch))
+                session = stack.enter_context(opened(target, trace=written, notes=stopwatch))
                 try:
                     _move(stack, Mover(session, target, stopwatch), progress, expected, within_s=within)
                 finally:

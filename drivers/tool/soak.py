@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Annotated, Any, Final, NoReturn
 
 import typer
@@ -28,6 +29,7 @@ from drivers.tool.target import (
     find_target,
 )
 from drivers.tool.trace import TraceOption
+from drivers.tool.wire import traced
 from passes.words import Pair
 
 BACK_WITHIN_S: Final = 30.0
@@ -87,11 +89,11 @@ def soak(
     tally, stopwatch = _Tally(), Stopwatch()
     watcher = None if expected is None else Watcher(expected)
     try:
-        demand_own(target, lane, trace=trace)
-        with (
-            opened(target, trace=trace, notes=stopwatch) as session,
-            progress(Pair("耐久", "Soak"), n) as step,
-        ):
+        with ExitStack() as stack:
+            written = stack.enter_context(traced(trace, target.port, info.line, protocol=target.protocol))
+            demand_own(target, lane, trace=written)
+            session = stack.enter_context(opened(target, trace=written, notes=stopwatch))
+            step = stack.enter_context(progress(Pair("耐久", "Soak"), n))
             banner(Pair("通道 {lane} 将打开 {n} 次", "LANE {lane} WILL OPEN {n} TIMES"), lane=lane, n=n)
             try:
                 _openings(

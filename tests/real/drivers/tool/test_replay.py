@@ -46,7 +46,7 @@ def playing(folder: Path, file: Path, *, strict: bool = False) -> Iterator[tuple
 
 
 def same(out: str) -> dict[str, Any]:
-    row = json.loads(out)
+    row = json.loads(out) if out else {}  # who cannot be asked gets no order, and there is no row
     return {key: row[key] for key in SAME if key in row}
 
 
