@@ -179,6 +179,7 @@ class Served:
 def serving(folder: Path, text: str, *, code: bool = False) -> Iterator[Served]:
     path = write_gate(folder, text, code=code)
     # Its threads log; a command that a test runs meanwhile in this process has stdout for itself.
+    factory = structlog.get_config()["logger_factory"]
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.__stderr__))
     daemon, stop = EdgeDaemon(load_config(path), path), threading.Event()
     thread = threading.Thread(target=daemon.run, args=(stop,))
@@ -188,7 +189,7 @@ def serving(folder: Path, text: str, *, code: bool = False) -> Iterator[Served]:
     finally:
         stop.set()
         thread.join()
-        structlog.reset_defaults()
+        structlog.configure(logger_factory=factory)
 
 
 @pytest.mark.parametrize(
