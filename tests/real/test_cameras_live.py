@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from itertools import groupby
 from pathlib import Path
 
 import cv2
@@ -70,7 +71,8 @@ def test_a_code_is_read_over_rtsp_and_read_again_when_the_stream_was_cut(
         stage.show("SECOND", EASY, 60)
         until(lambda: seen.texts()[-1] == ("SECOND",), what="the scan after")
     assert seen.states() == [CameraState.OK, CameraState.FAULT, CameraState.OK]
-    assert seen.texts() == [("FIRST",), ("SECOND",)]
+    # The break may last longer than a presentation: the code that is still held up then begins another one.
+    assert [text for text, _ in groupby(seen.texts())] == [("FIRST",), ("SECOND",)]
 
 
 def test_an_rtsp_camera_that_hangs_in_the_middle_is_opened_anew_until_it_is_well(
