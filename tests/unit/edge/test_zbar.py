@@ -10,7 +10,7 @@ from edge.vision.passes import LATE, Views, look
 from edge.vision.reader import Reader
 
 needs_zbar = pytest.mark.skipif(
-    zbar.library() is None, reason="no zbar here: pip install pyzbar, apt libzbar0"
+    zbar.library() is None, reason="no zbar here: it wants the extra zbar, and Debian's libzbar0"
 )
 
 
