@@ -25,7 +25,7 @@ from edge.vision.filters import Picture, as_picture
 from edge.vision.passes import Views
 from edge.vision.picture import load
 from edge.vision.reader import Reader
-from edge.vision.zbar import library, second_opinion
+from edge.vision.zbar import decoder_of_zbar, second_opinion
 
 Read = Callable[[Picture, int], set[str]]
 BASELINE: Final = "zxing-cpp's default call"
@@ -76,7 +76,7 @@ DECODERS: Final[Mapping[str, Read]] = {
     "zxing-cpp, one plain pass": zxing(full=False),
     ONE_FRAME: ours(live=True),
     IN_FILE: ours(live=False),
-} | ({"zbar (pyzbar)": zbar} if library() is not None else {})
+} | ({"zbar (pyzbar)": zbar} if decoder_of_zbar() is not None else {})
 # What we promise against the baseline, from the same run: (least read rate, most CPU with a code, and without).
 PROMISES: Final = {ONE_FRAME: (90.0, 0.7, 1.5)}
 

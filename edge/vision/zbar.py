@@ -16,7 +16,7 @@ Corners = tuple[Point, Point, Point, Point]
 
 
 @functools.cache
-def library() -> Callable[[Picture], list[Any]] | None:
+def decoder_of_zbar() -> Callable[[Picture], list[Any]] | None:
     """zbar's decoder for QR codes alone, or None where it is not installed."""
     try:
         from pyzbar import pyzbar  # noqa: PLC0415  # optional, and its import loads a shared library
@@ -30,7 +30,7 @@ def second_opinion(grey: Picture) -> list[tuple[str, Corners]]:
 
     A text that is not UTF-8 is left out: our passes are ASCII, and guesses at other letters are not a reader's task.
     """
-    decode = library()
+    decode = decoder_of_zbar()
     if decode is None:
         return []
     try:

@@ -10,7 +10,7 @@ from edge.vision.passes import LATE, Views, look
 from edge.vision.reader import Reader
 
 needs_zbar = pytest.mark.skipif(
-    zbar.library() is None, reason="no zbar here: it wants the extra zbar, and Debian's libzbar0"
+    zbar.decoder_of_zbar() is None, reason="no zbar here: it wants the extra zbar, and Debian's libzbar0"
 )
 
 
@@ -52,6 +52,6 @@ def test_the_late_pass_gives_corners_of_the_whole_picture() -> None:
 
 
 def test_without_the_library_there_is_no_opinion_and_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(zbar, "library", lambda: None)
+    monkeypatch.setattr(zbar, "decoder_of_zbar", lambda: None)
     assert zbar.second_opinion(picture_of(segno.make_qr("HELLO"))) == []
     assert [code.text for code in look(0, "plain")(Views(picture_of(segno.make_qr("HELLO"))))[0]] == ["HELLO"]
