@@ -140,8 +140,10 @@ def test_old_facts_are_called_stale_even_while_the_stream_is_open(
 def test_a_gate_that_falls_silent_is_called_stale_after_twenty_seconds(
     gate: Gate, serves: Serves, opens: Opens
 ) -> None:
-    watched = opens(serves(gate.app()).url, own_time=True)
+    watched = opens("about:blank", own_time=True)
     page = watched.page
+    with page.expect_response("**/fragments/state"):  # asked for at the first word heard: the silence counts from here
+        page.goto(serves(gate.app()).url)
     is_live(page)
     page.route("**/events*", lambda route: route.abort())  # the open stream stays; no new one gets through
     page.clock.run_for(19_000)
