@@ -5,6 +5,7 @@ acknowledged and the gates say hello again; a group that fails is tried batch by
 stays its own. Payloads that cannot be read go to the dead-letter shelf, at a bounded rate.
 """
 
+import queue
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -87,10 +88,23 @@ class Intake:
         link: Where the broker is.
         clock: The centre's clock.
         rng: Source of the jitter between connection attempts.
+        greeted: Told of each hello after it was answered; called on the intake's thread.
+        results: Takes what gates say on their ``res`` topics, unread and whole; called on the intake's thread.
     """
 
-    def __init__(self, store: IntakeStore, *, link: LinkSettings, clock: Clock, rng: Random) -> None:
+    def __init__(
+        self,
+        store: IntakeStore,
+        *,
+        link: LinkSettings,
+        clock: Clock,
+        rng: Random,
+        greeted: Callable[[Hello], None] | None = None,
+        results: Callable[[GateTopic, bytes], None] | None = None,
+    ) -> None:
         self._store, self._clock = store, clock
+        self._greeted, self._results = greeted, results
+        self._outgoing: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._mailbox = Mailbox()
         self._waiting: list[Item] = []
         self._link = MqttLink(
@@ -127,6 +141,11 @@ class Intake:
         """Publish ``payload`` retained, now and on every new connection, until another takes its place."""
         self._held[topic] = payload
         self._to_publish.append(topic)
+        self._mailbox.wake()
+
+    def publish(self, message: Message) -> None:
+        """Send a message when the link is up, and drop it when it is not; from any thread."""
+        self._outgoing.put(message)
         self._mailbox.wake()
 
     def status(self) -> IntakeStatus:
@@ -178,6 +197,19 @@ class Intake:
             self._apart(partial(self._greet, hello, answers))
         for (site, gate), (epoch, upto) in answers.items():
             self._apart(partial(self._acknowledge, site, gate, epoch, upto))
+        self._greeted_all(hellos)
+        self._publish_outgoing()
+
+    def _greeted_all(self, hellos: list[Hello]) -> None:
+        if self._greeted is not None:
+            for hello in hellos:
+                self._apart(partial(self._greeted, hello))
+
+    def _publish_outgoing(self) -> None:
+        while not self._outgoing.empty():
+            message = self._outgoing.get()
+            if self._link.connected:
+                self._link.publish(message)
         while self._to_publish:
             self._publish_held(self._to_publish.popleft())
 
@@ -250,6 +282,8 @@ class Intake:
                 if payload:  # empty: somebody cleared the retained message
                     state = _read_model(GateState, payload)
                     self._apart(lambda: self._store.gate_state(topic.site, topic.gate, state))
+            case "res" if self._results is not None:
+                self._apart(partial(self._results, topic, payload))
             case "health":
                 health = _read_model(Health, payload)
                 self._apart(lambda: self._store.health(topic.site, topic.gate, health))

@@ -30,6 +30,11 @@ def site_bundle(site: int) -> str:
     return f"{PREFIX}/dn/{site}/all/bundle"
 
 
+def peers(site: int, leaf: str) -> str:
+    """A topic among the gates of one site; ``leaf`` is pass or sync. It stays at the site's broker."""
+    return f"{PREFIX}/peer/{site}/{leaf}"
+
+
 def parse_up(topic: str) -> GateTopic | None:
     """The parts of an ``up`` topic, or None when the text is not one."""
     parts = topic.split("/")

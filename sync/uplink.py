@@ -4,10 +4,11 @@ It owns publishing. It wakes for a commit (``wake``), a message, news of the lin
 unexpected error is logged, the connection is rebuilt and the loop goes on: the journal has everything.
 """
 
+import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from random import Random
 from typing import Final
 
@@ -56,6 +57,7 @@ class Uplink:
         health: Makes a fresh health report; called on the uplink's thread.
         rng: Source of all jitter.
         bundle: Takes the site's bundles as they come, unread; called on the uplink's thread. None: not subscribed.
+        others: Who takes the messages of which further topic, whole ones only; called on the uplink's thread.
     """
 
     def __init__(
@@ -71,8 +73,11 @@ class Uplink:
         health: Callable[[], Health],
         rng: Random,
         bundle: Callable[[bytes], None] | None = None,
+        others: Mapping[str, Callable[[Received], None]] | None = None,
     ) -> None:
         self._bundle, self._bundle_topic = bundle, site_bundle(site)
+        self._others = dict(others or {})
+        self._outgoing: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._store, self._gate, self._site, self._clock = store, gate, site, clock
         self._software, self._boot, self._health = software, boot, health
         self._mailbox = Mailbox(messages_max=MAILBOX_MESSAGES_MAX, bytes_max=4 * 1024 * 1024)
@@ -80,7 +85,12 @@ class Uplink:
         self._ack_topic = down(site, gate, "ack")
         self._link = MqttLink(
             link,
-            subscriptions=[self._ack_topic, CENTRE_STATE] + ([self._bundle_topic] if bundle else []),
+            subscriptions=[
+                self._ack_topic,
+                CENTRE_STATE,
+                *([self._bundle_topic] if bundle else []),
+                *self._others,
+            ],
             will=lambda birth: self._state("lost", birth),
             mailbox=self._mailbox,
             clock=clock,
@@ -93,6 +103,9 @@ class Uplink:
         self._centre: CentreState | None = None
         self._last_ack_at: datetime | None = None
         self._offset_s: float | None = None
+        self._centre_time: tuple[datetime, float] | None = (
+            None  # as an ack told it, and our monotonic second then
+        )
         self._garbage = 0
 
     def start(self) -> None:
@@ -116,6 +129,21 @@ class Uplink:
         """Call when a lane changed: a health report leaves now."""
         self._health_due.set()
         self._mailbox.wake()
+
+    def publish(self, message: Message) -> None:
+        """Send a message beside the events when the link is up, and drop it when it is not; from any thread."""
+        self._outgoing.put(message)
+        self._mailbox.wake()
+
+    def centre_now(self) -> datetime | None:
+        """The centre's time by its newest ack and our monotonic clock; None before the first ack of this run.
+
+        Late by what that ack took on its way. The gate's wall clock, which may be wrong, has no part in it.
+        """
+        if self._centre_time is None:
+            return None
+        told, at_s = self._centre_time
+        return told + timedelta(seconds=self._clock.monotonic_s() - at_s)
 
     def status(self) -> UplinkStatus:
         """Where things stand."""
@@ -164,6 +192,10 @@ class Uplink:
         if ack is not None:  # cumulative: the newest of those that waited says it all, for one commit
             self._acked(ack)
         self._send(self._sender.pump(self._clock.monotonic_s()))
+        while not self._outgoing.empty():
+            message = self._outgoing.get()
+            if self._link.connected:
+                self._link.publish(message)
         if self._link.connected and (
             self._health_due.is_set() or self._clock.monotonic_s() >= self._health_at_s
         ):
@@ -183,6 +215,9 @@ class Uplink:
         if message.topic == self._bundle_topic:
             self._take_bundle(message)
             return None
+        if message.topic in self._others:
+            self._hand_on(message)
+            return None
         if message.size > ANSWER_BYTES_MAX:
             self._note_garbage(message, f"{message.size} bytes")
             return None
@@ -199,6 +234,12 @@ class Uplink:
             self._note_garbage(message, f"{message.size} bytes")
         elif self._bundle is not None:
             self._bundle(message.payload)
+
+    def _hand_on(self, message: Received) -> None:
+        if message.whole:
+            self._others[message.topic](message)
+        else:
+            self._note_garbage(message, f"{message.size} bytes")
 
     def _note_garbage(self, message: Received, why: str) -> None:
         self._garbage += 1
@@ -221,6 +262,7 @@ class Uplink:
         if ack.epoch == self._store.epoch():
             now = self._clock.now()
             self._last_ack_at, self._offset_s = now, (ack.now - now).total_seconds()
+            self._centre_time = (ack.now, self._clock.monotonic_s())
         self._send(self._sender.acked(ack.epoch, ack.upto, self._clock.monotonic_s()))
 
     def _send(self, outputs: list[Output]) -> None:
