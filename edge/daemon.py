@@ -10,7 +10,7 @@ import os
 import queue
 import threading
 from contextlib import ExitStack
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -23,6 +23,7 @@ from drivers.model import AnyEvent
 from drivers.peripherals import Scanned
 from edge.boards import Boards
 from edge.bundles import BundleKeeper
+from edge.clock_watch import ClockWatch
 from edge.control import SOCKET, DecidingThread, handlers
 from edge.files import load_key_set, load_units
 from edge.gate import Gate
@@ -115,6 +116,7 @@ class EdgeDaemon:
                 health=self._health,
                 rng=Random(),  # noqa: S311  # jitter, not a secret
                 bundle=self._bundles.receive,
+                told_time=self._clock.confirm,
             )
             self._screen = Screen(
                 config,
@@ -150,6 +152,7 @@ class EdgeDaemon:
                 health_changed=self._uplink.health_changed,
                 look_again=self._readers.look_again,
             )
+            self._clock_watch = ClockWatch(self._clock, self._gate.alarms, self._gate.note)
             walk_ins = WalkIns(
                 config,
                 keys=lambda: self._bundles.keys,
@@ -235,6 +238,7 @@ class EdgeDaemon:
             if item is not None:
                 self._gate.handle(item)
             self._gate.tick()
+            self._clock_watch.tick()
             while not self._device_news.empty():
                 self._gate.note(Kind.DEVICE, self._device_news.get())
             if self._clock.monotonic_s() >= housekeeping_s:
@@ -320,7 +324,9 @@ class EdgeDaemon:
 
     def _raise_clock_floor(self) -> None:
         newest = self.journal.read(
-            "select max(at_ms) from event where json_extract(body, '$.trust') = 'trusted'"
-        )[0][0]
-        if newest is not None:
-            self._clock.raise_floor(datetime.fromtimestamp(newest / 1000, self._clock.now().tzinfo))
+            "select at_ms from event where epoch = ? and json_extract(body, '$.trust') = 'trusted'"
+            " order by seq desc limit 1",
+            (self.journal.epoch(),),
+        )
+        if newest:
+            self._clock.raise_floor(datetime.fromtimestamp(newest[0][0] / 1000, UTC))

@@ -93,7 +93,7 @@ class Gate:
             set_aside=SetAside(config.gate.data_dir, clock.now),
             fault=self._journal_fault,
         )
-        self._alarms, self.feed = Alarms(screen, clock), Feed()
+        self.alarms, self.feed = Alarms(screen, clock), Feed()
         self._emergency = Emergency(journal, clock, self._owed, self._emergency_changed)
         facts = {board.name: BoardFacts() for board in config.board}
         self._facts = facts
@@ -102,7 +102,7 @@ class Gate:
             policy=self._policy,
             standings=standings,
             screen=screen,
-            alarms=self._alarms,
+            alarms=self.alarms,
             owed=self._owed,
             clock=clock,
             submit=submit,
@@ -119,7 +119,7 @@ class Gate:
             lanes=self._lanes,
             emergency=self._emergency,
             screen=screen,
-            alarms=self._alarms,
+            alarms=self.alarms,
             feed=self.feed,
             clock=clock,
             note=self.note,
@@ -208,7 +208,7 @@ class Gate:
         self._devices.tick()
         self._emergency.tick()
         self.hands.tick()
-        self._alarms.tick()
+        self.alarms.tick()
         self._owed.pay()
         if not self._resumed:
             self.resume()

@@ -1,7 +1,10 @@
 """The clock as a port: monotonic seconds for waiting, aware UTC for validity, and how far to trust it."""
 
+import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import Final, Protocol
 
 from passes.vocabulary import ClockTrust
@@ -9,6 +12,12 @@ from passes.vocabulary import ClockTrust
 STEP_BACK_MAX_S: Final = (
     2.0  # a wall clock that falls back further than this against monotonic time is doubted
 )
+STEP_AHEAD_MAX_S: Final = (
+    600.0  # in all, since the clock was started or confirmed: NTP may mend a boot, not a day
+)
+AHEAD_OF_FLOOR_MAX: Final = timedelta(days=400)  # no gate is switched off for longer and stays in use
+APART_MAX_S: Final = 120.0  # from whoever tells the time: more, and one of the two clocks is wrong
+RELEASED: Final = datetime(2026, 1, 1, tzinfo=UTC)  # this program was not made before
 
 
 class Clock(Protocol):
@@ -24,34 +33,101 @@ class Clock(Protocol):
         """Whether ``now()`` may be used to judge validity."""
 
 
+class Doubt(StrEnum):
+    """Why a clock is not trusted."""
+
+    BELOW_FLOOR = "below_floor"
+    FAR_AHEAD = "far_ahead"
+    STEPPED_BACK = "stepped_back"
+    STEPPED_AHEAD = "stepped_ahead"
+    CONTRADICTED = "contradicted"
+
+
 class SystemClock:
-    """The machine's clock, doubted when it is below a floor or when it stepped back.
+    """The machine's clock, which is believed only where it can be.
+
+    A wall clock that steps is not followed: time goes on by the monotonic clock from where it was, so that nobody's
+    stay ends by a step, and the trust is gone until the step is taken back, or somebody who knows the time confirms
+    it. A clock outside what can be, before the floor or far behind it, shows the floor and what has passed since.
 
     Args:
         floor: Wall time that has certainly passed (the newest signed file or event this machine holds).
+        wall_s: The machine's wall clock, Unix seconds.
+        monotonic_s: The machine's monotonic clock, seconds.
     """
 
-    def __init__(self, floor: datetime | None = None) -> None:
-        self._floor = floor or datetime(2026, 1, 1, tzinfo=UTC)
-        self._offset_high_s = time.time() - time.monotonic()
-
-    def monotonic_s(self) -> float:
-        """Seconds on the machine's monotonic clock."""
-        return time.monotonic()
+    def __init__(
+        self,
+        floor: datetime | None = None,
+        *,
+        wall_s: Callable[[], float] = time.time,
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._wall_s, self.monotonic_s = wall_s, monotonic_s
+        self._lock = threading.Lock()
+        self._floor, self._floor_at_s = (floor or RELEASED).timestamp(), monotonic_s()
+        self._ceiling = float("inf") if floor is None else self._floor + AHEAD_OF_FLOOR_MAX.total_seconds()
+        self._offset_s = wall_s() - monotonic_s()  # what this clock goes by: wall less monotonic
+        self._ahead_s = 0.0  # of small steps ahead that were followed
+        self._contradicted = False
 
     def now(self) -> datetime:
-        """Aware UTC wall time."""
-        return datetime.now(UTC)
+        """Aware UTC wall time, by the monotonic clock while the wall clock is not believed."""
+        with self._lock:
+            shown_s, _ = self._look()
+        return datetime.fromtimestamp(shown_s, UTC)
+
+    def trust(self) -> ClockTrust:
+        """Whether ``now()`` may be used to judge validity."""
+        return ClockTrust.TRUSTED if self.doubt() is None else ClockTrust.UNTRUSTED
+
+    def doubt(self) -> Doubt | None:
+        """Why the clock is not trusted; None when it is."""
+        with self._lock:
+            return self._look()[1]
 
     def raise_floor(self, moment: datetime) -> None:
         """Remember that ``moment`` has passed; a floor never falls."""
-        self._floor = max(self._floor, moment)
+        with self._lock:
+            if moment.timestamp() > self._floor:
+                self._floor, self._floor_at_s = moment.timestamp(), self.monotonic_s()
+            self._ceiling = self._floor + AHEAD_OF_FLOOR_MAX.total_seconds()
 
-    def trust(self) -> ClockTrust:
-        """``untrusted`` below the floor, or after the wall clock stepped back more than two seconds."""
-        offset_s = time.time() - time.monotonic()
-        stepped_back = self._offset_high_s - offset_s > STEP_BACK_MAX_S
-        if not stepped_back:
-            self._offset_high_s = max(self._offset_high_s, offset_s)
-        below_floor = self.now() < self._floor - timedelta(seconds=STEP_BACK_MAX_S)
-        return ClockTrust.UNTRUSTED if stepped_back or below_floor else ClockTrust.TRUSTED
+    def confirm(self, moment: datetime) -> None:
+        """Somebody who knows the time says that it is ``moment`` now: ends a doubt, or begins one."""
+        with self._lock:
+            wall_s, monotonic_s = self._wall_s(), self.monotonic_s()
+            self._contradicted = abs(wall_s - moment.timestamp()) > APART_MAX_S
+            if not self._contradicted:
+                self._offset_s, self._ahead_s = wall_s - monotonic_s, 0.0
+                self._ceiling = max(self._ceiling, wall_s + AHEAD_OF_FLOOR_MAX.total_seconds())
+
+    def _look(self) -> tuple[float, Doubt | None]:
+        """Unix seconds to show, and what is wrong with the wall clock, if anything is."""
+        wall_s, monotonic_s = self._wall_s(), self.monotonic_s()
+        floor_s = self._floor + monotonic_s - self._floor_at_s
+        doubt = self._follow(wall_s - monotonic_s, may_leap=not self._can_be(monotonic_s + self._offset_s))
+        shown_s = monotonic_s + self._offset_s
+        if shown_s < self._floor - STEP_BACK_MAX_S:
+            return floor_s, Doubt.BELOW_FLOOR
+        if shown_s > self._ceiling + monotonic_s - self._floor_at_s:
+            return floor_s, Doubt.FAR_AHEAD
+        if doubt is None and self._contradicted:
+            doubt = Doubt.CONTRADICTED
+        return shown_s, doubt
+
+    def _can_be(self, shown_s: float) -> bool:
+        return self._floor - STEP_BACK_MAX_S <= shown_s <= self._ceiling
+
+    def _follow(self, offset_s: float, *, may_leap: bool) -> Doubt | None:
+        """Take over what the wall clock says where it may be believed; else what is wrong with it."""
+        step_s = offset_s - self._offset_s
+        if may_leap:  # it was impossible anyway: whatever comes now can only be better
+            self._offset_s = offset_s
+        elif step_s < -STEP_BACK_MAX_S:
+            return Doubt.STEPPED_BACK
+        elif step_s > STEP_AHEAD_MAX_S - self._ahead_s:
+            return Doubt.STEPPED_AHEAD
+        elif step_s > 0:
+            self._offset_s, self._ahead_s = offset_s, self._ahead_s + step_s
+        return None

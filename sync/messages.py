@@ -170,6 +170,13 @@ class DeviceData(WireModel):
     detail: Line = ""
 
 
+class ClockData(WireModel):
+    """``clock``: the gate began to doubt its clock, or trusts it again. ``why`` is a ``shell.clock.Doubt``."""
+
+    state: Literal["doubted", "trusted"]
+    why: Word | None = None
+
+
 class BootData(WireModel):
     """``boot``: the gate daemon started."""
 

@@ -57,6 +57,7 @@ class Uplink:
         health: Makes a fresh health report; called on the uplink's thread.
         rng: Source of all jitter.
         bundle: Takes the site's bundles as they come, unread; called on the uplink's thread. None: not subscribed.
+        told_time: Told the centre's time with each of its acks; called on the uplink's thread.
         others: Who takes the messages of which further topic, whole ones only; called on the uplink's thread.
     """
 
@@ -73,8 +74,10 @@ class Uplink:
         health: Callable[[], Health],
         rng: Random,
         bundle: Callable[[bytes], None] | None = None,
+        told_time: Callable[[datetime], None] = lambda _: None,
         others: Mapping[str, Callable[[Received], None]] | None = None,
     ) -> None:
+        self._told_time = told_time
         self._bundle, self._bundle_topic = bundle, site_bundle(site)
         self._others = dict(others or {})
         self._outgoing: queue.SimpleQueue[Message] = queue.SimpleQueue()
@@ -263,6 +266,7 @@ class Uplink:
             now = self._clock.now()
             self._last_ack_at, self._offset_s = now, (ack.now - now).total_seconds()
             self._centre_time = (ack.now, self._clock.monotonic_s())
+            self._told_time(ack.now)
         self._send(self._sender.acked(ack.epoch, ack.upto, self._clock.monotonic_s()))
 
     def _send(self, outputs: list[Output]) -> None:
