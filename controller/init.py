@@ -125,7 +125,7 @@ keys_dir = "keys"                   # private issuer keys, readable by the owner
 api_token_file = "keys/{TOKEN_FILE}"
 
 [broker]
-url = "auto"                        # or mqtt://host:port
+url = "auto"                        # or mqtts://host:port
 port = {plan.broker_port}                        # of the embedded child, loopback only
 
 [web]

@@ -67,7 +67,7 @@ class Broker(Protocol):
 
     @property
     def url(self) -> str:
-        """``mqtt://host:port``."""
+        """``mqtt://host:port``, or ``mqtts://``."""
 
     @property
     def kind(self) -> Kind:

@@ -6,7 +6,6 @@ messages of all topics to every client that connects. ``QuickBroker`` mends that
 
 import argparse
 import asyncio
-import ipaddress
 import logging
 import signal
 import socket
@@ -16,6 +15,8 @@ from typing import Final
 from amqtt.adapters import StreamReaderAdapter, StreamWriterAdapter
 from amqtt.broker import Broker
 from amqtt.session import Session
+
+from shell.broker_url import is_loopback
 
 EXIT_FAILED: Final = 1
 EXIT_UNSAFE: Final = 4
@@ -85,16 +86,6 @@ async def _opening(reader: asyncio.StreamReader) -> bytes:
         seen += await reader.readexactly(1)
     name = await reader.readexactly(2)
     return seen + name + await reader.readexactly(min(int.from_bytes(name, "big"), NAME_BYTES_MAX) + 1)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address can only be reached from this machine; names other than ``localhost`` cannot be known."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 async def serve(host: str, port: int) -> None:

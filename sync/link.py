@@ -5,6 +5,10 @@ connection. So there is no paho thread that could die unseen, and no queue of pa
 exception anywhere in the loop ends the connection and the next one begins. What arrives is put into the mailbox;
 nothing is worked on in a callback. One other thread owns publishing.
 
+To a broker elsewhere it speaks TLS with a certificate of its own (``sync.tls``), or not at all: there is no way back
+to plain. The address that last proved to be the broker's is kept in mind, for the day on which the name cannot be
+resolved, or leads to somebody else.
+
 Nothing here is a promise of delivery. ``publish`` says whether paho took the message, no more.
 """
 
@@ -27,6 +31,7 @@ from shell.clock import Clock
 from shell.logs import get_logger
 from sync.mailbox import LinkDown, LinkUp, Mailbox, Received
 from sync.messages import MESSAGE_BYTES_MAX
+from sync.tls import TlsFiles, client_context
 
 KEEPALIVE_S: Final = 15
 USER_TIMEOUT_MS: Final = 20_000  # the kernel gives up on unacknowledged bytes after this
@@ -38,6 +43,9 @@ FIRST_RETRY_S: Final = 0.2  # a broker that restarts on this machine is back by 
 SETTLED_AFTER_S: Final = (
     5.0  # shorter connections count as failures: two clients with one id throw each other out
 )
+RIVAL_AFTER: Final = 3  # short connections in a row: somebody else has our client id, or a broker dies young
+TAKEN_OVER_ATTEMPTS: Final = 4  # … and the pause after such an end is up to 8 s from the first on
+TAKEN_OVER: Final = "Session taken over"  # MQTT 5, reason code 0x8E
 FAREWELL_WITHIN_S: Final = 1.0
 EXCERPT_BYTES: Final = 4096  # what is kept of a message that is too large to be read
 QUEUED_MAX: Final = 2000
@@ -48,10 +56,16 @@ log = get_logger("link")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkSettings:
-    """Where and how to connect. The gate keeps the defaults; a centre retries sooner and has more in flight."""
+    """Where and how to connect. The gate keeps the defaults; a centre retries sooner and has more in flight.
+
+    ``tls`` is needed for an address with ``mqtts://``. ``rivalry`` is told, on the link's thread, True when another
+    client seems to use our client id, and False once a connection has lasted again.
+    """
 
     url: str
     client_id: str
+    tls: TlsFiles | None = None
+    rivalry: Callable[[bool], None] | None = None
     keepalive_s: int = KEEPALIVE_S
     retry_max_s: float = 60.0
     in_flight_max: int = 20
@@ -97,7 +111,12 @@ class MqttLink:
         clock: Clock,
         rng: Random,
     ) -> None:
-        self._host, self._port = parse_broker_url(settings.url)
+        self._host, self._port, by_tls = parse_broker_url(settings.url)
+        assert not by_tls or settings.tls is not None, "mqtts:// needs a certificate of ours"
+        self._tls = settings.tls if by_tls else None
+        self._proven_ip: str | None = None  # where the broker last was, and proved it
+        self._dial_ip = False
+        self._short_in_a_row, self._rivalry = 0, False
         self._settings, self._subscriptions, self._will = settings, list(subscriptions), will
         self._mailbox, self._clock, self._rng = mailbox, clock, rng
         self._level = MQTTProtocolVersion.MQTTv5
@@ -133,7 +152,8 @@ class MqttLink:
         sock = client.socket() if client else None
         if isinstance(sock, socket.socket):
             with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)  # the loop notices at once
+                # The loop notices at once. Not the method of a TLS socket: that one goes on in plain.
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
     def socket_option(self, level: int, option: int) -> int | None:
         """A socket option of the live connection, for diagnosis; None when not connected."""
@@ -164,8 +184,17 @@ class MqttLink:
             was_up, why, older = self._session()
             if self._stop.is_set():
                 break
-            if was_up and self._clock.monotonic_s() - begun_s > SETTLED_AFTER_S:
+            taken_over = TAKEN_OVER in why
+            settled = was_up and self._clock.monotonic_s() - begun_s > SETTLED_AFTER_S
+            if settled:
                 attempt = 0
+            if was_up:
+                self._short_in_a_row = 0 if settled else self._short_in_a_row + 1
+            if taken_over:
+                attempt = max(attempt, TAKEN_OVER_ATTEMPTS)
+            if taken_over or self._short_in_a_row >= RIVAL_AFTER:
+                self._tell_rivalry(seen=True)
+            self._dial_ip = not was_up and self._proven_ip is not None and not self._dial_ip
             if older and self._level is MQTTProtocolVersion.MQTTv5:
                 self._level = MQTTProtocolVersion.MQTTv311
                 continue
@@ -176,6 +205,18 @@ class MqttLink:
                 self._logged_down = True
             self._stop.wait(self._pause_s(attempt))
             attempt += 1
+
+    def _tell_rivalry(self, *, seen: bool) -> None:
+        """Say once when another client seems to have our id, and once when that is over."""
+        if seen is self._rivalry:
+            return
+        self._rivalry = seen
+        if seen:
+            log.error(
+                "another client connects with our id", broker=self._address, id=self._settings.client_id
+            )
+        if self._settings.rivalry is not None:
+            self._settings.rivalry(seen)
 
     @property
     def _address(self) -> str:
@@ -195,12 +236,17 @@ class MqttLink:
         connection = _Connection(self._new_client(), self._subscriptions, self._put)
         why, older = "closed", False
         try:
-            connection.open(self._host, self._port, self._settings)
+            if self._tls is not None:
+                connection.client.tls_set_context(client_context(self._tls, self._host))
+            host = self._proven_ip if self._dial_ip and self._proven_ip else self._host
+            connection.open(host, self._port, self._settings)
             self._serve(connection)
         except _SessionError as error:
             why, older = str(error), error.try_older
         except OSError as error:
             why = error.strerror or str(error)
+            if isinstance(error, FileNotFoundError) and self._tls is not None:
+                why = "a file of our TLS identity is missing: enroll first"
         except Exception as error:  # whatever paho meets in a packet must end this connection only
             older = not connection.accepted
             why = f"{type(error).__name__}: {error}"
@@ -223,6 +269,8 @@ class MqttLink:
                 raise _SessionError("rebuilt on request")
             if connection.refusal is not None:
                 raise _SessionError(connection.refusal, try_older=connection.refused_level)
+            if self._rivalry and self._client is not None and now_s - begun_s > SETTLED_AFTER_S:
+                self._tell_rivalry(seen=False)
             if code != MQTTErrorCode.MQTT_ERR_SUCCESS:
                 ended = paho.error_string(code).rstrip(".")
                 raise _SessionError(
@@ -248,6 +296,10 @@ class MqttLink:
     def _up(self, client: paho.Client) -> None:
         self._client = client
         self._logged_down = False
+        sock = client.socket()
+        if self._tls is not None and isinstance(sock, socket.socket):
+            with contextlib.suppress(OSError):
+                self._proven_ip = sock.getpeername()[0]
         protocol = _LEVEL_NAMES[self._level]
         log.info("connected to the broker", broker=self._address, mqtt=protocol)
         self._mailbox.put_news(LinkUp(birth=self._birth, protocol=protocol))
@@ -299,6 +351,7 @@ class _Connection:
         client.on_socket_register_write = lambda *_: None
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
+        client.on_disconnect = self._on_disconnect
         client.on_message = lambda _client, _userdata, message: self._put(message)
         client.on_log = self._on_log
 
@@ -320,6 +373,7 @@ class _Connection:
         client = self.client
         client.on_socket_open = client.on_socket_register_write = None
         client.on_connect = client.on_subscribe = client.on_message = client.on_log = None
+        client.on_disconnect = None
         sock = client.socket()
         if isinstance(sock, socket.socket):
             sock.close()
@@ -342,6 +396,17 @@ class _Connection:
             self.refusal = f"subscription refused: {', '.join(failures)}"
         else:
             self.subscribed = True
+
+    def _on_disconnect(
+        self,
+        _client: paho.Client,
+        _userdata: object,
+        flags: paho.DisconnectFlags,
+        reason: ReasonCode,
+        _hints: object,
+    ) -> None:
+        if flags.is_disconnect_packet_from_server:
+            self.refusal = f"ended by the broker: {reason}"
 
     def _on_log(self, _client: paho.Client, _userdata: object, _level: int, text: str) -> None:
         # The only public sign of an arriving PINGRESP; the watchdog lives on it.

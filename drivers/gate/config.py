@@ -54,7 +54,7 @@ class GateSection(SettingsModel):
 class BrokerSection(SettingsModel):
     """Which MQTT broker carries this gate's events."""
 
-    url: Annotated[str, StringConstraints(pattern=r"^mqtt://[^\s/]+:\d{1,5}$")]
+    url: Annotated[str, StringConstraints(pattern=r"^mqtts?://[^\s/]+:\d{1,5}$")]
 
     @field_validator("url")
     @classmethod

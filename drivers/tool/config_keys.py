@@ -100,7 +100,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, Key]]] = {
         "root": Key(text_like(r"[0-9a-f]{64}", "64 × 0-9 a-f")),
         "units": Key(_PATH, needed=True),
     },
-    "broker": {"url": Key(text_like(r"mqtt://[^\s/]+:\d{1,5}", "mqtt://HOST:1883"), needed=True)},
+    "broker": {"url": Key(text_like(r"mqtts?://[^\s/]+:\d{1,5}", "mqtts://HOST:8883"), needed=True)},
     "kiosk": {"host": Key(text_like(r"\S{1,200}", "127.0.0.1")), "port": Key(number_in(1, 65_535))},
     "policy": {
         name: Key(_yes_no)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from shell.broker_url import BrokerUrlError
+from shell.broker_url import BrokerUrlError, is_loopback
 from sync.broker import (
     BrokerPortTakenError,
     EmbeddedBroker,
@@ -19,7 +19,7 @@ from sync.broker import (
     find_mosquitto,
     port_is_free,
 )
-from sync.broker_amqtt import EXIT_UNSAFE, is_loopback
+from sync.broker_amqtt import EXIT_UNSAFE
 from tests.brokers import KINDS, BrokerKind, PlainClient, free_port, port_of, require, running_broker
 from tests.waiting import until
 
@@ -111,9 +111,9 @@ def test_auto_is_a_child_and_an_address_is_somebody_elses(tmp_path: Path) -> Non
         "mqtt://127.0.0.1:18830",
         "mosquitto" if find_mosquitto() else "amqtt",
     )
-    other = choose_broker("mqtt://broker.example:1883", port=18830, data_dir=tmp_path)
+    other = choose_broker("mqtts://broker.example:8883", port=18830, data_dir=tmp_path)
     assert isinstance(other, ExternalBroker)
-    assert (other.url, other.kind) == ("mqtt://broker.example:1883", "external")
+    assert (other.url, other.kind) == ("mqtts://broker.example:8883", "external")
     with pytest.raises(BrokerUrlError):
         choose_broker("broker.example", port=18830, data_dir=tmp_path)
 

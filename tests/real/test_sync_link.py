@@ -187,13 +187,17 @@ def test_a_silent_broker_is_left_and_an_idle_link_to_a_good_one_is_kept(broker: 
 
 @pytest.mark.parametrize(
     "url",
-    ["", "mqtt://", "http://x", "mqtts://x:1", "mqtt://u:p@x", "mqtt://x:99999", "mqtt://x/1", "x:1883"],
+    [
+        *("", "mqtt://", "mqtts://", "http://x", "mqtt://u:p@x", "mqtts://x:99999", "mqtts://x/1", "x:1883"),
+        *("mqtt://broker.example", "mqtt://192.0.2.7:1883", "mqtt://0.0.0.0:1883", "mqtt://[2001:db8::1]:1"),
+    ],
 )
 def test_a_wrong_address_is_refused_with_the_right_form(url: str) -> None:
-    with pytest.raises(BrokerUrlError, match="mqtt://host:port"):
+    with pytest.raises(BrokerUrlError, match="mqtts://host:port"):
         parse_broker_url(url)
 
 
 def test_a_right_address_is_taken_apart() -> None:
-    assert parse_broker_url("mqtt://127.0.0.1:18830") == ("127.0.0.1", 18830)
-    assert parse_broker_url("mqtt://broker.example") == ("broker.example", 1883)
+    assert parse_broker_url("mqtt://127.0.0.1:18830") == ("127.0.0.1", 18830, False)
+    assert parse_broker_url("mqtt://[::1]") == ("::1", 1883, False)
+    assert parse_broker_url("mqtts://broker.example") == ("broker.example", 8883, True)

@@ -57,7 +57,8 @@ BROKEN: Final[dict[str, Edit]] = {
     "a broker without a port": ("mqtt://127.0.0.1:18830", "mqtt://127.0.0.1"),
     "a broker's port that is none": (":18830", ":99999"),
     "a broker with a path": (":18830", ":18830/gate"),
-    "a broker by another scheme": ("mqtt://", "mqtts://"),
+    "a broker by another scheme": ("mqtt://", "amqp://"),
+    "a broker elsewhere without TLS": ("mqtt://127.0.0.1:", "mqtt://192.0.2.7:"),
     "a kiosk's port that is none": ("port = 8081", "port = 70000"),
     "a stay that is no time": ("", '\n[stay]\nfood = "8 pm"\n'),
     "a policy that is no yes": ("[policy]\n", '[policy]\nresidents_when_bundle_stale = "perhaps"\n'),
@@ -99,6 +100,7 @@ BROKEN: Final[dict[str, Edit]] = {
 }
 GOOD: Final[dict[str, Edit]] = {
     "as it was made": ("", ""),
+    "a broker elsewhere": ("mqtt://127.0.0.1:18830", "mqtts://broker.example:8883"),
     "numbers as words": ("pulse_ms = 300", 'pulse_ms = "400"'),
     "a whole number with a point": ("pulse_ms = 300", "pulse_ms = 300.0"),
     "a day as words": (

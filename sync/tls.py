@@ -1,0 +1,58 @@
+"""TLS towards a broker: one CA that is ours, a certificate of our own, the server's name checked, nothing below 1.2.
+
+The system's list of authorities has no part in it: whoever can get a certificate for a name from one of those is not
+thereby our broker. The files are read anew for every connection, so that a renewed certificate needs no restart.
+"""
+
+import socket
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsFiles:
+    """The authority that signs all parties, and who we are; all in PEM form."""
+
+    ca: Path
+    certificate: Path
+    key: Path
+
+
+class PinnedContext(ssl.SSLContext):
+    """A context that checks one server name, whatever address was dialled."""
+
+    server_name: str = ""
+
+    def wrap_socket(  # noqa: PLR0917  # the signature is Python's
+        self,
+        sock: socket.socket,
+        server_side: bool = False,
+        do_handshake_on_connect: bool = True,
+        suppress_ragged_eofs: bool = True,
+        server_hostname: str | bytes | None = None,  # noqa: ARG002  # the address that was dialled
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLSocket:
+        """A TLS socket whose peer must be ``server_name``."""
+        return super().wrap_socket(
+            sock,
+            server_side=server_side,
+            do_handshake_on_connect=do_handshake_on_connect,
+            suppress_ragged_eofs=suppress_ragged_eofs,
+            server_hostname=self.server_name,
+            session=session,
+        )
+
+
+def client_context(files: TlsFiles, server_name: str) -> PinnedContext:
+    """A context for one connection.
+
+    Raises:
+        OSError: A file is missing or cannot be used; ``ssl.SSLError`` is one, too.
+    """
+    context = PinnedContext(ssl.PROTOCOL_TLS_CLIENT)  # which checks certificate and name
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.server_name = server_name
+    context.load_verify_locations(files.ca)
+    context.load_cert_chain(files.certificate, files.key)
+    return context
