@@ -24,7 +24,7 @@ from edge.vision.eye_messages import (
     pack_request,
     unpack_answer,
 )
-from edge.vision.eye_pace import Pace
+from edge.vision.eye_pace import Pace, Patience
 from edge.vision.nursery import Forked, Nursery, NurseryError
 from edge.vision.shared_memory import AreaError, SharedArea
 from edge.vision.shot import EyeError, Seen, Shot, Wanted
@@ -33,8 +33,12 @@ from shell.logs import get_logger
 
 PICTURE_BYTES: Final = 8 * 1024 * 1024  # a JPEG of 12 megapixels; 1920 x 1080 in raw colour has 6.2
 PREVIEW_BYTES: Final = 1024 * 1024
-LOOK_WITHIN_S: Final = 0.7  # a picture takes 5 to 50 ms; with the start of another eye less than a second
+LOOK_WITHIN_S: Final = 0.7  # a whole look, the wait for another eye and its start in it
+CPU_WITHIN_S: Final = (
+    0.4  # ordinary pictures take 5 to 50 ms, the worst 100, on a slow machine three times that
+)
 GONE_WITHIN_S: Final = 0.1
+SENT_WITHIN_S: Final = 0.05  # one small packet into an empty socket
 _JPEG_BEGINS: Final = b"\xff\xd8\xff"
 _NUMBERS: Final = 1 << 32
 
@@ -51,7 +55,8 @@ class Eye:
         nursery: Where its processes come from.
         clock: For the pace of replacements.
         kind: Of child process; tests bring others.
-        within_s: How long it may look at one picture; files are larger than a camera's, and searched longer.
+        within_s: How long a look may take; files are larger than a camera's, and searched longer.
+        cpu_within_s: How much processor time of that; a process that gets none is slow, and does not hang.
         picture_bytes: The largest picture that it takes.
     """
 
@@ -63,6 +68,7 @@ class Eye:
         *,
         kind: str = "eye",
         within_s: float = LOOK_WITHIN_S,
+        cpu_within_s: float = CPU_WITHIN_S,
         picture_bytes: int = PICTURE_BYTES,
     ) -> None:
         self.name = name
@@ -70,6 +76,7 @@ class Eye:
         self._clock = clock
         self._kind = kind
         self._within_s = within_s
+        self._cpu_within_s = cpu_within_s
         self._pace = Pace()
         self._number = 0
         self._held: Hello | None = None
@@ -92,7 +99,7 @@ class Eye:
         return self._held
 
     def look(self, shot: Shot, wanted: Wanted | None = None) -> Seen:
-        """Look at one shot; blocks for 0.7 s at most, and a quarter more after an eye was lost.
+        """Look at one shot; blocks for 0.8 s at most, also when an eye was lost before and this one hangs.
 
         Raises:
             ShotError: The shot is too large, damaged or no picture.
@@ -102,13 +109,16 @@ class Eye:
             if self._stop.is_set():
                 raise EyeError(f"The eye of {self.name} is closed")
             request = self._put(shot, wanted or Wanted())
-            child = self._have_child()
+            patience = Patience(
+                self._clock.monotonic_s(), within_s=self._within_s, cpu_within_s=self._cpu_within_s
+            )
+            child = self._have_child(patience)
             try:
-                return self._judged(child.ask(request), shot)
-            except TimeoutError:
+                return self._judged(child.ask(request, patience), shot)
+            except TimeoutError as error:
                 self._lose_child()
                 raise EyeError(
-                    f"The eye of {self.name} hung for {self._within_s:g} s on one picture; it is replaced"
+                    f"The eye of {self.name} hung on one picture: {error}; it is replaced"
                 ) from None
             except (OSError, BadAnswerError) as error:
                 self._lose_child()
@@ -143,7 +153,7 @@ class Eye:
         except (AreaError, struct.error) as error:
             raise ShotError(f"A picture of {self.name} cannot be looked at: {error}") from error
 
-    def _have_child(self) -> "_Child":
+    def _have_child(self, patience: Patience) -> "_Child":
         child = self._child
         if child is not None:
             return child
@@ -151,13 +161,8 @@ class Eye:
             raise EyeError(f"The eye of {self.name} is closed")
         self._pace.started(self._clock.monotonic_s())
         try:
-            child = _Child(
-                self._nursery,
-                self._kind,
-                self._pictures.fileno(),
-                self._previews.fileno(),
-                within_s=self._within_s,
-            )
+            fds = [self._pictures.fileno(), self._previews.fileno()]
+            child = _Child(self._nursery, self._kind, fds, self._clock)
         except NurseryError as error:
             raise EyeError(f"The eye of {self.name} cannot be had: {error}") from error
         with self._child_lock:
@@ -165,7 +170,7 @@ class Eye:
         try:
             if self._stop.is_set():
                 raise ConnectionAbortedError("it is closed")
-            self._say_how_held(child.hello())
+            self._say_how_held(child.hello(patience))
         except (OSError, BadAnswerError) as error:
             self._lose_child()
             raise EyeError(f"The eye of {self.name} did not open: {error}") from error
@@ -208,27 +213,32 @@ class _Child:
         NurseryError: None can be had.
     """
 
-    def __init__(self, nursery: Nursery, kind: str, pictures: int, previews: int, *, within_s: float) -> None:
+    def __init__(self, nursery: Nursery, kind: str, areas: list[int], clock: Clock) -> None:
+        self._clock = clock
         self._link, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             with theirs:
-                self.forked: Forked = nursery.fork(kind, [theirs.fileno(), pictures, previews])
+                self.forked: Forked = nursery.fork(kind, [theirs.fileno(), *areas])
         except BaseException:
             self._link.close()
             raise
-        self._link.settimeout(within_s)
 
-    def hello(self) -> Hello:
+    def hello(self, patience: Patience) -> Hello:
         """What it says when it is held and ready."""
-        answer = self._answer()
+        answer = self._answer(patience)
         if not isinstance(answer, Hello):
             raise BadAnswerError("it answered before it was ready")
         return answer
 
-    def ask(self, request: bytes) -> Hello | Answer | Refusal:
-        """Send one request and wait for what comes back."""
+    def ask(self, request: bytes, patience: Patience) -> Hello | Answer | Refusal:
+        """Send one request and wait for what comes back.
+
+        Raises:
+            TimeoutError: It hangs.
+        """
+        self._link.settimeout(SENT_WITHIN_S)
         self._link.send(request)
-        return self._answer()
+        return self._answer(patience)
 
     def end(self) -> None:
         """Kill it and let go of it."""
@@ -237,8 +247,15 @@ class _Child:
         self.forked.ended(GONE_WITHIN_S)
         self.forked.close()
 
-    def _answer(self) -> Hello | Answer | Refusal:
-        data = self._link.recv(ANSWER_MAX + 1)
-        if not data:
-            raise ConnectionResetError("it died")
-        return unpack_answer(data)
+    def _answer(self, patience: Patience) -> Hello | Answer | Refusal:
+        began_s = self.forked.cpu_s()
+        while True:
+            used_s = self.forked.cpu_s() - began_s
+            self._link.settimeout(patience.wait_s(self._clock.monotonic_s(), cpu_s=used_s))
+            try:
+                data = self._link.recv(ANSWER_MAX + 1)
+            except TimeoutError:
+                continue
+            if not data:
+                raise ConnectionResetError("it died")
+            return unpack_answer(data)

@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
@@ -28,8 +29,10 @@ KINDS: Final[Mapping[str, str]] = MappingProxyType(
     {"eye": "edge.vision.eye_process:main", "capture": "edge.vision.capture_process:main"}
 )
 FORK_WITHIN_S: Final = 0.5  # a fork takes milliseconds; a loaded machine has this long
+BUSY_WITHIN_S: Final = 0.2  # forks of others take milliseconds, unless the nursery is starting or hangs
 START_WITHIN_S: Final = 20.0  # importing takes half a second; a cold disk on a small machine much more
 END_WITHIN_S: Final = 0.5
+_CPU_CLOCK: Final = 2  # CPUCLOCK_SCHED of the whole process, linux/posix-timers.h
 
 
 class NurseryError(OSError):
@@ -47,6 +50,16 @@ class Forked:
         """Kill exactly this process, also when it is stopped; nothing happens when it has ended."""
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+
+    def cpu_s(self) -> float:
+        """Processor time that it has used, in seconds; 0 when it has ended and is gone.
+
+        For limits only: the number may be another process's by then, whose time says nothing.
+        """
+        try:
+            return time.clock_gettime(~self.pid << 3 | _CPU_CLOCK)
+        except OSError:
+            return 0.0
 
     def ended(self, within_s: float = 0.0) -> bool:
         """Whether it has ended, waiting at most ``within_s`` for that."""
@@ -100,14 +113,17 @@ class Nursery:
         Raises:
             NurseryError: None can be had: unknown kind, the nursery is still starting, or it had to be replaced.
         """
-        with self._lock:
-            try:
-                return self._ask(self._have_process(), kind, fds, options or {})
-            except NurseryError:
-                raise
-            except (OSError, NurseryPacketError) as error:
-                self._end_process(within_s=0.0)
-                raise NurseryError(f"the nursery is replaced: {error or type(error).__name__}") from error
+        if not self._lock.acquire(timeout=BUSY_WITHIN_S):
+            raise NurseryError("the nursery is busy with somebody else")
+        try:
+            return self._ask(self._have_process(), kind, fds, options or {})
+        except NurseryError:
+            raise
+        except (OSError, NurseryPacketError) as error:
+            self._end_process(within_s=0.0)
+            raise NurseryError(f"the nursery is replaced: {error or type(error).__name__}") from error
+        finally:
+            self._lock.release()
 
     def close(self) -> None:
         """End the nursery and all its children; at once."""

@@ -60,7 +60,15 @@ class PatientEye:
 
 def patient_eye(name: str, nursery: Nursery, clock: Clock, *, kind: str) -> PatientEye:
     """An eye for files and for what they hold; ``kind`` is one of ``scan_process.KINDS``."""
-    eye = Eye(name, nursery, clock, kind=kind, within_s=WITHIN_S, picture_bytes=FILE_BYTES_MAX)
+    eye = Eye(
+        name,
+        nursery,
+        clock,
+        kind=kind,
+        within_s=WITHIN_S,
+        cpu_within_s=WITHIN_S,
+        picture_bytes=FILE_BYTES_MAX,
+    )
     return PatientEye(eye, clock)
 
 
