@@ -61,7 +61,7 @@ class CentreDaemon:
     """
 
     def __init__(self, config: CentreConfig) -> None:
-        self._config, self._clock = config, SystemClock()
+        self._config, self._clock = config, SystemClock(follows=True)
         self._stop = threading.Event()
         self.failed = False
         token = read_api_token(config)

@@ -215,7 +215,7 @@ class Intake:
 
     def _acknowledge(self, site: int, gate: str, epoch: str, upto: int) -> None:
         row_hash = self._store.row_hash(site, gate, epoch, upto)
-        ack = Ack(epoch=epoch, upto=upto, now=self._clock.now(), row_hash=row_hash)
+        ack = Ack(epoch=epoch, upto=upto, now=self._clock.now(), trust=self._clock.trust(), row_hash=row_hash)
         self._link.publish(Message(topic=down(site, gate, "ack"), payload=ack.model_dump_json().encode()))
 
     def _publish_held(self, topic: str) -> None:

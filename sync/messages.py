@@ -237,6 +237,7 @@ class Ack(WireModel):
     epoch: Hex16
     upto: Annotated[int, Field(ge=0)]
     now: AwareDatetime
+    trust: ClockTrust = ClockTrust.TRUSTED  # in ``now``: of the centre's clock
     row_hash: Hex64 | None = None
 
 

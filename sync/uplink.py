@@ -14,6 +14,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
+from passes.vocabulary import ClockTrust
 from shell.clock import Clock
 from shell.logs import get_logger
 from sync.link import LinkSettings, Message, MqttLink
@@ -266,7 +267,8 @@ class Uplink:
             now = self._clock.now()
             self._last_ack_at, self._offset_s = now, (ack.now - now).total_seconds()
             self._centre_time = (ack.now, self._clock.monotonic_s())
-            self._told_time(ack.now)
+            if ack.trust is ClockTrust.TRUSTED:
+                self._told_time(ack.now)
         self._send(self._sender.acked(ack.epoch, ack.upto, self._clock.monotonic_s()))
 
     def _send(self, outputs: list[Output]) -> None:

@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from random import Random
 
 import pytest
 
 from passes.vocabulary import ClockTrust
-from shell.clock import APART_MAX_S, STEP_AHEAD_MAX_S, Doubt, SystemClock
+from shell.clock import APART_MAX_S, SETTLES_AFTER_S, STEP_AHEAD_MAX_S, Doubt, SystemClock
 
 NOON = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
 DAY_S = 86_400.0
@@ -24,8 +25,11 @@ class Machine:
         self.wall_s += seconds
         self.up_s += seconds
 
-    def clock(self, floor: datetime | None = None) -> SystemClock:
-        return SystemClock(floor, wall_s=lambda: self.wall_s, monotonic_s=lambda: self.up_s)
+    def clock(self, floor: datetime | None = None, *, follows: bool = False) -> SystemClock:
+        up = partial(getattr, self, "up_s")
+        return SystemClock(
+            floor, follows=follows, wall_s=partial(getattr, self, "wall_s"), monotonic_s=up, running_s=up
+        )
 
     def wall(self) -> datetime:
         return datetime.fromtimestamp(self.wall_s, UTC)
@@ -144,6 +148,19 @@ def test_t13_a_machine_that_is_up_for_centuries_keeps_time(machine: Machine) -> 
     clock = machine.clock()
     machine.run(0.5)
     assert (clock.trust(), clock.now()) == (ClockTrust.TRUSTED, machine.wall())
+
+
+def test_t3_a_clock_that_others_ask_follows_a_step_and_is_doubted_until_it_has_settled(
+    machine: Machine,
+) -> None:
+    clock = machine.clock(follows=True)
+    machine.wall_s += 3653 * DAY_S
+    machine.run(SETTLES_AFTER_S / 2)
+    assert (clock.doubt(), clock.now()) == (Doubt.STEPPED_AHEAD, machine.wall())
+    machine.run(SETTLES_AFTER_S / 2)
+    assert (clock.doubt(), clock.now()) == (Doubt.STEPPED_AHEAD, machine.wall())
+    machine.run(SETTLES_AFTER_S)
+    assert (clock.doubt(), clock.now()) == (None, machine.wall())
 
 
 @pytest.mark.parametrize("seed", range(8))
