@@ -142,7 +142,9 @@ def test_a_gate_that_falls_silent_is_called_stale_after_twenty_seconds(
 ) -> None:
     watched = opens("about:blank", own_time=True)
     page = watched.page
-    with page.expect_response("**/fragments/state"):  # asked for at the first word heard: the silence counts from here
+    with page.expect_response(
+        "**/fragments/state"
+    ):  # asked for at the first word heard: the silence counts from here
         page.goto(serves(gate.app()).url)
     is_live(page)
     page.route("**/events*", lambda route: route.abort())  # the open stream stays; no new one gets through
