@@ -19,6 +19,8 @@ EVENT_BYTES_MAX: Final = 8 * 1024  # one event as JSON text
 BATCH_EVENTS_MAX: Final = 500
 BATCH_BYTES_MAX: Final = 128 * 1024
 MESSAGE_BYTES_MAX: Final = 256 * 1024  # anything larger on any topic goes to the dead-letter shelf unread
+BEYOND_MAX: Final = 32  # rows named in one ack
+HIST_AFTER_S: Final = 60.0  # an event that leaves later than this is history
 
 Hex16 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
 Hex64 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -50,6 +52,17 @@ class Kind(StrEnum):
     CLOCK = "clock"
     BOOT = "boot"
     GAP = "gap"
+
+
+ALARM_KINDS: Final = (
+    Kind.FORCED,
+    Kind.HELD_OPEN,
+    Kind.TAILGATE,
+    Kind.EMERGENCY,
+    Kind.OVERRIDE,
+    Kind.DEVICE,  # a recovery as well as a fault: an alarm whose end comes days later is a false one
+)
+"""What must not wait behind a backlog."""
 
 
 class Outcome(StrEnum):
@@ -192,7 +205,10 @@ class GapData(WireModel):
 
 
 class Batch(WireModel):
-    """``up/<site>/<gate>/ev``. Events stay raw here: each is parsed by itself, so one bad one stops nothing."""
+    """``up/<site>/<gate>/ev``. Events stay raw here: each is parsed by itself, so one bad one stops nothing.
+
+    ``hist`` says that the newest row was recorded more than ``HIST_AFTER_S`` before it left.
+    """
 
     v: int = WIRE_VERSION
     gate: GateId
@@ -200,6 +216,7 @@ class Batch(WireModel):
     epoch: Hex16
     first: Seq
     last: Seq
+    hist: bool = False
     events: Annotated[list[Any], Field(max_length=BATCH_EVENTS_MAX)]
 
 
