@@ -48,6 +48,7 @@ class Kind(StrEnum):
     OVERRIDE = "override"
     SETTLEMENT = "settlement"
     REGISTRATION = "registration"
+    COMMAND = "command"
     DEVICE = "device"
     CLOCK = "clock"
     BOOT = "boot"
@@ -156,16 +157,23 @@ class AgainstData(LaneData):
 
 
 class EmergencyData(WireModel):
-    """``emergency``: the fire input became active, became clear, or somebody reset the gate after that."""
+    """``emergency``: the fire input became active, became clear, or somebody reset the gate after that.
+
+    ``command`` names the centre's command by which somebody declared it.
+    """
 
     state: Literal["began", "input_clear", "reset"]
     inputs: list[Line] = []
     by: Line | None = None
     reason: Line | None = None
+    command: Hex16 | None = None
 
 
 class OverrideData(WireModel):
-    """``override``: somebody at the gate's own tools opens, holds or releases a lane; recorded before it moves."""
+    """``override``: somebody opens, holds, releases or blocks a lane by hand; recorded before it moves.
+
+    ``command`` names the centre's command; without one it was somebody at the gate's own tools.
+    """
 
     lane: Word | None = None  # None: every lane of the gate
     direction: Direction | None = None
@@ -173,6 +181,25 @@ class OverrideData(WireModel):
     by: Line
     reason: Line
     seconds: Annotated[float, Field(gt=0)] | None = None
+    command: Hex16 | None = None
+
+
+class CommandData(WireModel):
+    """``command``: what became of one command of the centre, or why messages on its topic were refused unread.
+
+    Such refusals are written at a bounded rate; ``times`` says how many one row stands for.
+    """
+
+    state: Literal["done", "refused", "expired", "unknown"]
+    why: Word | None = None
+    id: Hex16 | None = None
+    cseq: Seq | None = None
+    op: Word | None = None
+    lane: Word | None = None
+    by: Line | None = None
+    reason: Line | None = None
+    detail: Line = ""
+    times: Annotated[int, Field(ge=1)] = 1
 
 
 class DeviceData(WireModel):
