@@ -1,22 +1,22 @@
 """Visitors whose passes go through one journal, and what the journal must then say of them after any crash.
 
 ``Life`` is the writer: it says each row that the journal took to whoever listens, and nothing before. ``examine`` is
-the judge of a folder that somebody else wrote: it opens the folder as the gate does, and compares it with what was said.
+the judge of a folder that another wrote: it opens the folder as the gate does, and compares it with what it was told.
 """
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
+from zoneinfo import ZoneInfo
 
 from edge.journal import GENESIS, Journal, Recorded, chain_hash
 from edge.standing import Shown, Standings
 from passes.decide import Grant
 from passes.vocabulary import Direction
 from sync.messages import Kind, LaneData
-from tests.gate_world import config
 from tests.minting import claims
 from tests.ticking import HandClock
 
@@ -46,19 +46,21 @@ class Pruned(NamedTuple):
 
 
 Said = Row | Receipted | Pruned
+SAYINGS: Final = {"Row": Row, "Receipted": Receipted, "Pruned": Pruned}
 
 
 @dataclass
 class Life:
-    """A gate's people, one row after another."""
+    """A gate's people, one row after another; ``first`` is a number that no pass has had yet."""
 
     journal: Journal
     clock: HandClock
     say: Callable[[Said], object]
-    _number: int = field(default=0)
+    first: int = 0
 
     def __post_init__(self) -> None:
-        self._standings = Standings(self.journal, config(self.journal.path.parent).to_policy().zone)
+        self._number = self.first
+        self._standings = Standings(self.journal, ZoneInfo("Asia/Shanghai"))
 
     def rows(self, count: int) -> None:
         """At least ``count`` rows: some visitors come and go, some stay, some do not walk."""
