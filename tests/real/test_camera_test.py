@@ -8,14 +8,12 @@ import struct
 import subprocess
 import sys
 import termios
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-import structlog
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -32,14 +30,6 @@ pytestmark = pytest.mark.real
 
 PASS = "GP1:" + "6BF+70-A2CD " * 14
 BACKGROUNDS = Path("simulators/cameras/backgrounds")
-
-
-@pytest.fixture(autouse=True)
-def logs() -> Iterator[None]:
-    """A command run in this process has set up the logs of the process, onto a stream of its own."""
-    yield
-    structlog.reset_defaults()
-    structlog.contextvars.clear_contextvars()
 
 
 @pytest.fixture

@@ -5,11 +5,9 @@ import os
 import pty
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 from typer.testing import CliRunner
 
 from drivers.model import LineSettings
@@ -19,14 +17,6 @@ from tests.real.drivers.rig import Rig
 from tests.waiting import until
 
 pytestmark = pytest.mark.real
-
-
-@pytest.fixture(autouse=True)
-def _logs_as_before() -> Iterator[None]:
-    """Commands set up the logs of their process, which here is the test's."""
-    yield
-    structlog.reset_defaults()
-    structlog.contextvars.clear_contextvars()
 
 
 def run(*arguments: str | Path) -> tuple[int, str, str]:

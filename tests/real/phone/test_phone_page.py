@@ -111,12 +111,15 @@ def test_half_of_the_round_trip_is_taken_off_and_of_a_slow_answer_nothing_is_bel
         "(waitMs) => import('/p/clock.js').then((clock) => { window.asked = clock.contact(() =>"
         " new Promise((answer) => setTimeout(() => answer({ now_ms: Date.now() }), waitMs))); })"
     )
-    before = phone.page.evaluate("import('/p/clock.js').then((clock) => clock.nowMs() - Date.now())")
+    # The largest of several: a browser that has to wait between the two readings takes from the difference.
+    offset = (
+        "import('/p/clock.js').then((clock) =>"
+        " Math.max(...Array(9).fill().map(() => clock.nowMs() - Date.now())))"
+    )
+    before = phone.page.evaluate(offset)
     phone.page.evaluate(asked, round_trip_s * 1000)
     phone.pass_by(round_trip_s + 0.1)
-    ahead = phone.page.evaluate(
-        "window.asked.then(() => import('/p/clock.js')).then((clock) => clock.nowMs() - Date.now())"
-    )
+    ahead = phone.page.evaluate(f"window.asked.then(() => {offset})")
     assert ahead == pytest.approx(ahead_s * 1000 if ahead_s else before, abs=300)
 
 

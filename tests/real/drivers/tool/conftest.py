@@ -5,7 +5,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-import structlog
 
 from drivers.tool.console import Language, never_ask, use_language
 from drivers.tool.daemon import stay_offline
@@ -18,10 +17,8 @@ Plug = Callable[..., Twin]
 
 @pytest.fixture(autouse=True)
 def _as_before() -> Iterator[None]:
-    """Commands set up the logs and the language of their process, which here is the test's."""
+    """Commands set the language of their process, which here is the test's."""
     yield
-    structlog.reset_defaults()
-    structlog.contextvars.clear_contextvars()
     use_language(Language.EN)
     never_ask(never=False)
     stay_offline(offline=False)
