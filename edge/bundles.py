@@ -173,6 +173,11 @@ class BundleKeeper:
         """The newest bundle; None when this gate never got one."""
         return self._holding.bundle
 
+    @property
+    def key_set(self) -> KeySetFile:
+        """The key set in force, with keys of all uses."""
+        return self._holding.key_set
+
     def start(self) -> None:
         """Begin to look for new bundles."""
         self._thread.start()
@@ -187,6 +192,10 @@ class BundleKeeper:
     def receive(self, data: bytes) -> None:
         """Hand over what came by the broker; called from any thread, returns at once."""
         self._came.append(data)
+        self._wake.set()
+
+    def look(self) -> None:
+        """Look into the inbox now; from any thread, returns at once."""
         self._wake.set()
 
     def offer(self, data: bytes) -> Refused | None:

@@ -10,7 +10,7 @@ from enum import StrEnum
 from functools import partial
 from typing import Final
 
-from edge.journal import Journal, JournalError
+from edge.journal import Change, Journal, JournalError
 from edge.owed import Owed
 from shell.clock import Clock
 from shell.file_reading import read_at_most
@@ -98,6 +98,16 @@ class Emergency:
             self._record(EmergencyData(state="began", inputs=sorted(self._active)))
             self._changed()
 
+    def declare(self, *, by: str, reason: str, command: str | None, claim: Change | None) -> None:
+        """Somebody who is not here says that there is one. The row comes first; raises ``JournalError``."""
+        data = EmergencyData(state="began", by=by, reason=reason, command=command)
+        self._journal.append(Kind.EMERGENCY, data, claim)
+        if self.phase is not Phase.ACTIVE:
+            self.phase = Phase.ACTIVE
+            log.error("emergency: declared by the centre")
+            self._save()
+            self._changed()
+
     def tick(self) -> None:
         """Believe inputs that have stayed clear."""
         if not self._saved:
@@ -128,7 +138,7 @@ class Emergency:
             raise NotClearError(
                 f"The fire input is still active ({', '.join(sorted(self._active))}): end its cause first"
             )
-        if self.phase is Phase.ACTIVE:
+        if self._clear_at_s is not None:
             raise NotClearError("The fire input has only just become clear: wait a moment")
         if unread:
             raise NotClearError(

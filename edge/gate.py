@@ -330,6 +330,8 @@ class Gate:
             return answer
         if self._emergency:
             return Deny(Reason.EMERGENCY, answer.claims)
+        if isinstance(answer, Grant) and state.blocked:
+            return Deny(Reason.LANE_BLOCKED, answer.claims)
         board_works = self._facts[state.section.board].ok
         shut = not board_works or state.lane.state in {State.HELD, State.FORCED}
         if isinstance(answer, Grant) and shut:

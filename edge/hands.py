@@ -48,6 +48,7 @@ log = get_logger("hands")
 
 _WALKING: Final = {State.GRANTED, State.PASSING}
 _NOT_TAKEN: Final = "not_taken"
+_UNTIL_RESET_S: Final = 1.0  # in an emergency no hold ends; this is how long it lasts after the reset
 
 
 class Hands:
@@ -102,6 +103,7 @@ class Hands:
         """Let one person through, as a grant would; raises ``HandsError``."""
         state = self._lane(lane)
         self._demand_working(state)
+        self._demand_unblocked(state, order)
         now_s = self._clock.monotonic_s()
         if now_s - state.last_grant_s < GRANT_GAP_S:
             raise HandsError(
@@ -129,6 +131,7 @@ class Hands:
             problem = f"Lane {lane} is held open already"
             raise HandsError("busy", problem, "Release it first", why="held", lane=lane)
         self._demand_working(state)
+        self._demand_unblocked(state, order)
         token = self._record(state, "hold", order, seconds)
         outcome = self._send(state.section.board, self._holds.begin(state, seconds, token), token)
         if outcome.done():
@@ -148,6 +151,48 @@ class Hands:
         if outcome.done():
             self._holds.wont_end([state])
         return outcome
+
+    def block(self, lane: str, order: Order, *, blocked: bool) -> None:
+        """Grant nobody entry through a lane, or again; raises ``HandsError``. Its row comes first."""
+        state = self._lane(lane)
+        if state.section.direction is Direction.EXIT:
+            problem = f"Lane {lane} leads out, and exits open for everyone"
+            raise HandsError("unsafe", problem, why="exit", lane=lane)
+        self._record(state, "block" if blocked else "unblock", order)
+        self.set_blocked(lane, blocked=blocked)
+
+    def set_blocked(self, lane: str, *, blocked: bool) -> None:
+        """As ``block``, of what is recorded already; a lane that is not there any more is passed over."""
+        state = self._lanes.states.get(lane)
+        if state is not None and state.section.direction is Direction.ENTRY:
+            state.blocked = blocked
+            self._lanes.show_lane(state)
+
+    def free_all(self, order: Order) -> list[str]:
+        """Declare an emergency and hold every lane open until somebody resets it; raises ``HandsError``.
+
+        Returns:
+            The lanes that no relay of ours can hold open; they want a key.
+        """
+        try:
+            self._emergency.declare(by=order.by, reason=order.reason, command=order.command, claim=order.claim)
+        except JournalError as error:
+            log.error("emergency was not recorded", error=str(error))
+            raise _not_recorded() from error
+        self._recorded()
+        return self.hold_all()
+
+    def hold_all(self) -> list[str]:
+        """Hold every lane open in an emergency that was declared; returns the lanes that cannot be."""
+        shut = []
+        for state in self._lanes.states.values():
+            if state.section.channel is None or not state.section.is_tested:
+                shut.append(state.section.name)
+            elif not self._holds.stands(state):
+                command = self._holds.begin(state, _UNTIL_RESET_S, urandom(8).hex())
+                if not self._submit(state.section.board, command):
+                    self._holds.not_begun(state)
+        return shut
 
     def off(self, order: Order, board: str | None = None) -> dict[str, Any]:
         """Open every output, and set controllers to normal, of every board or of one; raises ``HandsError``.
@@ -285,6 +330,12 @@ class Hands:
                 detail=facts.detail,
             )
 
+    def _demand_unblocked(self, state: LaneState, order: Order) -> None:
+        """From afar; whoever stands at the lane sees it, and decides."""
+        if state.blocked and order.command is not None:
+            lane = state.section.name
+            raise HandsError("unsafe", f"Lane {lane} is blocked", "Unblock it first", why="blocked", lane=lane)
+
     def _demand_no_emergency(self, problem: str) -> None:
         if self._emergency:
             raise HandsError(
@@ -312,12 +363,13 @@ class Hands:
             by=order.by,
             reason=order.reason,
             seconds=seconds,
+            command=order.command,
         )
         try:
-            recorded = self._journal.append(Kind.OVERRIDE, data)
+            recorded = self._journal.append(Kind.OVERRIDE, data, order.claim)
         except JournalError as error:
             log.error("override was not recorded", lane=section.name, error=str(error))
-            if demand_row and section.direction is Direction.ENTRY:
+            if order.claim is not None or (demand_row and section.direction is Direction.ENTRY):
                 raise _not_recorded() from error
             self._owed.write(partial(self._journal.append, Kind.OVERRIDE, data, at=self._clock.now()))
             return urandom(8).hex()

@@ -47,6 +47,7 @@ class LaneState:
     last_grant_s: float = NEVER
     turned_aside: bool = False  # a code was shown while somebody else was walking
     held: Held | None = None
+    blocked: bool = False  # no entry is granted, until somebody unblocks it
 
     @property
     def readers_ok(self) -> bool:

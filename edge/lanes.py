@@ -281,4 +281,6 @@ class Lanes:
             return "emergency"
         if state.held is not None:
             return "kept_open"
+        if state.blocked and state.lane.state is State.READY:
+            return "blocked"
         return _LANE_WORDS[state.lane.state]

@@ -4,6 +4,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
+from edge.journal import Change
+
 
 class HandsError(Exception):
     """It is not done.
@@ -26,10 +28,16 @@ class HandsError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """Who asks, and why."""
+    """Who asks, and why.
+
+    ``command`` is the centre's, where it came from there, and ``claim`` what is changed in the transaction of its row:
+    without that nothing is done, at an exit neither.
+    """
 
     by: str
     reason: str
+    command: str | None = None
+    claim: Change | None = None
 
 
 class Outcome(Future[dict[str, Any]]):

@@ -95,6 +95,7 @@ class Reason(StrEnum):
     SEVERAL_CODES = "several_codes"
     LANE_FAULT = "lane_fault"
     EMERGENCY = "emergency"
+    LANE_BLOCKED = "lane_blocked"
     UNKNOWN_PASS = "unknown_pass"  # noqa: S105  # a short code, and this gate does not hold its pass
 
 

@@ -144,6 +144,11 @@ REASONS: Final[dict[Reason, Words]] = {
         ("请勿进入，听从保安指挥", "Stay outside and follow the guard"),
         ("先疏散；警报解除后在本机复位", "Let people out first; reset here when it is over"),
     ),
+    Reason.LANE_BLOCKED: _words(
+        ("此通道已停用，暂不放行", "This lane is closed for now"),
+        ("请走其他通道或联系保安", "Use another lane or see the guard"),
+        ("本通道由中心停用；需要时请中心恢复", "The centre has blocked it; ask there to unblock it"),
+    ),
     Reason.UNKNOWN_PASS: _words(
         ("本门尚未读过此码的完整码", "This gate has not read the full code of this pass yet"),
         ("请稍候，出示一次完整的码", "Show the full code once"),

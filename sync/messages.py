@@ -202,6 +202,15 @@ class CommandData(WireModel):
     times: Annotated[int, Field(ge=1)] = 1
 
 
+class SettlementData(WireModel):
+    """``settlement``: a named person has settled a RED stay; no newer stay is cleared by it."""
+
+    stay_id: Hex16
+    by: Line
+    reason: Line
+    command: Hex16 | None = None
+
+
 class DeviceData(WireModel):
     """``device``: a camera, board or input module went or came back."""
 

@@ -13,6 +13,7 @@ LANE_STATES: Final = {
     "held": mark("Held open"),
     "forced": mark("Forced open"),
     "kept_open": mark("Kept open"),
+    "blocked": mark("Blocked"),
     "emergency": mark("Emergency"),
     "fault": mark("Fault"),
 }

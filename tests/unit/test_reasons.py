@@ -18,7 +18,13 @@ from tests.minting import NOW, NOW_UNIX, SITE, Mint
 
 MINT = Mint()
 OF_THE_GATE: Final = frozenset(
-    {Reason.SEVERAL_CODES, Reason.LANE_FAULT, Reason.EMERGENCY, Reason.INTERNAL_ERROR}
+    {
+        Reason.SEVERAL_CODES,
+        Reason.LANE_FAULT,
+        Reason.LANE_BLOCKED,
+        Reason.EMERGENCY,
+        Reason.INTERNAL_ERROR,
+    }
 )
 """About the view, the lane and the machine: ``edge.gate`` gives these, from what no pass can tell."""
 WEEKDAYS: Final = Schedule((Hours(days=0b011_1111, start=0, end=144),))  # and it is Sunday
