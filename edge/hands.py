@@ -175,7 +175,9 @@ class Hands:
             The lanes that no relay of ours can hold open; they want a key.
         """
         try:
-            self._emergency.declare(by=order.by, reason=order.reason, command=order.command, claim=order.claim)
+            self._emergency.declare(
+                by=order.by, reason=order.reason, command=order.command, claim=order.claim
+            )
         except JournalError as error:
             log.error("emergency was not recorded", error=str(error))
             raise _not_recorded() from error
@@ -334,7 +336,9 @@ class Hands:
         """From afar; whoever stands at the lane sees it, and decides."""
         if state.blocked and order.command is not None:
             lane = state.section.name
-            raise HandsError("unsafe", f"Lane {lane} is blocked", "Unblock it first", why="blocked", lane=lane)
+            raise HandsError(
+                "unsafe", f"Lane {lane} is blocked", "Unblock it first", why="blocked", lane=lane
+            )
 
     def _demand_no_emergency(self, problem: str) -> None:
         if self._emergency:
