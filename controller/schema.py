@@ -366,6 +366,35 @@ alias = Table(  # who somebody with a known number is as a walk-in, under each p
     Index("ix_alias_alias", "site", "alias"),
 )
 
+gate_identity = Table(  # by which certificate the broker knows a gate
+    "gate_identity",
+    metadata,
+    Column("serial", String(40), primary_key=True),
+    Column("site", Integer, nullable=False),
+    Column("gate", String(32), nullable=False),
+    Column("uri", String(100), nullable=False),
+    Column("pem", Text, nullable=False),
+    Column("public", String(64), nullable=False),  # SHA-256 of its key
+    Column("issued_at", Moment, nullable=False),
+    Column("issued_by", String(60), nullable=False),
+    Column("not_after", Moment, nullable=False),
+    Column("revoked_at", Moment),
+    Column("revoked_by", String(60)),
+    Column("revoked_reason", String(200)),
+    Index("ix_gate_identity_gate", "gate"),
+)
+
+gate_code = Table(  # one-time codes by which gates come in; ids of gates are unique over all sites
+    "gate_code",
+    metadata,
+    Column("gate", String(32), primary_key=True),
+    Column("site", Integer, nullable=False),
+    Column("code_hash", String(64), nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    Column("by", String(60), nullable=False),
+    Column("used_by", String(64)),  # the SHA-256 of the key that came in by it
+)
+
 audit = Table(  # who did what: added in the transaction of the deed, never changed
     "audit",
     metadata,
