@@ -27,7 +27,7 @@ from pydantic import BaseModel
 
 from shell.clock import Clock
 from shell.logs import get_logger
-from sync.messages import EVENT_BYTES_MAX, WIRE_VERSION, Kind, utc_text
+from sync.messages import ALARM_KINDS, EVENT_BYTES_MAX, WIRE_VERSION, Kind, utc_text
 from sync.outbox import AckResult
 
 log = get_logger("journal")
@@ -210,6 +210,20 @@ class Journal:
                 break
             rows.append((number, body))
         return rows
+
+    def hash_of(self, seq: int) -> str | None:
+        """The hash in one row of this epoch; None when it is not there (any more)."""
+        found = self.read("select body from event where epoch = ? and seq = ?", (self._epoch, seq))
+        return str(json.loads(found[0][0])["hash"]) if found else None
+
+    def alarms_between(self, after: int, upto: int) -> list[int]:
+        """Numbers of the rows of this epoch after ``after`` and up to ``upto`` that no backlog may hold up."""
+        found = self.read(
+            "select seq from event where epoch = ? and seq > ? and seq <= ?"
+            " and kind in (select value from json_each(?)) order by seq",
+            (self._epoch, after, upto, json.dumps(ALARM_KINDS)),
+        )
+        return [row[0] for row in found]
 
     def acknowledge(self, epoch: str, upto: int) -> AckResult:
         """Move the cursor by the centre's receipt; it never falls within an epoch."""
