@@ -2,7 +2,8 @@
 
 An ack leaves only after ``IntakeStore.apply`` returned, which is after its commit. When ``apply`` fails nothing is
 acknowledged and the gates say hello again; a group that fails is tried batch by batch, so that one gate's trouble
-stays its own. Payloads that cannot be read go to the dead-letter shelf, at a bounded rate.
+stays its own. Payloads that cannot be read go to the dead-letter shelf, at a bounded rate. How much each gate may send
+is ``sync.load``'s part.
 """
 
 import queue
@@ -20,13 +21,16 @@ from pydantic import BaseModel, ValidationError
 from shell.clock import Clock
 from shell.logs import get_logger
 from sync.link import LinkSettings, Message, MqttLink
+from sync.load import Allowances, GateLimit, Load
 from sync.mailbox import Item, LinkDown, LinkUp, Mailbox, Received
-from sync.messages import Ack, CentreState, GateState, Health, Hello
+from sync.messages import BEYOND_MAX, Ack, CentreState, GateState, Health, Hello
 from sync.received import ReceivedBatch, UnreadableError, check_origin, explain, read_batch
 from sync.topics import ALL_UP, CENTRE_STATE, GateTopic, down, parse_up
 
 ROWS_MAX: Final = 2000  # in one transaction
 READ_WITHIN_S: Final = 0.020  # … or as much as can be read in this time
+ITEMS_MAX: Final = 32  # taken out of the mailbox at once; what is in it is bounded for each gate
+OF_ONE_GATE_MAX: Final = 24  # messages of one gate that may wait: a full window, alarms apart, and what goes beside
 DEAD_LETTER_BYTES_MAX: Final = 16 * 1024
 DEAD_LETTERS_BURST: Final = 200
 DEAD_LETTERS_PER_S: Final = 1.0
@@ -77,6 +81,7 @@ class IntakeStatus:
     batches: int
     last_batch_at: datetime | None
     dead_letters: int  # including those that were only counted
+    held_back: int  # batches of gates beyond their limit: not taken, not acknowledged
     dropped: int  # messages that did not fit into the mailbox
 
 
@@ -90,6 +95,8 @@ class Intake:
         rng: Source of the jitter between connection attempts.
         greeted: Told of each hello after it was answered; called on the intake's thread.
         results: Takes what gates say on their ``res`` topics, unread and whole; called on the intake's thread.
+        known_gate: Whether a gate belongs to a site; what others send goes to the dead-letter shelf. None: all do.
+        limit: How much one gate may send.
     """
 
     def __init__(
@@ -101,11 +108,15 @@ class Intake:
         rng: Random,
         greeted: Callable[[Hello], None] | None = None,
         results: Callable[[GateTopic, bytes], None] | None = None,
+        known_gate: Callable[[int, str], bool] | None = None,
+        limit: GateLimit | None = None,
     ) -> None:
+        self._known_gate, self._load, self._allowances = known_gate, Load(), Allowances(limit or GateLimit())
+        self._held_back: dict[Gate, int] = {}
         self._store, self._clock = store, clock
         self._greeted, self._results = greeted, results
         self._outgoing: queue.SimpleQueue[Message] = queue.SimpleQueue()
-        self._mailbox = Mailbox()
+        self._mailbox = Mailbox(sender=_gate_of, of_one_max=OF_ONE_GATE_MAX)
         self._waiting: list[Item] = []
         self._link = MqttLink(
             link,
@@ -155,13 +166,15 @@ class Intake:
             batches=self._batches,
             last_batch_at=self._last_batch_at,
             dead_letters=self._dead_letters,
+            held_back=sum(self._held_back.values()),
             dropped=self._mailbox.dropped,
         )
 
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                self._waiting.extend(self._mailbox.take(0.0 if self._waiting else None))
+                if not self._waiting:
+                    self._waiting = self._mailbox.take(None, most=ITEMS_MAX)
                 self._turn()
             except Exception:
                 log.exception("receiving failed; nothing was acknowledged, the gates will send it again")
@@ -193,10 +206,16 @@ class Intake:
         finally:
             del self._waiting[:read]  # the item that raised as well: it must not stop those behind it
         answers = self._apply(batches)
+        self._load.stored(rows, self._clock.monotonic_s() - begun_s)
         for hello in hellos:
             self._apart(partial(self._greet, hello, answers))
-        for (site, gate), (epoch, upto) in answers.items():
-            self._apart(partial(self._acknowledge, site, gate, epoch, upto))
+        for gate, (epoch, upto) in answers.items():
+            beyond = [
+                batch.first
+                for batch in batches
+                if (batch.site, batch.gate, batch.epoch) == (*gate, epoch) and batch.first == batch.last > upto
+            ]
+            self._apart(partial(self._acknowledge, gate, epoch, upto, beyond))
         self._greeted_all(hellos)
         self._publish_outgoing()
 
@@ -213,10 +232,24 @@ class Intake:
         while self._to_publish:
             self._publish_held(self._to_publish.popleft())
 
-    def _acknowledge(self, site: int, gate: str, epoch: str, upto: int) -> None:
-        row_hash = self._store.row_hash(site, gate, epoch, upto)
-        ack = Ack(epoch=epoch, upto=upto, now=self._clock.now(), trust=self._clock.trust(), row_hash=row_hash)
-        self._link.publish(Message(topic=down(site, gate, "ack"), payload=ack.model_dump_json().encode()))
+    def _acknowledge(self, gate: Gate, epoch: str, upto: int, beyond: list[int]) -> None:
+        ack = Ack(
+            epoch=epoch,
+            upto=upto,
+            beyond=tuple(beyond[:BEYOND_MAX]),
+            credit=self._credit(gate),
+            now=self._clock.now(),
+            trust=self._clock.trust(),
+            row_hash=self._store.row_hash(*gate, epoch, upto),
+        )
+        self._link.publish(Message(topic=down(*gate, "ack"), payload=ack.model_dump_json().encode()))
+
+    def _credit(self, gate: Gate) -> int | None:
+        now_s = self._clock.monotonic_s()
+        if self._allowances.left(gate, now_s) < ROWS_MAX:  # a window more, and its batches are not taken
+            return self._allowances.rows_per_s
+        waiting = len(self._waiting) + self._mailbox.waiting
+        return self._load.credit(gate, batches_waiting=waiting, now_s=now_s)
 
     def _publish_held(self, topic: str) -> None:
         self._link.publish(Message(topic=topic, payload=self._held[topic], retain=True))
@@ -241,10 +274,13 @@ class Intake:
         return answers
 
     def _apply_singly(self, batches: list[ReceivedBatch]) -> dict[Gate, tuple[str, int]]:
+        """Keep in ``batches`` those that could be stored."""
         answers: dict[Gate, tuple[str, int]] = {}
-        for batch in batches:
+        tried, batches[:] = tuple(batches), []
+        for batch in tried:
             try:
                 answers.update(self._store.apply([batch]))
+                batches.append(batch)
             except Exception:
                 log.exception("a batch cannot be stored", site=batch.site, gate=batch.gate, first=batch.first)
         return answers
@@ -263,6 +299,8 @@ class Intake:
             topic = parse_up(message.topic)
             if topic is None:
                 raise UnreadableError("not a topic of a gate")
+            if self._known_gate is not None and not self._known_gate(topic.site, topic.gate):
+                raise UnreadableError(f"site {topic.site} has no gate {topic.gate[:40]!r}: enrol it first")
             if not message.whole:
                 raise UnreadableError(f"{message.size} bytes are too many")
             return self._sort(topic, message.payload)
@@ -273,7 +311,7 @@ class Intake:
     def _sort(self, topic: GateTopic, payload: bytes) -> ReceivedBatch | Hello | None:
         match topic.leaf:
             case "ev":
-                return read_batch(topic, payload)
+                return self._read_batch(topic, payload)
             case "hello":
                 hello = _read_model(Hello, payload)
                 check_origin(topic, site=hello.site, gate=hello.gate)
@@ -290,6 +328,21 @@ class Intake:
             case _:
                 raise UnreadableError("nobody reads this topic")
         return None
+
+    def _read_batch(self, topic: GateTopic, payload: bytes) -> ReceivedBatch | None:
+        """A batch, unless its gate is beyond its limit: then it is not even read, and comes again later."""
+        gate, now_s = (topic.site, topic.gate), self._clock.monotonic_s()
+        if self._allowances.left(gate, now_s) < 1:
+            times = self._held_back[gate] = self._held_back.get(gate, 0) + 1
+            if times & (times - 1) == 0:
+                log.error(
+                    "a gate sends more than any gate has: held back", site=gate[0], gate=gate[1], times=times
+                )
+            return None
+        batch = read_batch(topic, payload)
+        self._allowances.spend(gate, len(batch.rows), now_s)
+        self._load.received(gate, len(batch.rows), hist=batch.hist, now_s=now_s)
+        return batch
 
     def _shelve(self, message: Received, why: str) -> None:
         """Keep a dead letter while the shelf's rate allows; beyond it only count."""
@@ -315,6 +368,11 @@ class Intake:
     def _centre_state(self, birth: int, *, online: bool) -> Message:
         state = CentreState(online=online, birth=birth, now=self._clock.now())
         return Message(topic=CENTRE_STATE, payload=state.model_dump_json().encode(), retain=True)
+
+
+def _gate_of(topic: str) -> str:
+    """Whose messages share one bound in the mailbox: all topics of one gate, whatever it calls their leaves."""
+    return "/".join(topic.split("/", 5)[:5])
 
 
 def _read_model(model: type[M], payload: bytes) -> M:

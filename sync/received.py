@@ -32,6 +32,7 @@ class ReceivedBatch:
     first: int
     last: int
     rows: tuple[ReceivedRow, ...]
+    hist: bool = False  # its newest row was old when it left
 
 
 class UnreadableError(ValueError):
@@ -66,6 +67,7 @@ def read_batch(topic: GateTopic, payload: bytes) -> ReceivedBatch:
         epoch=batch.epoch,
         first=batch.first,
         last=batch.last,
+        hist=batch.hist,
         rows=tuple(_row(batch.first + place, raw) for place, raw in enumerate(batch.events)),
     )
 

@@ -4,6 +4,7 @@ It owns publishing. It wakes for a commit (``wake``), a message, news of the lin
 unexpected error is logged, the connection is rebuilt and the loop goes on: the journal has everything.
 """
 
+import json
 import queue
 import threading
 from collections.abc import Callable, Mapping
@@ -19,8 +20,16 @@ from shell.clock import Clock
 from shell.logs import get_logger
 from sync.link import LinkSettings, Message, MqttLink
 from sync.mailbox import Item, LinkDown, LinkUp, Mailbox, Received
-from sync.messages import Ack, CentreState, GateState, Health, Hello
-from sync.outbox import OutboxStore, Output, PublishHello, Sender, batch_json
+from sync.messages import HIST_AFTER_S, Ack, CentreState, GateState, Health, Hello
+from sync.outbox import (
+    EpochLeft,
+    OutboxStore,
+    Output,
+    PublishBatch,
+    PublishHello,
+    Sender,
+    batch_json,
+)
 from sync.topics import CENTRE_STATE, down, site_bundle, up
 
 HEALTH_EVERY_S: Final = 30.0
@@ -59,6 +68,8 @@ class Uplink:
         rng: Source of all jitter.
         bundle: Takes the site's bundles as they come, unread; called on the uplink's thread. None: not subscribed.
         told_time: Told the centre's time with each of its acks; called on the uplink's thread.
+        epoch_left: Told in words when the journal turned out to be an older copy, or to have a twin; called on the
+            uplink's thread.
         others: Who takes the messages of which further topic, whole ones only; called on the uplink's thread.
     """
 
@@ -76,9 +87,10 @@ class Uplink:
         rng: Random,
         bundle: Callable[[bytes], None] | None = None,
         told_time: Callable[[datetime], None] = lambda _: None,
+        epoch_left: Callable[[str], None] = lambda _: None,
         others: Mapping[str, Callable[[Received], None]] | None = None,
     ) -> None:
-        self._told_time = told_time
+        self._told_time, self._epoch_left = told_time, epoch_left
         self._bundle, self._bundle_topic = bundle, site_bundle(site)
         self._others = dict(others or {})
         self._outgoing: queue.SimpleQueue[Message] = queue.SimpleQueue()
@@ -183,7 +195,7 @@ class Uplink:
         return max(0.0, min(deadlines) - self._clock.monotonic_s())
 
     def _turn(self, items: list[Item]) -> None:
-        ack: Ack | None = None
+        acks: list[Ack] = []
         for item in items:
             match item:
                 case LinkUp():
@@ -192,9 +204,11 @@ class Uplink:
                     self._sender.disconnected()
                     self._centre = None
                 case Received():
-                    ack = self._received(item) or ack
-        if ack is not None:  # cumulative: the newest of those that waited says it all, for one commit
-            self._acked(ack)
+                    ack = self._received(item)
+                    if ack is not None:
+                        acks.append(ack)
+        if acks:
+            self._acked(acks)
         self._send(self._sender.pump(self._clock.monotonic_s()))
         while not self._outgoing.empty():
             message = self._outgoing.get()
@@ -262,23 +276,45 @@ class Uplink:
         self._send(self._sender.centre_returned(self._clock.monotonic_s()))
         self._health_due.set()
 
-    def _acked(self, ack: Ack) -> None:
+    def _acked(self, acks: list[Ack]) -> None:
+        """Cumulative: the newest of those that waited says it all, for one commit; rows beyond are named once each."""
+        ack = acks[-1]
+        beyond = tuple(seq for one in acks if one.epoch == ack.epoch for seq in one.beyond)
         if ack.epoch == self._store.epoch():
             now = self._clock.now()
             self._last_ack_at, self._offset_s = now, (ack.now - now).total_seconds()
             self._centre_time = (ack.now, self._clock.monotonic_s())
             if ack.trust is ClockTrust.TRUSTED:
                 self._told_time(ack.now)
-        self._send(self._sender.acked(ack.epoch, ack.upto, self._clock.monotonic_s()))
+        self._send(
+            self._sender.acked(
+                ack.epoch,
+                ack.upto,
+                self._clock.monotonic_s(),
+                row_hash=ack.row_hash,
+                beyond=beyond,
+                credit=ack.credit,
+            )
+        )
 
     def _send(self, outputs: list[Output]) -> None:
         """Publish in order. What the link does not take is not retried here: no ack will come, and hello follows."""
         for output in outputs:
-            if isinstance(output, PublishHello):
-                self._link.publish(self._hello(output))
-            else:
-                payload = batch_json(output, gate=self._gate, site=self._site)
-                self._link.publish(Message(topic=up(self._site, self._gate, "ev"), payload=payload))
+            match output:
+                case PublishHello():
+                    self._link.publish(self._hello(output))
+                case PublishBatch():
+                    hist = _is_history(output.texts[-1], self._clock.now())
+                    payload = batch_json(output, gate=self._gate, site=self._site, hist=hist)
+                    self._link.publish(Message(topic=up(self._site, self._gate, "ev"), payload=payload))
+                case EpochLeft():
+                    self._tell_epoch_left(output)
+
+    def _tell_epoch_left(self, left: EpochLeft) -> None:
+        """An older copy or a twin: whoever has this box has to know, and so has the centre."""
+        what = "has another row" if left.forked else "knows more rows than this journal"
+        log.error("journal is an older copy, or has a twin", epoch=left.epoch, centre_upto=left.centre_upto)
+        self._epoch_left(f"older copy or twin: the centre {what} at {left.epoch}/{left.centre_upto}")
 
     def _hello(self, figures: PublishHello) -> Message:
         hello = Hello(
@@ -308,3 +344,12 @@ class Uplink:
             log.exception("no health report could be made")
             return
         self._link.publish(Message(topic=up(self._site, self._gate, "health"), payload=payload, qos=0))
+
+
+def _is_history(text: str, now: datetime) -> bool:
+    """Whether an event's own time lies so far back that nobody can act on it at once."""
+    try:
+        recorded_at = datetime.fromisoformat(json.loads(text)["at"])
+        return (now - recorded_at).total_seconds() > HIST_AFTER_S
+    except (ValueError, KeyError, TypeError):
+        return False  # whoever reads it will say so

@@ -1,5 +1,6 @@
 """Small stores for the tests of ``sync``: a journal in memory, and a centre on a real SQLite file."""
 
+import hashlib
 import json
 import sqlite3
 import threading
@@ -14,20 +15,27 @@ BOOT = "b" * 16
 NOBODY = "0" * 64
 
 
-def event_text(seq: int, number: int, **data: Any) -> str:
+def chained(before: str, number: int) -> str:
+    """A row's hash in the tests' journals: of the event, and of the hash before it."""
+    return hashlib.sha256(f"{before}{number}".encode()).hexdigest()
+
+
+def event_text(
+    seq: int, number: int, *, kind: str = "decision", row_hash: str = NOBODY, **data: Any
+) -> str:
     """A wire event in its stored form; ``number`` is its identity over all epochs."""
     return json.dumps(
         {
             "v": 1,
             "seq": seq,
             "id": f"{number:016x}",
-            "kind": "decision",
+            "kind": kind,
             "at": "2026-11-22T10:00:00.000Z",
             "trust": "trusted",
             "mono_ms": number,
             "boot": BOOT,
             "prev": NOBODY,
-            "hash": NOBODY,
+            "hash": row_hash,
             "data": {"number": number, **data},
         },
         separators=(",", ":"),
@@ -42,9 +50,10 @@ class MemoryOutbox:
         self._lock = threading.RLock()
         self._epochs = 0
         self._rows: list[int] = []  # numbers of the events of this epoch; seq is the place plus one
+        self._hashes: list[str] = []
         self._acked = self._pruned_to = 0
         self.numbers = 0
-        self.all_texts: dict[int, str] = {}
+        self.alarms: set[int] = set()  # numbers of those events that are alarms
 
     def epoch(self) -> str:
         return f"{self._epochs:016x}"
@@ -59,10 +68,12 @@ class MemoryOutbox:
     def pruned_to(self) -> int:
         return self._pruned_to
 
-    def record(self, count: int = 1) -> None:
+    def record(self, count: int = 1, *, alarm: bool = False) -> None:
         with self._lock:
             for _ in range(count):
-                self._rows.append(self.numbers)
+                self._add(self.numbers)
+                if alarm:
+                    self.alarms.add(self.numbers)
                 self.numbers += 1
 
     def rows_after(self, seq: int, limit: int, bytes_max: int) -> list[tuple[int, str]]:
@@ -71,12 +82,34 @@ class MemoryOutbox:
             size = 0
             start = max(seq, self._pruned_to)
             for place, number in enumerate(self._rows[start : start + limit], start=start + 1):
-                text = event_text(place, number)
+                kind = "forced" if number in self.alarms else "decision"
+                text = event_text(place, number, kind=kind, row_hash=self._hashes[place - 1])
                 size += len(text.encode())
                 if rows and size > bytes_max:
                     break
                 rows.append((place, text))
             return rows
+
+    def hash_of(self, seq: int) -> str | None:
+        with self._lock:
+            return self._hashes[seq - 1] if self._pruned_to < seq <= len(self._rows) else None
+
+    def _fill(self, numbers: list[int]) -> None:
+        self._rows, self._hashes = [], []
+        for number in numbers:
+            self._add(number)
+
+    def _add(self, number: int) -> None:
+        self._rows.append(number)
+        self._hashes.append(chained(self._hashes[-1] if self._hashes else NOBODY, number))
+
+    def alarms_between(self, after: int, upto: int) -> list[int]:
+        with self._lock:
+            return [
+                seq
+                for seq in range(max(after, self._pruned_to) + 1, min(upto, len(self._rows)) + 1)
+                if self._rows[seq - 1] in self.alarms
+            ]
 
     def acknowledge(self, epoch: str, upto: int) -> AckResult:
         with self._lock:
@@ -90,7 +123,7 @@ class MemoryOutbox:
     def new_epoch(self, *, centre_upto: int) -> str:  # noqa: ARG002  # the protocol names it
         with self._lock:
             self._epochs += 1
-            self._rows = self._rows[self._acked :]
+            self._fill(self._rows[self._acked :])
             self._acked = self._pruned_to = 0
             return self.epoch()
 
@@ -102,7 +135,7 @@ class MemoryOutbox:
 
     def restore_disk(self, copy: tuple[int, list[int], int, int]) -> None:
         self._epochs, rows, self._acked, self._pruned_to = copy
-        self._rows = list(rows)
+        self._fill(rows)
 
 
 class SqliteIntake:

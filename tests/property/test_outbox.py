@@ -6,7 +6,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from sync.outbox import WINDOW_BATCHES, Output, Phase, PublishBatch, PublishHello, Sender
+from sync.outbox import EpochLeft, Output, Phase, PublishBatch, PublishHello, Sender
+from sync.pace import WINDOW_FAR_BATCHES
 from tests.sync_stores import MemoryOutbox
 
 Down = tuple[str, int]
@@ -136,7 +137,7 @@ class SenderMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_window_is_kept(self) -> None:
-        assert self.sender.in_flight <= WINDOW_BATCHES
+        assert self.sender.in_flight <= WINDOW_FAR_BATCHES
         assert self.sender.in_flight == 0 or self.sender.phase is Phase.STREAMING
 
     def teardown(self) -> None:
