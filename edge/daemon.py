@@ -117,6 +117,7 @@ class EdgeDaemon:
                 rng=Random(),  # noqa: S311  # jitter, not a secret
                 bundle=self._bundles.receive,
                 told_time=self._clock.confirm,
+                epoch_left=self._report_epoch_left,
             )
             self._screen = Screen(
                 config,
@@ -313,6 +314,9 @@ class EdgeDaemon:
 
     def _health(self) -> Health:
         return self._screen.health(SOFTWARE)
+
+    def _report_epoch_left(self, detail: str) -> None:
+        self._device_news.put(DeviceData(device="journal", state="fault", detail=detail))
 
     def _uplink_view(self) -> UplinkView:
         status = self._uplink.status()
