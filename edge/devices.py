@@ -32,8 +32,9 @@ from edge.board_facts import BoardFacts
 from edge.emergency import Emergency
 from edge.feed import Feed
 from edge.inputs import CameraChanged
-from edge.lane import Event, Lane, State
+from edge.lane import Lane
 from edge.lane_state import LaneState, note_detail
+from edge.lane_table import Event, State
 from edge.lanes import Lanes
 from edge.roles import RoleChanged, Roles
 from edge.screen import Screen
@@ -148,6 +149,8 @@ class Devices:
             seen_by = section.contact.board if section.contact else section.board
             if section.passage != "assumed" and seen_by == board:
                 self._lanes.advance(state, Event.CONTACT_BACK if ok else Event.CONTACT_LOST)
+            if section.board == board:
+                self._lanes.advance(state, Event.MENDED if ok else Event.BROKEN)
             if section.scanner == board:
                 state.readers["scanner"] = ok
             if board in section.boards or section.scanner == board:
@@ -257,8 +260,8 @@ class Devices:
             return
         now_s, state = self._clock.monotonic_s(), self._lane_of(section)
         lane = state.lane
-        self._doors_s[section.label] = section, now_s + state.timing.held_open_after_s
-        expected = lane.state in _EXPECTED or lane.free or now_s <= lane.followed_until_s
+        self._doors_s[section.label] = section, now_s + state.traits.held_open_after_s
+        expected = lane.walk in _EXPECTED or lane.free or now_s <= lane.followed_until_s
         if not expected:
             self._note(Kind.FORCED, AgainstData(lane=state.section.name, detail="door"))
             self._alarms.flash("forced", section.spot)

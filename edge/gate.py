@@ -26,8 +26,8 @@ from edge.hands import Hands
 from edge.inputs import Asked, BoardReported, CameraChanged, Input, ScanSeen
 from edge.journal import Journal, JournalError
 from edge.lamps import Lamps
-from edge.lane import Event, State
 from edge.lane_state import LaneState, Let
+from edge.lane_table import Event, State
 from edge.lanes import GRANT_GAP_S, Lanes
 from edge.owed import Owed, Record
 from edge.screen import Screen
@@ -51,6 +51,7 @@ SAME_PERSON_S: Final = 6.0  # a phone still held up after its grant is not a sec
 RED_LOOK_EVERY_S: Final = 1.0
 _AGAIN: Final = "+"  # in the id of an opening that repeats one for the same grant
 _WALKING: Final = {State.GRANTED, State.PASSING}
+_OCCUPIED: Final = {State.HELD, State.FORCED, State.TAILGATE}
 
 
 class Gate:
@@ -241,8 +242,7 @@ class Gate:
         self._screen.emergency_now("" if phase is Phase.NONE else phase.value)
         self.feed.put({"event": "emergency", "phase": phase.value})
         for state in self._lanes.states.values():
-            free = bool(self._emergency) or state.held is not None
-            self._lanes.advance(state, Event.FREED if free else Event.GUARDED)
+            self._lanes.advance(state, Event.ALARM if self._emergency else Event.ALL_CLEAR)
 
     # -- scans
 
@@ -264,7 +264,7 @@ class Gate:
             if not entry:
                 self._open_again(state, checked.claims, now)
             return
-        busy = state.lane.state in _WALKING or now_s - state.last_grant_s < GRANT_GAP_S
+        busy = state.lane.walk in _WALKING or now_s - state.last_grant_s < GRANT_GAP_S
         if entry and busy and not isinstance(checked, Foreign):
             state.turned_aside = True  # one at a time: the code is asked for again when the lane is free
             return
@@ -333,7 +333,7 @@ class Gate:
         if isinstance(answer, Grant) and state.blocked:
             return Deny(Reason.LANE_BLOCKED, answer.claims)
         board_works = self._facts[state.section.board].ok
-        shut = not board_works or state.lane.state in {State.HELD, State.FORCED}
+        shut = not board_works or state.lane.walk in _OCCUPIED
         if isinstance(answer, Grant) and shut:
             return Refer(Reason.LANE_FAULT, answer.claims)
         return answer

@@ -33,8 +33,8 @@ from edge.emergency import Emergency, NotClearError
 from edge.feed import Feed
 from edge.holds import Holds
 from edge.journal import Journal, JournalError
-from edge.lane import Event, State
 from edge.lane_state import LaneState, Let
+from edge.lane_table import Event, State
 from edge.lanes import GRANT_GAP_S, Lanes
 from edge.orders import HandsError, Order, Outcome, Waiting
 from edge.owed import Owed
@@ -110,7 +110,7 @@ class Hands:
                 "busy", f"Lane {lane} opened a moment ago", "Try again", why="just_opened", lane=lane
             )
         entry = state.section.direction is Direction.ENTRY
-        if entry and state.lane.state in _WALKING and not self._emergency:
+        if entry and state.lane.walk in _WALKING and not self._emergency:
             raise HandsError(
                 "busy", f"Somebody is walking through lane {lane}", "Try again", why="walking", lane=lane
             )
@@ -119,7 +119,7 @@ class Hands:
         self._lanes.let[token] = Let(
             lane=lane, direction=state.section.direction, stay_id=None, claims=None, issued_s=now_s, ms=ms
         )
-        if not self._lanes.advance(state, Event.GRANTED, token):
+        if not self._lanes.advance(state, Event.BY_HAND, token):
             self._waiting.end(token, outcome="refused", why=_NOT_TAKEN)
         return outcome
 
@@ -165,8 +165,7 @@ class Hands:
         """As ``block``, of what is recorded already; a lane that is not there any more is passed over."""
         state = self._lanes.states.get(lane)
         if state is not None and state.section.direction is Direction.ENTRY:
-            state.blocked = blocked
-            self._lanes.show_lane(state)
+            self._lanes.advance(state, Event.BLOCK if blocked else Event.UNBLOCK)
 
     def free_all(self, order: Order) -> list[str]:
         """Declare an emergency and hold every lane open until somebody resets it; raises ``HandsError``.

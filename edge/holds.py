@@ -15,8 +15,8 @@ from drivers.model import AnyEvent, BoardCommand, Done, Hold, Outputs, Refused, 
 from edge.board_facts import BoardFacts
 from edge.emergency import Emergency
 from edge.feed import Feed
-from edge.lane import Event
 from edge.lane_state import Held, LaneState
+from edge.lane_table import Event
 from edge.lanes import Lanes
 from passes.vocabulary import Direction
 from shell.clock import Clock
@@ -223,7 +223,7 @@ class Holds:
         state.held = None
         self._told.pop(state.section.name, None)
         why, by, _ = self._ending.pop(held.id, (why, "", ""))
-        self._lanes.advance(state, Event.FREED if self._emergency else Event.GUARDED)
+        self._lanes.advance(state, Event.GUARDED)
         self._feed.put(
             {"event": "hold_ended", "lane": state.section.name, "id": held.id, "why": why, "by": by}
         )

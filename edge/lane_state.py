@@ -1,14 +1,17 @@
 """What the gate keeps for each of its lanes beside the pure machine: who was let through, and how its devices are."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from drivers.gate.hardware import LaneSection
-from edge.lane import Lane, Timing
+from edge.lane import Lane, Traits
+from edge.lane_table import State
 from passes.check import Meant
 from passes.claims import Claims
 from passes.vocabulary import Direction
 
 NEVER = float("-inf")
+UNHEARD = Lane(above=frozenset({State.FAULT}))  # until its board has said something
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,12 +36,20 @@ class Held:
 
 
 @dataclass(slots=True)
+class Opening:
+    """What people walk through: one machine, and the lanes that lead through it, one or one for each direction."""
+
+    traits: Traits
+    lane: Lane = UNHEARD
+    ways: list["LaneState"] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class LaneState:
     """One lane's running state beside the machine: who used it last, who waits, what its devices do."""
 
     section: LaneSection
-    timing: Timing
-    lane: Lane = field(default_factory=Lane)
+    opening: Opening
     readers: dict[str, bool] = field(default_factory=dict)  # whether each works, as far as it was heard of
     details: dict[str, str] = field(default_factory=dict)  # what is wrong, by device
     last_pass: str | None = None
@@ -47,7 +58,21 @@ class LaneState:
     last_grant_s: float = NEVER
     turned_aside: bool = False  # a code was shown while somebody else was walking
     held: Held | None = None
-    blocked: bool = False  # no entry is granted, until somebody unblocks it
+
+    @property
+    def lane(self) -> Lane:
+        """The machine of its opening."""
+        return self.opening.lane
+
+    @property
+    def traits(self) -> Traits:
+        """What kind of opening it leads through."""
+        return self.opening.traits
+
+    @property
+    def blocked(self) -> bool:
+        """Whether no pass is granted an entry here, until somebody unblocks it."""
+        return State.BLOCKED in self.lane.above and self.section.direction is Direction.ENTRY
 
     @property
     def readers_ok(self) -> bool:
@@ -68,10 +93,16 @@ def note_detail(state: LaneState, device: str, detail: str) -> None:
         state.details.pop(device, None)
 
 
-def timing_of(section: LaneSection) -> Timing:
-    """How a configured lane waits."""
-    return Timing(
-        passage_wait_s=section.passage_wait_s,
-        has_contact=section.passage != "assumed",
-        leads_out=section.direction is Direction.EXIT,
-    )
+def openings(sections: Iterable[LaneSection]) -> list[Opening]:
+    """What the configured lanes lead through, each with its lanes."""
+    found: list[Opening] = []
+    for section in sections:
+        opening = Opening(traits_of(section))
+        opening.ways.append(LaneState(section, opening))
+        found.append(opening)
+    return found
+
+
+def traits_of(section: LaneSection) -> Traits:
+    """What kind of lane a configured one is."""
+    return Traits(passage_wait_s=section.passage_wait_s, has_contact=section.passage != "assumed")

@@ -18,8 +18,8 @@ from edge import lane as machine
 from edge.alarms import Alarms
 from edge.boards import opening
 from edge.lamps import Lamps
-from edge.lane import Effect, Event, State
-from edge.lane_state import LaneState, Let, timing_of
+from edge.lane_state import LaneState, Let, openings
+from edge.lane_table import Effect, Event, State
 from edge.owed import Owed
 from edge.screen import Screen
 from edge.standing import Standings
@@ -35,12 +35,12 @@ log = get_logger("lanes")
 
 GRANT_GAP_S: Final = 0.300  # least time between two grants at one entry (drivers reference 3)
 _LANE_WORDS: Final = {
-    State.READY: "ready",
+    State.LOCKED: "ready",
     State.GRANTED: "opening",
     State.PASSING: "open",
-    State.HELD: "held",
-    State.FORCED: "forced",
+    State.FREE: "kept_open",
 }
+"""Words of the screen where they differ from the state's own."""
 _ALARMS: Final = {
     Effect.RAISE_FORCED: Kind.FORCED,
     Effect.RAISE_TAILGATE: Kind.TAILGATE,
@@ -88,7 +88,8 @@ class Lanes:
         self._owed, self._clock, self._submit, self._last_seq = owed, clock, submit, last_seq
         self._note, self._look_again = note, look_again
         self._works, self._emergency, self._lamps = works, emergency, lamps
-        self.states = {section.name: LaneState(section, timing_of(section)) for section in config.lane}
+        self.openings = openings(config.lane)
+        self.states = {state.section.name: state for one in self.openings for state in one.ways}
         self.let: dict[str, Let] = {}
         self.unnamed = Unnamed(self.let, standings=standings, owed=owed)
 
@@ -96,7 +97,7 @@ class Lanes:
 
     def next_deadline_s(self) -> float | None:
         """Monotonic second at which a lane or its lamps have something to do."""
-        deadlines = [state.lane.deadline_s for state in self.states.values()]
+        deadlines = [one.lane.deadline_s for one in self.openings]
         deadlines.append(self._lamps.next_deadline_s())
         return min((one for one in deadlines if one is not None), default=None)
 
@@ -104,30 +105,40 @@ class Lanes:
         """Tell machines that their time is over, and look again for whoever was turned aside."""
         now_s = self._clock.monotonic_s()
         self._lamps.tick(lambda lane: self.works(self.states[lane]))
-        for state in self.states.values():
-            if state.lane.deadline_s is not None and now_s >= state.lane.deadline_s:
+        for one in self.openings:
+            if one.lane.deadline_s is not None and now_s >= one.lane.deadline_s:
                 try:
-                    self.advance(state, Event.DEADLINE)
+                    self.advance(one.ways[0], Event.DEADLINE)
                 except Exception:
-                    log.exception("deadline could not be handled", lane=state.section.name)
-                    self.abandon(state)
+                    log.exception("deadline could not be handled", lane=one.ways[0].section.name)
+                    for state in one.ways:
+                        self.abandon(state)
+        for state in self.states.values():
             self._call_back(state, now_s)
 
     # -- the machines
 
-    def advance(self, state: LaneState, event: Event, token: str = "") -> bool:
-        """Tell a lane's machine what happened, and carry out what it says; False when its board took no pulse."""
-        now_s, taken = self._clock.monotonic_s(), True
-        if event is Event.GRANTED:
-            state.last_grant_s = now_s
-        state.lane, effects = machine.step(state.lane, event, now_s, state.timing, token)
+    def advance(self, state: LaneState, event: Event, token: str = "", way: Direction | None = None) -> bool:
+        """Tell a lane's machine what happened, and carry out what it says; False when its board took no pulse.
+
+        Args:
+            state: The lane.
+            event: What happened.
+            token: The grant that it is about.
+            way: In which direction somebody was seen to walk, where something tells.
+        """
+        now_s, taken, through = self._clock.monotonic_s(), True, state.opening
+        if event in {Event.GRANTED, Event.BY_HAND}:
+            state.last_grant_s, way = now_s, state.section.direction
+        through.lane, effects = machine.step(through.lane, event, now_s, through.traits, token, way=way)
         for effect, about in effects:
             if effect is Effect.PULSE:
-                taken = self._open(about, state)
+                taken = self._open(about)
             else:
                 self._effect(effect, about, state, now_s)
-        self.show_lane(state)
-        self._call_back(state, now_s)
+        for one in through.ways:
+            self.show_lane(one)
+            self._call_back(one, now_s)
         return taken
 
     def ended(self, token: str, event: Event) -> None:
@@ -156,7 +167,7 @@ class Lanes:
 
     def _call_back(self, state: LaneState, now_s: float) -> None:
         """Whoever was turned aside is asked for the code again when the lane is free."""
-        ready = state.lane.state is State.READY and now_s - state.last_grant_s >= GRANT_GAP_S
+        ready = state.lane.walk is State.LOCKED and now_s - state.last_grant_s >= GRANT_GAP_S
         if state.turned_aside and ready:
             state.turned_aside = False
             self._look_again(state.section.name)
@@ -185,7 +196,7 @@ class Lanes:
             case Effect.CLEAR_ALARM:
                 log.info("lane is clear again", lane=name)
                 self._alarms.end("held", name)
-            case Effect.PULSE:
+            case Effect.PULSE | Effect.CLOSE | Effect.RAISE_AGAINST:
                 pass  # ``advance`` opens
             case _:
                 assert_never(effect)
@@ -199,8 +210,10 @@ class Lanes:
             self._alarms.flash(kind.value, lane)
             self._screen.count(kind.value)
 
-    def _open(self, token: str, state: LaneState) -> bool:
-        section, let = state.section, self.let[token]
+    def _open(self, token: str) -> bool:
+        let = self.let[token]
+        state = self.states[let.lane]
+        section = state.section
         command = opening(section, token, issued_s=let.issued_s, ms=let.ms)
         if self._submit(section.board, command):
             return True
@@ -281,6 +294,6 @@ class Lanes:
             return "emergency"
         if state.held is not None:
             return "kept_open"
-        if state.blocked and state.lane.state is State.READY:
+        if state.blocked and state.lane.walk is State.LOCKED:
             return "blocked"
-        return _LANE_WORDS[state.lane.state]
+        return _LANE_WORDS.get(state.lane.walk, state.lane.walk.value)

@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import partial
 from typing import Final, NamedTuple, assert_never
 
-from edge.lane import Lane
+from edge.lane import in_place_of
 from edge.lane_state import LaneState, Let
 from edge.owed import Owed
 from edge.standing import Standings
@@ -55,12 +55,12 @@ class Unnamed:
             and is_of(waiting.meant, checked)
         ]
         for other, waiting in before:
-            state.lane = in_place_of(state.lane, other, token)
+            state.opening.lane = in_place_of(state.lane, other, token)
             del self._let[other]
             self._owed.write(
                 partial(self._standings.record_no_show, None, waiting.lane, waiting.direction, at=now)
             )
-        if not before and let.claims is not None and state.timing.has_contact:
+        if not before and let.claims is not None and state.traits.has_contact:
             self._name_the_walk(let, token, checked, now_s)
 
     def walked(self, let: Let, at: datetime, at_s: float) -> None:
@@ -98,11 +98,3 @@ def is_of(meant: Meant | None, checked: Checked) -> bool:
     if isinstance(checked, Verified):
         return meant in {checked.claims.pass_id, checked.sealed}
     return meant is not None and meant == meant_by(checked)
-
-
-def in_place_of(lane: Lane, earlier: str, token: str) -> Lane:
-    """The lane with ``token`` where ``earlier`` stood: people walk in the order in which they were let in."""
-    if token not in lane.tokens:
-        return lane  # nobody waits by it: its pulse failed for sure
-    others = tuple(one for one in lane.tokens if one != token)
-    return replace(lane, tokens=tuple(token if one == earlier else one for one in others))

@@ -3,21 +3,26 @@ from collections import Counter
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from edge.lane import MAX_TOKENS, Effect, Effects, Event, Lane, State, Timing, step
+from edge.lane import MAX_TOKENS, Effects, Lane, Traits, step
+from edge.lane_table import Effect, Event, State
+from passes.vocabulary import Direction
 
-TIMING = Timing(passage_wait_s=5.0, held_open_after_s=30.0)
-EXIT = Timing(passage_wait_s=5.0, held_open_after_s=30.0, leads_out=True)
-BLIND_LANE = Timing(passage_wait_s=5.0, has_contact=False)
+TRAITS = Traits(passage_wait_s=5.0, held_open_after_s=30.0)
+BLIND_LANE = Traits(passage_wait_s=5.0, has_contact=False)
+EXIT = Direction.EXIT
 
 
 def run(
-    *happenings: tuple[float, Event, str] | tuple[float, Event], timing: Timing = TIMING
+    *happenings: tuple[float, Event, str] | tuple[float, Event],
+    traits: Traits = TRAITS,
+    leads: Direction = Direction.ENTRY,
 ) -> tuple[Lane, Effects]:
     """Play events in order; the lane after them and all effects."""
     lane = Lane()
     effects: Effects = ()
     for now_s, event, *token in happenings:
-        lane, more = step(lane, event, now_s, timing, *token)
+        way = leads if event is Event.GRANTED else None
+        lane, more = step(lane, event, now_s, traits, *token, way=way)
         effects += more
     return lane, effects
 
@@ -51,8 +56,8 @@ def test_standing_in_the_lane_is_held_and_clears() -> None:
         (1.0, Event.CONTACT_ACTIVE),
         (31.0, Event.DEADLINE),
     )
-    assert lane.state is State.HELD
-    lane, more = step(lane, Event.CONTACT_CLEAR, 40.0, TIMING)
+    assert lane.walk is State.HELD
+    lane, more = step(lane, Event.CONTACT_CLEAR, 40.0, TRAITS)
     assert lane == Lane()
     assert (*effects[2:], *more) == ((Effect.RAISE_HELD, ""), (Effect.CLEAR_ALARM, ""))
 
@@ -85,7 +90,7 @@ def test_i3_a_doubtful_pulse_is_not_repeated_and_the_walker_still_counts() -> No
 
 
 def test_without_a_contact_the_pulse_is_the_passage() -> None:
-    lane, effects = run((0.0, Event.GRANTED, "a"), (0.3, Event.PULSE_DONE, "a"), timing=BLIND_LANE)
+    lane, effects = run((0.0, Event.GRANTED, "a"), (0.3, Event.PULSE_DONE, "a"), traits=BLIND_LANE)
     assert lane == Lane()
     assert effects == ((Effect.PULSE, "a"), (Effect.RECORD_ASSUMED, "a"))
 
@@ -112,16 +117,16 @@ def test_a_stuck_contact_at_an_exit_still_lets_stays_end() -> None:
         (30.0, Event.DEADLINE),
         (60.0, Event.GRANTED, "a"),
         (65.0, Event.DEADLINE),
-        timing=EXIT,
+        leads=EXIT,
     )
-    assert lane.state is State.HELD
+    assert lane.walk is State.HELD
     assert lane.tokens == ()
     assert effects[-2:] == ((Effect.PULSE, "a"), (Effect.RECORD_ASSUMED, "a"))
 
 
 def test_who_stands_in_the_exit_and_then_shows_a_code_has_walked() -> None:
     lane, effects = run(
-        (0.0, Event.CONTACT_ACTIVE), (1.0, Event.GRANTED, "a"), (2.0, Event.CONTACT_CLEAR), timing=EXIT
+        (0.0, Event.CONTACT_ACTIVE), (1.0, Event.GRANTED, "a"), (2.0, Event.CONTACT_CLEAR), leads=EXIT
     )
     assert lane == Lane()
     assert effects == ((Effect.RAISE_FORCED, ""), (Effect.PULSE, "a"), (Effect.RECORD_PASSAGE, "a"))
@@ -132,14 +137,14 @@ def test_at_an_exit_whose_relay_fails_the_contact_still_tells_who_left_by_the_bu
         (0.0, Event.GRANTED, "a"),
         (0.1, Event.PULSE_NOT_DONE, "a"),
         (2.0, Event.CONTACT_ACTIVE),
-        timing=EXIT,
+        leads=EXIT,
     )
     assert effects == ((Effect.PULSE, "a"), (Effect.RECORD_PASSAGE, "a"))
 
 
 def test_many_codes_held_up_at_an_exit_make_nobody_leave() -> None:
     shown = [(0.1 * number, Event.GRANTED, str(number)) for number in range(MAX_TOKENS + 3)]
-    _, effects = run(*shown, (60.0, Event.DEADLINE), timing=EXIT)
+    _, effects = run(*shown, (60.0, Event.DEADLINE), leads=EXIT)
     ends = [effect for effect, _ in effects if effect is not Effect.PULSE]
     assert ends == [Effect.RECORD_NO_SHOW] * (MAX_TOKENS + 3)
 
@@ -181,10 +186,13 @@ def test_through_a_free_lane_people_walk_until_it_is_guarded_again() -> None:
 
 def test_who_asks_again_at_an_exit_is_waited_for_anew_and_leaves_once() -> None:
     shown = ((0.0, Event.GRANTED, "a"), (4.0, Event.SHOWN_AGAIN, "a"))
-    lane, effects = run(*shown, (5.0, Event.DEADLINE), (8.9, Event.PASSED), timing=EXIT)
+    lane, effects = run(*shown, (5.0, Event.DEADLINE), (8.9, Event.PASSED), leads=EXIT)
     assert (lane.tokens, effects) == ((), ((Effect.PULSE, "a"), (Effect.RECORD_PASSAGE, "a")))
-    _, effects = run(*shown, (9.0, Event.DEADLINE), timing=EXIT)
+    _, effects = run(*shown, (9.0, Event.DEADLINE), leads=EXIT)
     assert effects[1:] == ((Effect.RECORD_NO_SHOW, "a"),)
+
+
+TURNING_AWAY = {Event.GRANTED, Event.BY_HAND, Event.BLOCK, Event.BROKEN}
 
 
 class LaneMachine(RuleBasedStateMachine):
@@ -198,23 +206,23 @@ class LaneMachine(RuleBasedStateMachine):
         self.pulses: Counter[str] = Counter()
 
     @rule(
-        event=st.sampled_from([event for event in Event if event is not Event.GRANTED]),
+        event=st.sampled_from([event for event in Event if event not in TURNING_AWAY]),
         gap_s=st.floats(0, 40),
         which=st.integers(0, 5),
-        timing=st.just(TIMING),
+        traits=st.just(TRAITS),
     )
-    def happen(self, event: Event, gap_s: float, which: int, timing: Timing) -> None:
-        self._step(event, gap_s, str(max(0, self.grants - which)), timing)
+    def happen(self, event: Event, gap_s: float, which: int, traits: Traits) -> None:
+        self._step(event, gap_s, str(max(0, self.grants - which)), traits)
 
     @rule(gap_s=st.floats(0, 3))
     def grant(self, gap_s: float) -> None:
         self.grants += 1
-        self._step(Event.GRANTED, gap_s, str(self.grants), TIMING)
+        self._step(Event.GRANTED, gap_s, str(self.grants), TRAITS)
 
-    def _step(self, event: Event, gap_s: float, token: str, timing: Timing) -> None:
+    def _step(self, event: Event, gap_s: float, token: str, traits: Traits) -> None:
         self.now_s += gap_s
         self.was_free = self.lane.free
-        self.lane, effects = step(self.lane, event, self.now_s, timing, token)
+        self.lane, effects = step(self.lane, event, self.now_s, traits, token)
         self.alarmed = any(effect in {Effect.RAISE_FORCED, Effect.RAISE_TAILGATE} for effect, _ in effects)
         for effect, about in effects:
             if effect is Effect.PULSE:
@@ -241,7 +249,7 @@ class LaneMachine(RuleBasedStateMachine):
     def a_lane_with_somebody_to_wait_for_has_a_deadline(self) -> None:
         if self.lane.tokens:
             assert self.lane.deadline_s is not None
-        if self.lane.state is State.GRANTED:
+        if self.lane.walk is State.GRANTED:
             assert self.lane.tokens
 
 
