@@ -12,6 +12,7 @@ LANE_STATES: Final = {
     "open": mark("Open"),
     "held": mark("Held open"),
     "forced": mark("Forced open"),
+    "tailgate": mark("Tailgating"),
     "kept_open": mark("Kept open"),
     "blocked": mark("Blocked"),
     "emergency": mark("Emergency"),
