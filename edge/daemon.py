@@ -27,6 +27,7 @@ from edge.clock_watch import ClockWatch
 from edge.control import SOCKET, DecidingThread, handlers
 from edge.files import load_key_set, load_units
 from edge.gate import Gate
+from edge.identity import IdentityWatch, tls_files
 from edge.inputs import BoardReported, CameraChanged, Input
 from edge.journal import Journal, JournalError
 from edge.kiosk.app import create_kiosk
@@ -41,6 +42,7 @@ from edge.vision.nursery import Nursery
 from edge.vision.preview import Preview
 from edge.walkin import WalkIns
 from passes.vocabulary import Direction
+from shell.broker_url import parse_broker_url
 from shell.clock import SystemClock
 from shell.control import ControlError, ControlServer
 from shell.file_reading import read_at_most
@@ -89,6 +91,7 @@ class EdgeDaemon:
         key_set, units = load_key_set(gate.keys, gate.site, root=gate.root), load_units(gate.units)
         self._device_news: queue.SimpleQueue[DeviceData] = queue.SimpleQueue()
         self._inputs: queue.SimpleQueue[Input | None] = queue.SimpleQueue()
+        self._identity: IdentityWatch | None = None
         self.journal = Journal(gate.data_dir, self._clock)
         try:
             self._raise_clock_floor()
@@ -107,7 +110,7 @@ class EdgeDaemon:
             )
             self._uplink = Uplink(
                 self.journal,
-                link=LinkSettings(url=config.broker.url, client_id=gate.id),
+                link=self._link_settings(),
                 gate=gate.id,
                 site=gate.site,
                 clock=self._clock,
@@ -254,6 +257,8 @@ class EdgeDaemon:
                 raise BusEndedError(board)
 
     def _housekeep(self) -> None:
+        if self._identity is not None:
+            self._identity.look()
         try:
             self.journal.prune()
             self._standings.forget_old(self._clock.now())
@@ -275,6 +280,26 @@ class EdgeDaemon:
             for camera in self._cameras.values():
                 rest.callback(camera.close)
             rest.callback(self._boards.close)
+
+    def _link_settings(self) -> LinkSettings:
+        """How to reach the broker; one that is reached by TLS wants a certificate that is looked after."""
+        gate, url = self._config.gate, self._config.broker.url
+        by_tls = parse_broker_url(url).tls
+        if by_tls:
+            self._identity = IdentityWatch(gate.data_dir, self._clock, self._device_news.put)
+        return LinkSettings(
+            url=url,
+            client_id=gate.id,
+            tls=tls_files(gate.data_dir) if by_tls else None,
+            rivalry=self._rivalry,
+        )
+
+    def _rivalry(self, seen: bool) -> None:
+        detail = "another client connects to the broker as this gate" if seen else ""
+        state = "fault" if seen else "recovered"
+        self._device_news.put(
+            DeviceData.model_validate({"device": "broker", "state": state, "detail": detail})
+        )
 
     # -- owners of devices
 

@@ -1,4 +1,8 @@
-"""``postern-edge enroll``: make the gate's own key, once, install the site's person secret, say what comes next."""
+"""``postern-edge enroll``: make the gate's own keys, once, install the site's person secret, say what comes next.
+
+A gate has two keys: one signs walk-in passes, the other is who the gate is on the broker. With --code, --renew,
+--csr-out or --certificate the command is about the second alone, and ``edge.enroll_tls`` does it.
+"""
 
 import shlex
 from dataclasses import dataclass
@@ -19,6 +23,7 @@ from edge.command import (
     put_json,
     say,
 )
+from edge.enroll_tls import Wanted, enroll_tls
 from edge.gate_key import FILE, GateKey, GateKeyError, NoGateKeyError, load_gate_key, make_gate_key
 from edge.person_secret import FILE as SECRET_FILE
 from edge.person_secret import install_person_secret, load_person_secret
@@ -50,7 +55,26 @@ def enroll(
     person_secret: Annotated[
         Path | None, typer.Option(help="Install the site's person secret from this file of the centre's.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace another person secret.")] = False,
+    centre: Annotated[
+        str | None, typer.Option(help="Address of the centre's pages, for --code and --renew: https://…")
+    ] = None,
+    code: Annotated[
+        str | None,
+        typer.Option(help="Get a certificate for the broker with this one-time code of the centre's."),
+    ] = None,
+    centre_ca: Annotated[
+        Path | None, typer.Option(help="Whose signature the centre's https has, where no public authority's.")
+    ] = None,
+    renew: Annotated[bool, typer.Option("--renew", help="Get a later certificate where it is time.")] = False,
+    csr_out: Annotated[
+        Path | None, typer.Option(help="Write the request for a certificate into this file, to carry.")
+    ] = None,
+    certificate: Annotated[
+        Path | None, typer.Option(help="Install the certificate that the centre wrote into this file.")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace another person secret, or another centre's authority.")
+    ] = False,
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
     dry_run: DryRunOption = False,
@@ -60,12 +84,24 @@ def enroll(
     A key that is there already is printed and never replaced. With --person-secret the same number is the same person
     at every gate of the site, so that RED at one is RED at all. Run it as the gate's own user, or as root.
 
+    With --code the gate gets its certificate for the broker; without a way to the centre's pages the request goes there
+    and the certificate comes back in files (--csr-out, --certificate).
+
     Example: postern-edge enroll --config gate.toml
     """
     try:
-        gate = load_config(config).gate
+        settings = load_config(config)
+        gate = settings.gate
     except SettingsError as error:
         raise failure(error, Exit.USAGE) from None
+    wanted = Wanted(
+        centre=centre, code=code, centre_ca=centre_ca, renew=renew, csr_out=csr_out, certificate=certificate
+    )
+    if wanted.anything:
+        if person_secret is not None:
+            raise failure("--person-secret is for a call of its own", Exit.USAGE)
+        enroll_tls(settings, wanted, force=force, as_json=as_json, dry_run=dry_run)
+        return
     secret = _secret(gate, person_secret, force=force)
     try:
         key, made = _key(gate, dry_run=dry_run)
