@@ -1,6 +1,7 @@
 """Run every benchmark module, or the named ones; print one table and write ``build/bench.json``.
 
-A benchmark is a module of this package with ``run(options: Options) -> list[Outcome]``.
+A benchmark is a module of this package with ``run(options: Options) -> list[Outcome]``. One that says ``ONE_CORE =
+True`` is kept on one core while it runs.
 """
 
 import argparse
@@ -8,14 +9,16 @@ import importlib
 import json
 import pkgutil
 import platform
-import sqlite3
 import subprocess
 import sys
+import time
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import benchmarks
+from benchmarks.machine import load, one_core, versions
 from benchmarks.result import Options, Outcome, Result, Skipped
 
 REPORT: Final = Path("build/bench.json")
@@ -68,9 +71,9 @@ def report(outcomes: list[Outcome]) -> dict[str, object]:
         "v": 1,
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": commit or None,
-        "python": platform.python_version(),
         "machine": f"{platform.machine()} {platform.system()} {platform.release()}",
-        "stdlib_sqlite": sqlite3.sqlite_version,
+        "load": load(),
+        "versions": versions(),
         "results": [
             {
                 "name": one.name,
@@ -96,16 +99,23 @@ def main() -> int:
     parser.add_argument("module", nargs="*", help=f"which ones (default: all): {', '.join(names)}")
     parser.add_argument("--qr-real", type=Path, help="folder of photographs with truth.json")
     parser.add_argument("--seconds", type=float, default=2.0, help="time for one comparison (default: 2)")
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer repetitions: whether it runs, not what it says"
+    )
     arguments = parser.parse_args()
     unknown = sorted(set(arguments.module) - set(names))
     if unknown:
         parser.error(f"no benchmark named {', '.join(unknown)}; there are: {', '.join(names)}")
-    options = Options(qr_real=arguments.qr_real, seconds=arguments.seconds)
+    options = Options(qr_real=arguments.qr_real, seconds=arguments.seconds, quick=arguments.quick)
     outcomes: list[Outcome] = []
     for name in arguments.module or names:
-        print(f"-- {name}", file=sys.stderr, flush=True)
-        outcomes += importlib.import_module(f"benchmarks.{name}").run(options)
+        module, began_s = importlib.import_module(f"benchmarks.{name}"), time.monotonic()
+        with one_core() if getattr(module, "ONE_CORE", False) else nullcontext():
+            outcomes += module.run(options)
+        print(f"-- {name}: {time.monotonic() - began_s:.0f} s", file=sys.stderr, flush=True)
     print(table(outcomes))
+    print("; ".join(f"{library} {number}" for library, number in versions().items()))
+    print(load())
     REPORT.parent.mkdir(exist_ok=True)
     REPORT.write_text(json.dumps(report(outcomes), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     print(f"written: {REPORT}", file=sys.stderr)

@@ -23,6 +23,7 @@ from passes.gp1 import to_text
 from simulators.cameras.pixels import Generator, array
 from simulators.cameras.scene import HEIGHT_PX, WIDTH_PX, backgrounds, jpeg, noise_fields, tinted
 
+ONE_CORE: Final = True
 CODE_MM: Final = 60.0  # with its quiet zone, as a phone shows it
 FOCAL_PX: Final = WIDTH_PX / 2 / tan(radians(70) / 2)  # a lens of 70 degrees
 BLURS_PX: Final = (0.6, 0.9, 1.2)

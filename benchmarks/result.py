@@ -11,10 +11,12 @@ class Options:
     Args:
         qr_real: Folder of photographs with ``truth.json``, or None when none was named.
         seconds: Roughly how long one comparison may measure.
+        quick: Fewer repetitions, where there are many.
     """
 
     qr_real: Path | None = None
     seconds: float = 2.0
+    quick: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -169,7 +169,7 @@ def test_a_code_that_stays_in_view_costs_little_and_is_read_in_every_frame() -> 
     code = drawn(STATIC_PASS, px=4)
     picture[100 : 100 + code.shape[0], 300 : 300 + code.shape[1]] = code
     hows = [[each.how for each in reader.read(picture)] for _ in range(12)]
-    assert hows == [["640 plain"]] * 12
+    assert hows == [["640 global"]] * 12
 
 
 def test_places_that_lie_on_a_code_that_was_read_are_not_worked_on() -> None:
