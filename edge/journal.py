@@ -33,7 +33,7 @@ from sync.outbox import AckResult
 log = get_logger("journal")
 
 SQLITE_VERSION_MIN: Final = 3_051_003  # the WAL-reset race is fixed from 3.51.3 on
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 CHECKPOINT_PAGES: Final = 64  # with more, a full disk cannot be freed (reference, reliability 1.2 D)
 KEEP_RECEIPTED: Final = timedelta(days=7)
 GENESIS: Final = "0" * 64
@@ -62,7 +62,8 @@ create table stay (
   unit integer not null, purpose integer not null, stay_claim integer not null, pass_end_ms integer not null,
   lane text not null, state text not null check (state in ('pending', 'inside', 'left', 'no_show', 'superseded')),
   granted_ms integer not null, entered_ms integer, due_ms integer, exited_ms integer,
-  settled integer not null default 0, assumed integer not null default 0, leaving_ms integer, leaving_lane text
+  settled integer not null default 0, assumed integer not null default 0, leaving_ms integer, leaving_lane text,
+  gate text
 ) without rowid;
 create unique index stay_pending on stay (pass_id) where state = 'pending';
 create index stay_pass on stay (pass_id, state);
@@ -305,6 +306,15 @@ class Journal:
             except apsw.Error as error:
                 raise JournalError(f"{self.path}: old rows were not deleted: {error}") from error
 
+    def amend(self, change: Callable[[apsw.Connection], None]) -> None:
+        """Change tables beside the events in one transaction: for what another gate has recorded as its own event."""
+        with self._lock:
+            try:
+                with self._db:
+                    change(self._db)
+            except apsw.Error as error:
+                raise JournalError(f"{self.path}: what another gate told was not kept: {error}") from error
+
     def close(self) -> None:
         """Close the file and let go of the folder."""
         with self._lock:
@@ -375,6 +385,10 @@ class Journal:
             if version == 0:
                 with db:
                     db.execute(_SCHEMA)
+                    db.execute(f"pragma user_version = {SCHEMA_VERSION}")
+            elif version == 1:
+                with db:  # stays of other gates of the site carry that gate's id; own ones none
+                    db.execute("alter table stay add column gate text")
                     db.execute(f"pragma user_version = {SCHEMA_VERSION}")
             elif version != SCHEMA_VERSION:
                 raise JournalError(

@@ -361,8 +361,10 @@ class Standings:
         return _stay(rows[0]) if rows else None
 
     def pending(self) -> list[tuple[str, str, datetime]]:
-        """Stays left pending by an earlier run: id, lane, and when the lane was opened."""
-        rows = self._journal.read("select stay_id, lane, granted_ms from stay where state = 'pending'")
+        """Stays of this gate left pending by an earlier run: id, lane, and when the lane was opened."""
+        rows = self._journal.read(
+            "select stay_id, lane, granted_ms from stay where state = 'pending' and gate is null"
+        )
         return [(stay_id, lane, datetime.fromtimestamp(ms / 1000, UTC)) for stay_id, lane, ms in rows]
 
     def leaving(self) -> list[tuple[str, str, datetime]]:
