@@ -167,6 +167,11 @@ class Hands:
         if state is not None and state.section.direction is Direction.ENTRY:
             self._lanes.advance(state, Event.BLOCK if blocked else Event.UNBLOCK)
 
+    @property
+    def in_emergency(self) -> bool:
+        """Whether there is an emergency that nobody has reset."""
+        return bool(self._emergency)
+
     def free_all(self, order: Order) -> list[str]:
         """Declare an emergency and hold every lane open until somebody resets it; raises ``HandsError``.
 
@@ -189,7 +194,7 @@ class Hands:
         for state in self._lanes.states.values():
             if state.section.channel is None or not state.section.is_tested:
                 shut.append(state.section.name)
-            elif not self._holds.stands(state):
+            elif state.held is None:  # a hold that stands goes on by itself
                 command = self._holds.begin(state, _UNTIL_RESET_S, urandom(8).hex())
                 if not self._submit(state.section.board, command):
                     self._holds.not_begun(state)
