@@ -10,25 +10,29 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Final, Literal
 
 from drivers.gate.view import ViewSection
 from edge.vision.eye import Eye, ShotError
-from edge.vision.frames import Hints, Source, SourceLostError, shown
+from edge.vision.frames import Hints, Source, SourceError, SourceLostError, shown
 from edge.vision.freshness import Doubt, Freshness
 from edge.vision.nursery import Nursery, NurseryError
 from edge.vision.presentation import LEFT_AFTER_S, InView, left_in_view, look
 from edge.vision.preview import Preview
 from edge.vision.shot import EyeError, Region, Seen, Shot, Wanted
+from edge.vision.source_words import Trouble
 from edge.vision.sources import open_source
+from edge.vision.telling import tell
+from passes.words import Pair
 from shell.clock import Clock
-from shell.logs import get_logger
 
 READS_PER_S: Final = 30.0  # every frame of most cameras; the eye makes little of a quiet scene
 FIRST_PAUSE_S: Final = 0.1
 LONGEST_PAUSE_S: Final = 5.0
+WELL_AFTER_S: Final = 5.0  # one that comes and goes more often is opened with growing pauses, too
 BLIND_AFTER_S: Final = 3.0  # single pictures that nothing can be made of are no fault
 CLOSE_WITHIN_S: Final = 0.9
+_NO_CODE_LEFT: Final = Pair("视野中没有久停的码", "no code is left in view")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,13 +67,18 @@ class About(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CameraHealth:
-    """A change of state: which camera, what it is now, why, when (monotonic seconds), and of what."""
+    """A change of state: which camera, what it is now, why in words, when (monotonic seconds), and of what."""
 
     camera: str
     state: CameraState
-    detail: str
+    words: Pair
     at_s: float
     about: About = About.CAMERA
+
+    @property
+    def detail(self) -> str:
+        """The words in both languages, for a guard's screen."""
+        return f"{self.words.zh} {self.words.en}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +155,8 @@ class Camera:
         self._freshness = Freshness()
         self._sighted_s = 0.0  # when something could last be made of a picture
         self._blinded = False
+        self._pause_s = FIRST_PAUSE_S
+        self._well_since_s = float("inf")
         self._thread = threading.Thread(target=self._run, name=f"camera-{name}", daemon=True)
 
     def start(self) -> None:
@@ -169,29 +180,33 @@ class Camera:
         self._again.set()
 
     def _run(self) -> None:
-        pause_s = FIRST_PAUSE_S
+        while not self._stop.is_set():
+            try:
+                if self._watched():
+                    return
+            except Exception:  # noqa: BLE001  # a fault that cannot even be told must not end the thread
+                tell("camera", "exception", "a fault could not be told", camera=self.name)
+            self._stop.wait(self._pause_s)
+            self._pause_s = min(LONGEST_PAUSE_S, self._pause_s * 2)
+
+    def _watched(self) -> bool:
+        """Read from one opening of the source and report how it ended; True when it ended for good."""
         try:
-            while not self._stop.is_set():
-                try:
-                    if self._watch():
-                        self._report(CameraState.FAULT, f"{shown(self.spec)} has come to its end")
-                        return
-                except NurseryError as error:  # it is still starting, or was lost: that is over in a moment
-                    self._lose_sight(str(error))
-                except OSError as error:  # SourceError is one
-                    if self._is_ok():
-                        pause_s = FIRST_PAUSE_S
-                    self._report(CameraState.FAULT, str(error))
-                except Exception as error:  # noqa: BLE001  # a lane without a reader is worse than a lost picture
-                    get_logger("camera").exception(
-                        "reading failed, the source is opened again", camera=self.name
-                    )
-                    self._report(CameraState.FAULT, f"reading failed: {type(error).__name__}")
-                self._stop.wait(pause_s)
-                pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
-        finally:
-            if self._is_ok():
-                self._report(CameraState.FAULT, "the camera's thread ended")
+            if self._watch():
+                words = Pair("已放完", f"{shown(self.spec)} has come to its end")
+                self._report(CameraState.FAULT, words)
+                return True
+        except SourceError as error:
+            self._report(CameraState.FAULT, error.words)
+        except NurseryError as error:  # it is still starting, or was lost: that is over in a moment
+            self._lose_sight(str(error))
+        except Exception as error:  # noqa: BLE001  # a lane without a reader is worse than a lost picture
+            words = Pair(
+                "读取出错，正在重新打开", f"reading failed: {type(error).__name__}. It is opened anew"
+            )
+            self._report(CameraState.FAULT, words)
+            tell("camera", "exception", "reading failed, the source is opened again", camera=self.name)
+        return False
 
     def _watch(self) -> bool:
         """Read from one opening of the source to its end; True when it ended for good."""
@@ -220,14 +235,16 @@ class Camera:
             seen = self._eye.look(shot, Wanted(preview_px=longest_px, region=self._settings.region))
         except EyeError as error:
             if not self._blinded and not self._stop.is_set() and not isinstance(error, ShotError):
-                get_logger("camera").warning("a picture was lost", camera=self.name, why=str(error))
+                tell("camera", "warning", "a picture was lost", camera=self.name, why=str(error))
             self._lose_sight(str(error))
             return
         now_s = self._clock.monotonic_s()
         self._sighted_s, self._blinded = now_s, False
         doubted = self._freshness.doubt(seen, now_s)
         if doubted is None:
-            self._report(CameraState.OK, "frames arrive")
+            if now_s - self._well_since_s >= WELL_AFTER_S:
+                self._pause_s = FIRST_PAUSE_S
+            self._report(CameraState.OK, Pair("画面正常", "frames arrive"))
             if self._preview is not None:
                 self._preview.put(seen.preview, seen.at_s)
             self._on_seen(seen)
@@ -235,7 +252,7 @@ class Camera:
         elif doubted.lasting:
             self._report(CameraState.FAULT, doubted.words, why=doubted.why)
             if doubted.why is Doubt.LATE:
-                raise SourceLostError(self.spec, "lags behind", "It is opened anew")
+                raise SourceLostError(self.spec, Trouble.LATE)
 
     def _present(self, seen: Seen) -> None:
         texts = tuple(sorted({code.text for code in seen.codes}))
@@ -246,43 +263,40 @@ class Camera:
         if new and not self._stop.is_set():
             self._on_scan(Scan(camera=self.name, texts=texts, at_s=seen.at_s))
         if left_in_view(self._view, seen.at_s):
-            words = f"a code is left in view for over {LEFT_AFTER_S:g} s: look for a pass on the glass, or a poster"
+            words = Pair(
+                f"有码停在视野中超过 {LEFT_AFTER_S:g} 秒：请看玻璃上是否贴着通行码，或有海报",
+                f"a code is left in view for over {LEFT_AFTER_S:g} s: look for a pass on the glass, or a poster",
+            )
             self._report(CameraState.FAULT, words, about=About.VIEW)
         else:
-            self._report(CameraState.OK, "no code is left in view", about=About.VIEW)
+            self._report(CameraState.OK, _NO_CODE_LEFT, about=About.VIEW)
 
     def _lose_sight(self, why: str) -> None:
         """Nothing can be made of this picture; a fault when that lasts."""
         self._blinded = True
         if self._clock.monotonic_s() - self._sighted_s >= BLIND_AFTER_S:
-            self._report(CameraState.FAULT, why, why="blind")
+            self._report(CameraState.FAULT, Pair("画面看不了，正在更换读图进程", why), why="blind")
 
-    def _report_refused(self, refused: tuple[str, ...]) -> None:
+    def _report_refused(self, refused: tuple[Pair, ...]) -> None:
         state = CameraState.FAULT if refused else CameraState.OK
-        self._report(state, "; ".join(refused), about=About.SETTINGS, why=str(refused))
+        words = Pair("；".join(one.zh for one in refused), "; ".join(one.en for one in refused))
+        self._report(state, words, about=About.SETTINGS, why=words.en)
 
-    def _is_ok(self) -> bool:
-        return self._states.get(About.CAMERA, (CameraState.FAULT, ""))[0] is CameraState.OK
-
-    def _report(self, state: CameraState, detail: str, *, about: About = About.CAMERA, why: str = "") -> None:
+    def _report(self, state: CameraState, words: Pair, *, about: About = About.CAMERA, why: str = "") -> None:
         """Tell a change. Only of a camera that is well is that told, too; a kind of fault is told once."""
         if about is About.CAMERA and state is CameraState.FAULT and self._preview is not None:
             self._preview.blind()
         before, before_why = self._states.get(about, (None, ""))
         if self._stop.is_set() or (state, why) == (before, before_why):
             return
+        now_s = self._clock.monotonic_s()
+        if about is About.CAMERA or before is not None or state is CameraState.FAULT:
+            self._on_health(CameraHealth(camera=self.name, state=state, words=words, at_s=now_s, about=about))
+            level: Literal["info", "warning"] = "info" if state is CameraState.OK else "warning"
+            tell("camera", level, "camera", camera=self.name, about=about, state=state, detail=words.en)
         self._states[about] = state, why
-        if about is not About.CAMERA and before is None and state is CameraState.OK:
-            return
-        log = get_logger("camera")
-        (log.info if state is CameraState.OK else log.warning)(
-            "camera", camera=self.name, about=about, state=state, detail=detail
-        )
-        self._on_health(
-            CameraHealth(
-                camera=self.name, state=state, detail=detail, at_s=self._clock.monotonic_s(), about=about
-            )
-        )
+        if about is About.CAMERA:
+            self._well_since_s = now_s if state is CameraState.OK else float("inf")
 
 
 class Turns:

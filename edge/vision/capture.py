@@ -27,6 +27,8 @@ from edge.vision.frames import FRAME_WITHIN_S, OPEN_WITHIN_S, SourceLostError, S
 from edge.vision.nursery import Nursery
 from edge.vision.shared_memory import SharedArea
 from edge.vision.shot import Shot
+from edge.vision.source_words import Trouble
+from passes.words import Pair
 from shell.clock import Clock
 
 KILL_AFTER_S: Final = 1.0  # past the time that the process itself gives a camera to open
@@ -56,7 +58,7 @@ class Capture:
         self._opened = False
         self._stopped = False
         self._view: memoryview | None = None
-        self.refused: tuple[str, ...] = ()
+        self.refused: tuple[Pair, ...] = ()
         area = SharedArea("capture", SLOTS * SLOT_BYTES)
         self._map = mmap.mmap(area.fileno(), area.size, access=mmap.ACCESS_READ)
         self._link, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -87,10 +89,9 @@ class Capture:
         match answer:
             case None:
                 self._forked.kill()
-                what = f"sent no frame for {FRAME_WITHIN_S:g} s"
-                raise SourceLostError(self._spec, what, "Check its power and its cable")
+                raise SourceLostError(self._spec, Trouble.SILENT, f"{FRAME_WITHIN_S:g}")
             case Failed():
-                raise SourceLostError(self._spec, answer.what, answer.next_step)
+                raise SourceLostError(self._spec, answer.trouble)
             case Ended():
                 return None
             case Opened():
@@ -121,10 +122,10 @@ class Capture:
             case Opened():
                 self._opened, self.refused = True, answer.refused
             case Failed():
-                raise SourceMissingError(self._spec, answer.what, answer.next_step)
+                raise SourceMissingError(self._spec, answer.trouble)
             case None:
                 self._forked.kill()
-                raise SourceMissingError(self._spec, "did not open", "Check its power and its address")
+                raise SourceMissingError(self._spec, Trouble.STREAM_SHUT)
             case _:
                 raise self._died("answered before it was open")
 
@@ -153,8 +154,6 @@ class Capture:
 
     def _died(self, what: str) -> SourceLostError:
         if self._stopped:
-            return SourceLostError(self._spec, "is closed", "Open it again")
+            return SourceLostError(self._spec, Trouble.CLOSED)
         self._forked.kill()
-        return SourceLostError(
-            self._spec, f"lost the process that grabs from it: it {what}", "Another takes its place"
-        )
+        return SourceLostError(self._spec, Trouble.PROCESS_LOST, f"it {what}")

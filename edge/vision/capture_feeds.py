@@ -1,6 +1,6 @@
 """What is grabbed from, inside the process that owns it: a device, a stream or a film, through OpenCV.
 
-FeedError       it cannot be opened, or broke off: what happened, and what to do
+FeedError       it cannot be opened, or broke off
 """
 
 import os
@@ -20,7 +20,9 @@ from edge.vision.capture_messages import SLOT_BYTES
 from edge.vision.frames import FRAME_WITHIN_S, OPEN_WITHIN_S, Hints
 from edge.vision.freshness import Lateness
 from edge.vision.shot import Pixels
+from edge.vision.source_words import Trouble
 from edge.vision.sources_film import frame_s
+from passes.words import Pair
 
 BUFFERED_WITHIN_S: Final = 0.005  # a grab this quick came out of a buffer
 DRAIN_MAX: Final = 30  # a stream that never pauses is not waited out longer than this
@@ -36,11 +38,11 @@ Picture = npt.NDArray[np.uint8]
 
 
 class FeedError(Exception):
-    """No pictures: ``what`` completes a sentence about the source, ``next_step`` is one."""
+    """No pictures."""
 
-    def __init__(self, what: str, next_step: str) -> None:
-        super().__init__(f"{what}. {next_step}")
-        self.what, self.next_step = what, next_step
+    def __init__(self, trouble: Trouble) -> None:
+        super().__init__(trouble.value)
+        self.trouble = trouble
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ class Feed(Protocol):
     """A device, stream or film that is open."""
 
     @property
-    def refused(self) -> tuple[str, ...]:
+    def refused(self) -> tuple[Pair, ...]:
         """What was asked of it and is not so."""
 
     def pictures(self) -> Iterator[Grabbed]:
@@ -71,7 +73,7 @@ class Device:
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._capture = cv2.VideoCapture(str(options["path"]), cv2.CAP_V4L2)
         if not self._capture.isOpened():
-            raise FeedError("did not open", "Look whether another program uses it: fuser -v /dev/video*")
+            raise FeedError(Trouble.DEVICE_SHUT)
         hints = Hints(exposure_ms=options.get("exposure_ms"), focus=options.get("focus"))
         self.refused = set_up(self._capture, hints)
         self._encoded = gives_jpegs(self._capture)
@@ -80,7 +82,7 @@ class Device:
         """Each frame as the driver has it."""
         while self._capture.grab():
             yield Grabbed(time.monotonic(), self._picture)
-        raise FeedError("sent no more frames", "Check its plug")
+        raise FeedError(Trouble.DEVICE_ENDED)
 
     def _picture(self) -> tuple[Picture, Pixels] | None:
         whole, picture = self._capture.retrieve()
@@ -93,7 +95,7 @@ class Device:
 class Stream:
     """A network camera through FFmpeg."""
 
-    refused: tuple[str, ...] = ()
+    refused: tuple[Pair, ...] = ()
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         os.putenv("OPENCV_FFMPEG_CAPTURE_OPTIONS", _STREAM_OPTIONS)
@@ -103,7 +105,7 @@ class Stream:
         ]
         self._capture = cv2.VideoCapture(str(options["address"]), cv2.CAP_FFMPEG, limits)
         if not self._capture.isOpened():
-            raise FeedError("did not open", "Check its power, its address and its password")
+            raise FeedError(Trouble.STREAM_SHUT)
 
     def pictures(self) -> Iterator[Grabbed]:
         """Each frame that did not lie in a buffer for long."""
@@ -118,7 +120,7 @@ class Stream:
             if waited or stamp_s > 0 or quick > DRAIN_MAX:
                 yield Grabbed(now_s - age_s, self._picture)
             before_s = time.monotonic()
-        raise FeedError("sent no more frames", "Check its power and its cable")
+        raise FeedError(Trouble.STREAM_ENDED)
 
     def _picture(self) -> tuple[Picture, Pixels] | None:
         whole, picture = self._capture.retrieve()
@@ -128,12 +130,12 @@ class Stream:
 class Film:
     """A video file, played at its own pace; what is late is dropped."""
 
-    refused: tuple[str, ...] = ()
+    refused: tuple[Pair, ...] = ()
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._capture = cv2.VideoCapture(str(options["path"]))
         if not self._capture.isOpened():
-            raise FeedError("is no video", "Play it with ffplay to see what is wrong")
+            raise FeedError(Trouble.NO_VIDEO)
         self._frame_s = frame_s(self._capture)
         self._pause = threading.Event()
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from edge.vision.shot import Pixels
+from edge.vision.source_words import Trouble
+from passes.words import Pair
 
 SLOTS: Final = 3  # one that is being read, one that waits to be, one that is being written
 SLOT_BYTES: Final = 8 * 1024 * 1024  # what an eye takes
@@ -34,7 +36,7 @@ class BadCaptureError(ValueError):
 class Opened:
     """The camera is open; ``refused`` says which hints it did not take."""
 
-    refused: tuple[str, ...] = ()
+    refused: tuple[Pair, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +58,9 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """It cannot be opened, or broke off: ``what`` completes a sentence about the source, ``next_step`` is one."""
+    """It cannot be opened, or broke off."""
 
-    what: str
-    next_step: str
+    trouble: Trouble
 
 
 CaptureAnswer = Opened | Taken | Ended | Failed
@@ -80,7 +81,7 @@ def pack_capture(answer: CaptureAnswer) -> bytes:
     """An answer as bytes."""
     match answer:
         case Opened():
-            return bytes([_OPENED_IS]) + _lines(answer.refused)
+            return bytes([_OPENED_IS]) + _lines(answer.refused[:REFUSED_MAX])
         case Taken():
             kind = _KINDS.index(answer.pixels)
             size = answer.length, answer.width, answer.height
@@ -88,7 +89,7 @@ def pack_capture(answer: CaptureAnswer) -> bytes:
         case Ended():
             return bytes([_ENDED_IS])
         case Failed():
-            return bytes([_FAILED_IS]) + _lines((answer.what, answer.next_step))
+            return bytes([_FAILED_IS]) + answer.trouble.encode()
 
 
 def unpack_capture(data: bytes) -> CaptureAnswer:
@@ -106,12 +107,12 @@ def unpack_capture(data: bytes) -> CaptureAnswer:
         return Ended()
     if kind not in {_OPENED_IS, _FAILED_IS}:
         raise BadCaptureError(f"an answer of kind {kind}")
-    lines = tuple(_printable(line) for line in rest.decode("utf-8", "replace").split("\n"))
+    text = rest.decode("utf-8", "replace")
     if kind == _OPENED_IS:
-        return Opened(tuple(line for line in lines[:REFUSED_MAX] if line))
-    if len(lines) != 2:
-        raise BadCaptureError("a failure that is not told in two lines")
-    return Failed(*lines)
+        return Opened(_pairs(text))
+    if text not in set(Trouble):
+        raise BadCaptureError("a failure of no kind that there is")
+    return Failed(Trouble(text))
 
 
 def _taken(data: bytes) -> Taken:
@@ -127,8 +128,15 @@ def _taken(data: bytes) -> Taken:
     return Taken(slot=slot, pixels=pixels, length=length, width=width, height=height, at_s=at_s)
 
 
-def _lines(lines: tuple[str, ...]) -> bytes:
-    return "\n".join(_printable(line) for line in lines[:REFUSED_MAX]).encode()
+def _lines(pairs: tuple[Pair, ...]) -> bytes:
+    return "\n".join(_printable(words) for pair in pairs for words in (pair.zh, pair.en)).encode()
+
+
+def _pairs(text: str) -> tuple[Pair, ...]:
+    lines = [_printable(line) for line in text.split("\n")][: 2 * REFUSED_MAX] if text else []
+    if len(lines) % 2:
+        raise BadCaptureError("words in one language")
+    return tuple(Pair(zh, en) for zh, en in zip(lines[::2], lines[1::2], strict=True))
 
 
 def _printable(text: str) -> str:

@@ -48,7 +48,7 @@ def main(fds: list[int], options: Mapping[str, Any]) -> None:
     try:
         feed = FEEDS[str(options["kind"])](options)
     except FeedError as error:
-        link.send(pack_capture(Failed(error.what, error.next_step)))
+        link.send(pack_capture(Failed(error.trouble)))
         return
     serve(link, ring, feed)
 
@@ -66,7 +66,7 @@ def serve(link: socket.socket, ring: Ring, feed: Feed) -> None:
                 ring.put(*made, grabbed.at_s)
         ring.end(Ended())
     except FeedError as error:
-        ring.end(Failed(error.what, error.next_step))
+        ring.end(Failed(error.trouble))
     threading.Event().wait()  # the last answer is the other thread's; it, or the daemon, ends this process
 
 

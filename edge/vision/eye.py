@@ -28,8 +28,8 @@ from edge.vision.eye_pace import Pace, Patience
 from edge.vision.nursery import Forked, Nursery, NurseryError
 from edge.vision.shared_memory import AreaError, SharedArea
 from edge.vision.shot import EyeError, Seen, Shot, Wanted
+from edge.vision.telling import tell
 from shell.clock import Clock
-from shell.logs import get_logger
 
 PICTURE_BYTES: Final = 8 * 1024 * 1024  # a JPEG of 12 megapixels; 1920 x 1080 in raw colour has 6.2
 PREVIEW_BYTES: Final = 1024 * 1024
@@ -186,8 +186,13 @@ class Eye:
         """Log it once: what the kernel of this machine does not give is worth knowing, and does not change."""
         if held != self._held:
             self._held = held
-            get_logger("eye").info(
-                "open", camera=self.name, own_network=held.network, calls_restricted=held.calls
+            tell(
+                "eye",
+                "info",
+                "open",
+                camera=self.name,
+                own_network=held.network,
+                calls_restricted=held.calls,
             )
 
     def _judged(self, answer: Hello | Answer | Refusal, shot: Shot) -> Seen:

@@ -9,23 +9,34 @@ from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
 from edge.vision.shot import Shot
+from edge.vision.source_words import Trouble, words_of
+from passes.words import Pair
 from shell.masking import masked_value
+from shell.text import visible
 
 FRAME_WITHIN_S: Final = 2.0  # a live source that is silent for longer is opened again
 OPEN_WITHIN_S: Final = 4.0
 
 
 def shown(spec: str) -> str:
-    """The source as logs and pages may show it: without a password."""
-    return masked_value(spec)
+    """The source as logs, pages and terminals may show it: without a password, and nothing that a terminal obeys."""
+    return visible(masked_value(spec))
 
 
 class SourceError(OSError):
-    """No pictures from this source now."""
+    """No pictures from this source now.
 
-    def __init__(self, spec: str, what: str, next_step: str) -> None:
-        super().__init__(f"Camera source {shown(spec)} {what}. {next_step}")
-        self.spec = spec
+    Args:
+        spec: The source.
+        trouble: Why.
+        detail: What the machine said of it.
+    """
+
+    def __init__(self, spec: str, trouble: Trouble, detail: str = "") -> None:
+        words = words_of(trouble, visible(detail))
+        super().__init__(f"Camera source {shown(spec)} {words.en}")
+        self.spec, self.trouble = spec, trouble
+        self.words = Pair(words.zh, str(self))
 
 
 class SourceMissingError(SourceError):
@@ -55,7 +66,7 @@ class Source(Protocol):
     """Pictures, newest only."""
 
     @property
-    def refused(self) -> tuple[str, ...]:
+    def refused(self) -> tuple[Pair, ...]:
         """What was asked of the device and is not so, in words; known after the first picture."""
 
     def read(self, not_before_s: float) -> Shot | None:

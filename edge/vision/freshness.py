@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 from edge.vision.shot import Seen
+from passes.words import Pair
 
 FROZEN_AFTER_S: Final = 2.0
 FROZEN_FRAMES: Final = 3  # one that is equal to the last before a break may be chance
@@ -39,7 +40,7 @@ class Doubted:
 
     why: Doubt
     lasting: bool
-    words: str
+    words: Pair
 
 
 class Freshness:
@@ -70,9 +71,10 @@ class Freshness:
             return None
         if self._late_since_s is None:
             self._late_since_s = now_s
-        words = (
+        words = Pair(
+            f"看到的画面已过了 {age_s:.1f} 秒，不作数。请检查网络，和本机是否太忙",
             f"pictures are {age_s:.1f} s old when they are seen, and do not count. Check the network, and how busy "
-            "this machine is"
+            "this machine is",
         )
         return Doubted(Doubt.LATE, now_s - self._late_since_s >= LATE_FOR_S, words)
 
@@ -82,7 +84,10 @@ class Freshness:
         self._same += 1
         if self._same < FROZEN_FRAMES or seen.at_s - self._same_since_s < FROZEN_AFTER_S:
             return None
-        words = f"the picture has been the very same for {FROZEN_AFTER_S:g} s: frozen. Switch the camera off and on"
+        words = Pair(
+            f"画面 {FROZEN_AFTER_S:g} 秒丝毫未变：摄像头卡住了。请断电后重新接通",
+            f"the picture has been the very same for {FROZEN_AFTER_S:g} s: frozen. Switch the camera off and on",
+        )
         return Doubted(Doubt.FROZEN, lasting=True, words=words)
 
     def _dark(self, seen: Seen) -> Doubted | None:
@@ -93,10 +98,11 @@ class Freshness:
             self._dark_since_s = seen.at_s
         if seen.at_s - self._dark_since_s < DARK_AFTER_S:
             return None
-        what = "white" if seen.light > _DAZZLED_LIGHT else "dark"
-        words = (
-            f"the picture has been {what} all over for {DARK_AFTER_S:g} s. Clean or uncover the lens, and check the "
-            "light at the lane"
+        what = Pair("全白", "white") if seen.light > _DAZZLED_LIGHT else Pair("全黑", "dark")
+        words = Pair(
+            f"画面{what.zh}已有 {DARK_AFTER_S:g} 秒。请擦净或揭开镜头，并检查通道的灯光",
+            f"the picture has been {what.en} all over for {DARK_AFTER_S:g} s. Clean or uncover the lens, and check the "
+            "light at the lane",
         )
         return Doubted(Doubt.DARK, lasting=True, words=words)
 

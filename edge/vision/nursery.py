@@ -21,8 +21,8 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from edge.vision.nursery_messages import NurseryPacketError, close_all, receive, send
+from edge.vision.telling import tell
 from shell.clock import Clock
-from shell.logs import get_logger
 
 # What each kind of child runs: ``function(fds, options)``. No other kind can be asked for.
 KINDS: Final[Mapping[str, str]] = MappingProxyType(
@@ -156,13 +156,13 @@ class Nursery:
             raise NurseryError("the nursery is still starting") from None
         self._ready = True
         if message.get("threads") != 1:
-            get_logger("nursery").warning("a library started threads", threads=message.get("threads"))
+            tell("nursery", "warning", "a library started threads", threads=message.get("threads"))
 
     def _have_process(self) -> socket.socket:
         if self._closed:
             raise NurseryError("the nursery is closed")
         if self._process is not None and self._process.poll() is not None:
-            get_logger("nursery").warning("the nursery ended", status=self._process.returncode)
+            tell("nursery", "warning", "the nursery ended", status=self._process.returncode)
             self._end_process(within_s=0.0)
         if self._link is None:
             self._started_s = self._clock.monotonic_s()

@@ -9,6 +9,7 @@ from edge.vision.frames import SourceLostError, SourceMissingError
 from edge.vision.nursery import START_WITHIN_S, Forked, Nursery, NurseryError
 from edge.vision.shared_memory import SharedArea
 from edge.vision.shot import Pixels, Shot
+from edge.vision.source_words import Trouble
 from shell.clock import Clock
 
 PER_S: Final = 12.0  # frames of each second of a film: a code is held up for a second or more
@@ -51,7 +52,7 @@ def _forked(path: str, clock: Clock, nursery: Nursery, fds: list[int]) -> Forked
             return nursery.fork("film", fds, {"path": path})
         except NurseryError as error:  # it has waited for half a second
             if clock.monotonic_s() > until_s:
-                raise SourceMissingError(path, f"cannot be opened: {error}", "Try again") from error
+                raise SourceMissingError(path, Trouble.NO_PROCESS, str(error)) from error
 
 
 def _next(link: socket.socket, memory: SharedArea, path: str, at_s: float) -> Shot | None:
@@ -59,21 +60,18 @@ def _next(link: socket.socket, memory: SharedArea, path: str, at_s: float) -> Sh
         link.send(ASK)
         answer = link.recv(FRAME.size + 1)
     except TimeoutError:
-        raise SourceLostError(path, f"hung for {WITHIN_S:g} s on one frame", _LOOK) from None
+        raise SourceLostError(path, Trouble.FILM_HUNG, f"{WITHIN_S:g}") from None
     except OSError:
         answer = b""
     if answer == END:
         return None
     if answer == FAILED:
-        raise SourceMissingError(path, "is no video", _LOOK)
+        raise SourceMissingError(path, Trouble.NO_VIDEO)
     if len(answer) != FRAME.size:
-        raise SourceLostError(path, "ended the process that decoded it", _LOOK)
+        raise SourceLostError(path, Trouble.FILM_KILLED)
     width, height, channels = FRAME.unpack(answer)
     length = width * height * channels
     if channels not in {1, 3} or not 0 < length <= memory.size:
-        raise SourceLostError(path, "gave a frame of no possible size", _LOOK)
+        raise SourceLostError(path, Trouble.FILM_LIED)
     pixels = Pixels.BGR if channels == 3 else Pixels.GREY
     return Shot(pixels, memory.take(length), at_s, width, height)
-
-
-_LOOK: Final = "Play it with ffplay to see what is wrong"

@@ -7,6 +7,7 @@ from edge.vision.capture import Capture
 from edge.vision.capture_identity import DEV, SYS, identity_of
 from edge.vision.frames import Hints, Source, SourceMissingError
 from edge.vision.nursery import START_WITHIN_S, Nursery, NurseryError
+from edge.vision.source_words import Trouble
 from edge.vision.sources_file import SUFFIXES, Pictures
 from edge.vision.sources_http import NoMultipartError, open_http
 from shell.clock import Clock
@@ -47,12 +48,10 @@ def open_source(
         return Pictures(path, clock)
     if path.is_file():
         return Capture(spec, {"kind": "film", "path": spec}, nursery, clock)
-    raise SourceMissingError(
-        spec, "does not exist", "Give a folder, a video file, an http or rtsp address, or /dev/videoN"
-    )
+    raise SourceMissingError(spec, Trouble.ABSENT)
 
 
-def open_when_ready(spec: str, clock: Clock, nursery: Nursery) -> Source:
+def open_when_ready(spec: str, clock: Clock, nursery: Nursery, hints: Hints | None = None) -> Source:
     """Open what ``spec`` names for a tool, which may wait until the nursery has started.
 
     Raises:
@@ -61,23 +60,20 @@ def open_when_ready(spec: str, clock: Clock, nursery: Nursery) -> Source:
     until_s = clock.monotonic_s() + START_WITHIN_S
     while True:
         try:
-            return open_source(spec, clock, nursery)
+            return open_source(spec, clock, nursery, hints)
         except NurseryError as error:  # it has waited for half a second
             if clock.monotonic_s() > until_s:
-                raise SourceMissingError(spec, f"cannot be opened: {error}", "Try again") from error
+                raise SourceMissingError(spec, Trouble.NO_PROCESS, str(error)) from error
 
 
 def _device(path: Path, hints: Hints, sys: Path, dev: Path) -> dict[str, str | float | None]:
     if not path.exists():
-        raise SourceMissingError(str(path), "is not there", "Check its plug, then: ls -l /dev/v4l/by-path")
+        raise SourceMissingError(str(path), Trouble.UNPLUGGED)
     if hints.identity is not None:
         found = identity_of(path, sys=sys, dev=dev)
         if not found.fits(hints.identity):
-            raise SourceMissingError(
-                str(path),
-                f"is another camera: {found}. This lane's is {hints.identity}",
-                "Put the plugs back, or write camera = the name below /dev/v4l/by-path",
-            )
+            detail = f"{found}; view.device = {hints.identity}"
+            raise SourceMissingError(str(path), Trouble.OTHER_CAMERA, detail)
     return {
         "kind": "device",
         "path": str(path.resolve()),

@@ -7,6 +7,8 @@ from typing import Final
 
 from edge.vision.frames import SourceMissingError
 from edge.vision.shot import Pixels, Shot
+from edge.vision.source_words import Trouble
+from passes.words import Pair
 from shell.clock import Clock
 from shell.file_reading import open_regular
 
@@ -27,7 +29,7 @@ class Pictures:
         SourceMissingError: It is not there, or there is no picture in it.
     """
 
-    refused: tuple[str, ...] = ()
+    refused: tuple[Pair, ...] = ()
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self._clock = clock
@@ -36,12 +38,10 @@ class Pictures:
             files = pictures_of(path) if path.is_dir() else [path] if path.is_file() else []
         except OSError as error:
             raise SourceMissingError(
-                str(path), f"cannot be listed ({error.strerror})", "Check its permissions"
+                str(path), Trouble.FOLDER_UNREADABLE, error.strerror or str(error)
             ) from error
         if not files:
-            raise SourceMissingError(
-                str(path), "holds no picture", f"Put files there that end in {', '.join(sorted(SUFFIXES))}"
-            )
+            raise SourceMissingError(str(path), Trouble.FOLDER_EMPTY, ", ".join(sorted(SUFFIXES)))
         self._left = iter(files)
         self._picture: bytes | None = None
         self._until_s = 0.0

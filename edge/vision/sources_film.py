@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.vision.frames import SourceMissingError
+from edge.vision.source_words import Trouble
 
 
 class FilmFrames:
@@ -25,7 +26,7 @@ class FilmFrames:
         self._capture = cv2.VideoCapture(str(path))
         if not self._capture.isOpened():
             self._capture.release()
-            raise SourceMissingError(str(path), "is no video", "Play it with ffplay to see what is wrong")
+            raise SourceMissingError(str(path), Trouble.NO_VIDEO)
         self._each = max(1, round(1 / (frame_s(self._capture) * per_s)))
 
     def __iter__(self) -> Iterator[npt.NDArray[np.uint8]]:

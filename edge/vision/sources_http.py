@@ -13,6 +13,9 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from edge.vision.frames import FRAME_WITHIN_S, OPEN_WITHIN_S, SourceLostError, SourceMissingError
 from edge.vision.mjpeg import MultipartJpegs
 from edge.vision.shot import Pixels, Shot
+from edge.vision.source_words import Trouble
+from edge.vision.timed_line import TimedLine
+from passes.words import Pair
 from shell.clock import Clock
 
 _READ_BYTES: Final = 256 * 1024
@@ -37,32 +40,41 @@ def open_http(spec: str, clock: Clock) -> "HttpMjpeg":
         connection = kind(address.hostname or "", address.port, timeout=OPEN_WITHIN_S)
         connection.connect()
     except (OSError, ValueError, http.client.HTTPException) as error:
-        raise SourceMissingError(
-            spec, f"is not reachable ({error})", "Check its power and address"
-        ) from error
-    # The connection forgets its socket when the answer is to be the last; a waiting read is woken through it.
+        raise SourceMissingError(spec, Trouble.UNREACHABLE, str(error)) from error
     line = connection.sock
     try:
         target = (address.path or "/") + (f"?{address.query}" if address.query else "")
         connection.request("GET", target, headers=_headers(address))
-        answer = connection.getresponse()
+        timed = TimedLine(line, clock)
+        timed.give(OPEN_WITHIN_S)
+        answer = http.client.HTTPResponse(timed, method="GET")  # type: ignore[arg-type]  # all that it asks of a socket
+        answer.begin()
     except (OSError, ValueError, http.client.HTTPException) as error:
         connection.close()
-        raise SourceMissingError(
-            spec, f"gave no answer to HTTP ({error})", "Open the address in a browser"
-        ) from error
+        raise SourceMissingError(spec, Trouble.NO_HTTP, str(error) or type(error).__name__) from error
     boundary = answer.headers.get_boundary()
     if answer.status == http.client.OK and boundary is not None:
-        return HttpMjpeg(spec, line=line, answer=answer, boundary=boundary, clock=clock)
+        return HttpMjpeg(spec, line=line, timed=timed, answer=answer, boundary=boundary, clock=clock)
     answer.close()
     connection.close()
-    if answer.status in {http.client.NOT_FOUND, http.client.GONE} or answer.status >= 500:
-        raise SourceMissingError(spec, f"answered {answer.status}", "Open the address in a browser")
-    if answer.headers.get_content_maintype() == "image":
-        raise SourceMissingError(
-            spec, "answers one picture, not a stream", "Look for its MJPEG or RTSP address"
-        )
-    raise NoMultipartError
+    trouble = _trouble_of(answer, with_password=address.username is not None)
+    if trouble is None:
+        raise NoMultipartError
+    raise SourceMissingError(spec, *trouble)
+
+
+def _trouble_of(answer: http.client.HTTPResponse, *, with_password: bool) -> tuple[Trouble, str] | None:
+    """What is wrong with an answer that is no stream; None when it may be one of a kind that others read."""
+    status, kind = answer.status, answer.headers.get_content_maintype()
+    if status == http.client.FORBIDDEN or (status == http.client.UNAUTHORIZED and not with_password):
+        return Trouble.LOGIN, str(status)
+    if status in {http.client.NOT_FOUND, http.client.GONE} or status >= 500:
+        return Trouble.STATUS, str(status)
+    if kind == "image":
+        return Trouble.STILL_PICTURE, ""
+    if status == http.client.OK and kind == "text":
+        return Trouble.NOT_MJPEG, answer.headers.get_content_type()
+    return None
 
 
 def _headers(address: SplitResult) -> dict[str, str]:
@@ -76,21 +88,21 @@ def _headers(address: SplitResult) -> dict[str, str]:
 class HttpMjpeg:
     """A camera's ``multipart/x-mixed-replace`` stream."""
 
-    refused: tuple[str, ...] = ()
+    refused: tuple[Pair, ...] = ()
 
     def __init__(
         self,
         spec: str,
         *,
         line: socket.socket,
+        timed: TimedLine,
         answer: http.client.HTTPResponse,
         boundary: str,
         clock: Clock,
     ) -> None:
         self._spec = spec
         self._clock = clock
-        self._line = line
-        self._line.settimeout(FRAME_WITHIN_S)
+        self._line, self._timed = line, timed
         self._answer = answer
         self._jpegs = MultipartJpegs(boundary)
 
@@ -106,15 +118,20 @@ class HttpMjpeg:
             if newest is not None and now_s >= not_before_s and (overdue or not self._more_waiting()):
                 return Shot(Pixels.JPEG, newest, now_s)
             if now_s - max(since_s, not_before_s) > FRAME_WITHIN_S:
-                raise SourceLostError(self._spec, "sends no whole pictures", "Open the address in a browser")
+                raise SourceLostError(self._spec, Trouble.NO_WHOLE_PICTURE)
 
     def _receive(self) -> bytes:
         try:
+            self._timed.give(FRAME_WITHIN_S)
             data = self._answer.read1(_READ_BYTES)
+        except TimeoutError as error:
+            raise SourceLostError(self._spec, Trouble.SILENT, f"{FRAME_WITHIN_S:g}") from error
         except (OSError, ValueError, http.client.HTTPException) as error:
-            raise SourceLostError(self._spec, f"broke off ({error})", "Check its power and cable") from error
+            raise SourceLostError(
+                self._spec, Trouble.BROKE_OFF, str(error) or type(error).__name__
+            ) from error
         if not data:
-            raise SourceLostError(self._spec, "ended its stream", "Check its power and cable")
+            raise SourceLostError(self._spec, Trouble.STREAM_ENDED)
         return data
 
     def _more_waiting(self) -> bool:

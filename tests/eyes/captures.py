@@ -16,6 +16,7 @@ from edge.vision.capture_process import serve
 from edge.vision.capture_ring import Ring
 from edge.vision.shared_memory import attach
 from edge.vision.shot import Pixels
+from passes.words import Pair
 from shell.clock import SystemClock
 from tests.eyes.pictures import card
 
@@ -35,7 +36,7 @@ class Moving:
         fault: Called after the good frames; None for a camera without one.
     """
 
-    refused: tuple[str, ...] = ()
+    refused: tuple[Pair, ...] = ()
 
     def __init__(self, fault: Callable[[], object] | None) -> None:
         self._fault = fault
@@ -78,7 +79,7 @@ def mute(fds: list[int], _options: Mapping[str, Any]) -> None:
 def lying(fds: list[int], _options: Mapping[str, Any]) -> None:
     """Says that its second picture is of the future."""
     link = socket.socket(fileno=fds[0])
-    link.send(pack_capture(Opened(("focus = 3: no",))))
+    link.send(pack_capture(Opened((Pair("对焦不行", "focus = 3: no"),))))
     times_s = [SystemClock().monotonic_s(), 1e12]
     while link.recv(100):
         picture = Taken(slot=0, pixels=Pixels.GREY, length=10_000, width=100, height=100, at_s=times_s.pop(0))

@@ -48,7 +48,7 @@ def test_a_folder_of_pictures_gives_a_scan_each_and_then_ends(tmp_path: Path, nu
         until(lambda: len(seen.health) == 2, what="the end of the folder")
     assert seen.texts() == [("A",), ("B",)]
     assert seen.states() == [CameraState.OK, CameraState.FAULT]
-    assert seen.health[-1].detail == f"{tmp_path} has come to its end"
+    assert seen.health[-1].words.en == f"{tmp_path} has come to its end"
 
 
 def test_a_film_is_played_at_its_pace_and_gives_its_scans(tmp_path: Path, nursery: Nursery) -> None:
@@ -215,7 +215,7 @@ def test_sources_that_cannot_be_opened_say_what_and_what_to_do(
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     for spec, why in {
-        str(tmp_path / "film.mp4"): "is no video",
+        str(tmp_path / "film.mp4"): "is neither a picture nor a video",
         str(tmp_path / "empty"): "holds no picture",
         str(tmp_path / "nothing"): "does not exist",
         "/dev/video77": "is not there",

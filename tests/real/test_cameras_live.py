@@ -20,6 +20,7 @@ from edge.vision.frames import Hints, SourceLostError, SourceMissingError
 from edge.vision.nursery import Nursery
 from edge.vision.shot import Region
 from edge.vision.sources import open_source
+from passes.words import Pair
 from shell.clock import SystemClock
 from simulators.cameras.rtsp import RtspServer
 from simulators.cameras.server import CameraServer
@@ -144,13 +145,13 @@ def test_a_capture_that_lies_is_not_believed(tmp_path: Path) -> None:
         assert source.read(0.0) is not None
         with pytest.raises(SourceLostError, match="of the future"):
             source.read(0.0)
-        assert source.refused == ("focus = 3: no",)
+        assert source.refused == (Pair("对焦不行", "focus = 3: no"),)
         source.close()
         seen = Seen(nursery)
         with seen.watching(str(film)):
             until(lambda: seen.notes, what="the note of what it refused")
         assert (seen.notes[0].about, seen.notes[0].state) == (About.SETTINGS, CameraState.FAULT)
-        assert seen.notes[0].detail == "focus = 3: no"
+        assert seen.notes[0].detail == "对焦不行 focus = 3: no"
 
 
 def test_an_eye_that_hangs_costs_its_picture_and_the_next_one_is_read_c4(
@@ -295,7 +296,7 @@ def test_swapped_cameras_are_refused_by_identity_c9(tmp_path: Path, nursery: Nur
     plug(tmp_path, "video0", "1-2")  # after the next start
     plug(tmp_path, "video1", "1-1")
     for node, place in (("video0", "1-1"), ("video1", "1-2")):
-        with pytest.raises(SourceMissingError, match=f"is another camera: .*This lane's is {place}"):
+        with pytest.raises(SourceMissingError, match=f"is another camera: .*; view.device = {place}"):
             opened(node, place)
     (tmp_path / "dev" / "video0").unlink()
     with pytest.raises(SourceMissingError, match="is not there"):

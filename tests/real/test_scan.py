@@ -91,7 +91,7 @@ def test_what_is_no_film_is_an_error(tmp_path: Path) -> None:
     (found,), _ = scan(tmp_path / "notes.txt")
     assert found.codes == ()
     assert found.error is not None
-    assert "is no video" in found.error
+    assert "is neither a picture nor a video. Play it with ffplay" in found.error
 
 
 def test_a_camera_is_watched_until_it_shows_a_code() -> None:

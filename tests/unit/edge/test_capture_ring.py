@@ -8,6 +8,7 @@ from edge.vision.capture_feeds import jpeg_of, raw_of
 from edge.vision.capture_messages import SLOT_BYTES, SLOTS, Ended, Failed, Taken
 from edge.vision.capture_ring import Ring
 from edge.vision.shot import Pixels
+from edge.vision.source_words import Trouble
 
 
 def ring() -> tuple[Ring, memoryview]:
@@ -70,8 +71,8 @@ def test_the_last_picture_comes_before_the_end() -> None:
     made.end(Ended())
     assert shown(memory, made.take(0.0)) == bytes([1]) * 15
     assert made.take(0.0) == Ended()
-    made.end(Failed("broke off", "Look"))
-    assert made.take(0.0) == Failed("broke off", "Look")
+    made.end(Failed(Trouble.STREAM_ENDED))
+    assert made.take(0.0) == Failed(Trouble.STREAM_ENDED)
 
 
 def test_a_jpeg_ends_where_it_ends() -> None:

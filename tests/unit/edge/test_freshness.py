@@ -34,7 +34,7 @@ def test_the_very_same_picture_is_frozen_after_two_seconds_and_until_it_changes_
     assert [one is None for one in found] == [True] * 20 + [False] * 11 + [True, True]
     assert found[20] is not None
     assert (found[20].why, found[20].lasting) == (Doubt.FROZEN, True)
-    assert "frozen" in found[20].words
+    assert "frozen" in found[20].words.en
 
 
 def test_one_frame_equal_to_the_last_before_a_break_is_not_frozen() -> None:
@@ -48,7 +48,7 @@ def test_a_covered_lens_is_a_fault_after_a_minute_and_heals_c3(light: float, wor
     assert [one is None for one in found] == [True] * 60 + [False, False, True]
     assert found[60] is not None
     assert found[60].why is Doubt.DARK
-    assert word in found[60].words
+    assert word in found[60].words.en
 
 
 def test_a_camera_that_reads_codes_is_not_dark_c3() -> None:
@@ -64,7 +64,7 @@ def test_a_frame_older_than_a_second_is_not_believed_and_a_fault_when_that_lasts
     lasting = [one is not None and one.lasting for one in found]
     assert lasting == [step / 2 >= LATE_FOR_S for step in range(10)]
     assert found[0] is not None
-    assert "1.5 s old" in found[0].words
+    assert "1.5 s old" in found[0].words.en
 
 
 def ages(frames: list[tuple[float, float, bool]]) -> list[float]:
