@@ -178,6 +178,11 @@ class BundleKeeper:
         """The key set in force, with keys of all uses."""
         return self._holding.key_set
 
+    def signed_at(self) -> datetime | None:
+        """When the centre signed the newest bundle, by its own clock; None when there is none."""
+        bundle = self._holding.bundle
+        return None if bundle is None else datetime.fromtimestamp(bundle.issued_at, UTC)
+
     def start(self) -> None:
         """Begin to look for new bundles."""
         self._thread.start()

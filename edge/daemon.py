@@ -21,9 +21,13 @@ from drivers.gate.view import ViewSection
 from drivers.gate.warnings import warnings
 from drivers.model import AnyEvent
 from drivers.peripherals import Scanned
+from edge import pending_config
 from edge.boards import Boards
 from edge.bundles import BundleKeeper
 from edge.clock_watch import ClockWatch
+from edge.command_deeds import Deeds
+from edge.command_ledger import Ledger
+from edge.commands import Commands
 from edge.control import SOCKET, DecidingThread, handlers
 from edge.files import load_key_set, load_units
 from edge.gate import Gate
@@ -50,7 +54,9 @@ from shell.logs import get_logger
 from shell.settings import FILE_BYTES_MAX
 from shell.systemd import Watchdog
 from sync.link import LinkSettings
+from sync.mailbox import Received
 from sync.messages import BootData, DeviceData, Health, Kind
+from sync.topics import down
 from sync.uplink import Uplink
 
 log = get_logger("edge")
@@ -119,6 +125,7 @@ class EdgeDaemon:
                 health=self._health,
                 rng=Random(),  # noqa: S311  # jitter, not a secret
                 bundle=self._bundles.receive,
+                others={down(gate.site, gate.id, "cmd"): self._command_came},
                 told_time=self._clock.confirm,
                 epoch_left=self._report_epoch_left,
             )
@@ -156,6 +163,7 @@ class EdgeDaemon:
                 health_changed=self._uplink.health_changed,
                 look_again=self._readers.look_again,
             )
+            self._commands = self._make_commands()
             self._clock_watch = ClockWatch(self._clock, self._gate.alarms, self._gate.note)
             walk_ins = WalkIns(
                 config,
@@ -207,6 +215,9 @@ class EdgeDaemon:
         if self.journal.set_aside is not None:
             detail = f"set aside as {self.journal.set_aside.name}"
             self._gate.note(Kind.DEVICE, DeviceData(device="journal", state="fault", detail=detail))
+        wanted = pending_config.look(self._config.gate.data_dir, self._config_sha256)
+        if wanted is not None:
+            self._gate.note(Kind.DEVICE, wanted)
         self._gate.resume()
         for words in warnings(self._config.board, self._config.lane, self._config.input):
             log.warning("wiring", note=words)
@@ -243,6 +254,7 @@ class EdgeDaemon:
                 self._gate.handle(item)
             self._gate.tick()
             self._clock_watch.tick()
+            self._commands.tick()
             while not self._device_news.empty():
                 self._gate.note(Kind.DEVICE, self._device_news.get())
             if self._clock.monotonic_s() >= housekeeping_s:
@@ -334,6 +346,34 @@ class EdgeDaemon:
             settings=CameraSettings.of(view),
             preview=self._previews.get(lane),
         )
+
+    def _make_commands(self) -> Commands:
+        gate, ledger = self._config.gate, Ledger(self.journal)
+        deeds = Deeds(
+            hands=self._gate.hands,
+            journal=self.journal,
+            ledger=ledger,
+            bundles=self._bundles,
+            folder=gate.data_dir,
+            software=SOFTWARE,
+        )
+        return Commands(
+            site=gate.site,
+            gate=gate.id,
+            journal=self.journal,
+            ledger=ledger,
+            deeds=deeds,
+            key_set=lambda: self._bundles.key_set,
+            centre_now=self._uplink.centre_now,
+            not_before=self._bundles.signed_at,
+            clock=self._clock,
+            put=self._inputs.put,
+            publish=self._uplink.publish,
+            recorded=self._uplink.wake,
+        )
+
+    def _command_came(self, message: Received) -> None:
+        self._commands.receive(message)
 
     # -- what others ask
 
