@@ -28,6 +28,7 @@ from passes.bundle import (
 from passes.keys import KeySetError, KeySetFile, KeyTable
 from passes.trust import ROOT_USE, STATUS_USE, Certificates, keys_for, open_certificates, open_key_set
 from passes.vocabulary import ClockTrust
+from passes.walkin import Certificate
 from shell.clock import Clock
 from shell.file_reading import open_regular
 from shell.files import write_whole
@@ -172,6 +173,11 @@ class BundleKeeper:
     def bundle(self) -> Bundle | None:
         """The newest bundle; None when this gate never got one."""
         return self._holding.bundle
+
+    @property
+    def certificates(self) -> tuple[Certificate, ...]:
+        """Whose keys the newest bundle names as those of the site's gates; their dates are the reader's affair."""
+        return self._holding.certificates.good
 
     @property
     def key_set(self) -> KeySetFile:

@@ -8,7 +8,7 @@ a stay on, so order and repetition make no difference.
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Final
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -73,10 +73,9 @@ class Peers:
         self._missed = self._was_connected = self._asked_by_others = False
         self._answered_s = float("-inf")
         self._garbage = 0
-        self.topics: tuple[str, ...] = (topic_of(site, "pass"), topic_of(site, "sync"))
 
     def received(self, message: Received) -> None:
-        """Take a message of one of ``topics``; merged at the next turn."""
+        """Take a message of ``sync.topics.peer_topics``; merged at the next turn."""
         with self._lock:
             self._missed = self._missed or len(self._waiting) == WAITING_MAX
             self._waiting.append(message)
@@ -166,12 +165,3 @@ def _made(key: bytes, message: bytes, signature: bytes) -> bool:
     except (InvalidSignature, ValueError):
         return False
     return True
-
-
-def gate_key_or_none(load: Callable[[], Any], absent: type[Exception]) -> GateKey | None:
-    """The gate's key, or None where there is none that can be used."""
-    try:
-        key: GateKey = load()
-    except absent:
-        return None
-    return key

@@ -35,6 +35,11 @@ def peers(site: int, leaf: str) -> str:
     return f"{PREFIX}/peer/{site}/{leaf}"
 
 
+def peer_topics(site: int) -> tuple[str, str]:
+    """Both topics among the gates of one site."""
+    return peers(site, "pass"), peers(site, "sync")
+
+
 def parse_up(topic: str) -> GateTopic | None:
     """The parts of an ``up`` topic, or None when the text is not one."""
     parts = topic.split("/")

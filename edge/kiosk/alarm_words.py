@@ -12,6 +12,7 @@ ALARMS: Final[dict[str, Pair]] = {
     "tamper": Pair("设备被拆动", "Device opened, or its wire cut"),
     "controller": Pair("闸机控制器报警", "The turnstile reports an alarm"),
     "scanner": Pair("扫码器会执行印刷设置码", "A scanner obeys printed set-up codes"),
+    "used_twice": Pair("同一通行码用于两个门", "One pass used at two gates"),
     "clock": Pair("时钟不可信", "The clock cannot be trusted"),
     "fire_unread": Pair("火警输入无法读取", "The fire input cannot be read"),
 }
