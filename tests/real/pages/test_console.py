@@ -19,11 +19,11 @@ def no_sideways_scrolling(page: Page) -> None:
 @pytest.mark.parametrize(
     ("language", "live", "words"),
     [
-        ("zh-CN", "实时", ["在场", "超时 13 分钟", "已受理", "失联", "出场: 摄像头离线", "138****8000"]),
+        ("zh-CN", "实时", ["在场", "超时 13 分钟", "已受理", "失联", "出场: 读码器离线", "138****8000"]),
         (
             "en",
             "Live",
-            ["Inside now", "over by 13 min", "Accepted", "Lost", "Exit: Camera offline", "138****8000"],
+            ["Inside now", "over by 13 min", "Accepted", "Lost", "Exit: Reader offline", "138****8000"],
         ),
     ],
 )

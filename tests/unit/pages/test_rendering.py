@@ -85,10 +85,10 @@ def test_a_value_that_a_template_lacks_is_an_error() -> None:
 
 def test_the_kiosk_says_what_is_wrong_with_lanes_uplink_and_clock() -> None:
     text = ask(kiosk(staged.troubled_gate(), ClockTrust.UNTRUSTED)).get("/").text
-    for words in ("摄像头离线", "继电器板离线", "离线 12 分钟", "待传 37 条", "时间不可信"):
+    for words in ("读码器离线", "继电器板离线", "离线 12 分钟", "待传 37 条", "时间不可信"):
         assert words in text
     healthy = ask(kiosk(staged.busy_gate())).get("/").text
-    for words in ("摄像头离线", "继电器板离线", "待传", "时间不可信"):
+    for words in ("读码器离线", "继电器板离线", "待传", "时间不可信"):
         assert words not in healthy
 
 
@@ -105,7 +105,7 @@ def test_a_few_events_on_their_way_are_not_worth_a_word_but_a_backlog_is() -> No
 def test_a_lane_without_camera_and_board_says_both_at_once() -> None:
     busy = staged.busy_gate()
     dark = replace(busy, lanes=(replace(busy.lanes[0], camera_ok=False, board_ok=False),))
-    assert "摄像头和继电器板离线" in ask(kiosk(dark)).get("/").text
+    assert "读码器和继电器板离线" in ask(kiosk(dark)).get("/").text
 
 
 def test_an_empty_kiosk_says_so() -> None:
@@ -144,7 +144,7 @@ def test_the_centre_masks_numbers_and_shows_every_part() -> None:
         "over by 13 min",
         "138****8000",
         "Accepted",
-        "Camera offline",
+        "Reader offline",
         "Lost",
         "北门 North gate",
     ):
