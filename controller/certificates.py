@@ -229,6 +229,13 @@ def named_in(request: x509.CertificateSigningRequest) -> str:
     return str(names[0].value) if len(names) == 1 else ""
 
 
+def own_uri(path: Path) -> str:
+    """The name of its own that a certificate of ours carries; raises ``OSError`` and ``ValueError``."""
+    held = x509.load_pem_x509_certificate(read_at_most(path, PEM_BYTES_MAX))
+    sans = held.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return sans.get_values_for_type(x509.UniformResourceIdentifier)[0]
+
+
 def fingerprint(certificate: x509.Certificate) -> str:
     """SHA-256 in eight groups of eight hex digits."""
     digits = certificate.fingerprint(hashes.SHA256()).hex()

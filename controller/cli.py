@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from controller import before_cli, gate_cli, keys_cli, pass_cli
+from controller import before_cli, broker_cli, gate_cli, keys_cli, pass_cli
+from controller.certificates import CertificateError
 from controller.command import Exit, failure, say
 from controller.config import load_centre
 from controller.daemon import CentreDaemon
@@ -34,6 +35,7 @@ app.add_typer(pass_cli.app, name="pass")
 keys_cli.site_app.command(name="refuse-before")(before_cli.refuse_before)
 app.add_typer(keys_cli.site_app, name="site")
 app.add_typer(gate_cli.app, name="gate")
+app.add_typer(broker_cli.app, name="broker")
 
 
 @app.callback()
@@ -56,7 +58,7 @@ def run(
         keep_private(settings.data_dir)
         daemon = CentreDaemon(settings)
         daemon.run(stop_event())
-    except (SettingsError, IssuerKeyError) as error:
+    except (SettingsError, IssuerKeyError, CertificateError) as error:
         raise failure(error, Exit.USAGE) from None
     except (StoreError, PageServerError, BrokerError) as error:
         raise failure(error, Exit.FAILED) from None

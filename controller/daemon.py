@@ -15,10 +15,14 @@ from controller.alerts import AlertOutbox
 from controller.api import api_router
 from controller.bundles import BundlePublisher, SiteSigner, load_signer
 from controller.bundles_api import bundles_router
+from controller.certificates import CENTRE as CENTRE_ON_BROKER
+from controller.certificates import CertificateError, GateCa
 from controller.config import CentreConfig, read_api_token
 from controller.console import Console
 from controller.gate_api import gate_router
 from controller.gate_keys import CENTRE, GateKeys
+from controller.gate_registry import GateRegistry
+from controller.identity_api import identity_routers
 from controller.init import PEPPER_FILE
 from controller.intake_store import CentreIntake
 from controller.issuer_keys import IssuerKeyError, load_key_set, load_keys
@@ -34,12 +38,14 @@ from controller.store import Store
 from controller.units import load_units
 from controller.web.app import create_console
 from controller.withdrawals import Withdrawals
+from shell.broker_url import parse_broker_url
 from shell.clock import SystemClock
 from shell.logs import get_logger
 from shell.pages.server import PageServer
 from sync.broker import choose_broker
 from sync.intake import Intake
 from sync.link import LinkSettings
+from sync.tls import TlsFiles
 
 BROKER_READY_WITHIN_S: Final = 20.0
 SENDER_STOP_WITHIN_S: Final = (
@@ -56,6 +62,7 @@ class CentreDaemon:
 
     Raises:
         SettingsError, IssuerKeyError: A file that the configuration names cannot be used.
+        CertificateError: The centre has no certificate for its broker and can make none.
         StoreError: The database cannot be used.
         PageServerError: The page's port cannot be used.
     """
@@ -93,11 +100,19 @@ class CentreDaemon:
                 data_dir=config.data_dir,
                 prefer=config.broker_embedded,
             )
+            self._registry = GateRegistry(
+                self._store,
+                self._clock,
+                keys_dir=config.keys_dir,
+                sites=config.sites,
+                strict=parse_broker_url(self._broker.url).tls,
+            )
             self._intake = Intake(
                 CentreIntake(store=self._store, clock=self._clock, changed=self._received),
                 link=LinkSettings(
                     url=self._broker.url,
-                    client_id="centre-1",
+                    client_id=CENTRE_ON_BROKER,
+                    tls=self._certified(),
                     retry_max_s=RETRY_MAX_S,
                     in_flight_max=IN_FLIGHT_MAX,
                 ),
@@ -141,6 +156,9 @@ class CentreDaemon:
                     self._bundles.wake.set,
                 )
                 routers.append(gate_router(token=token, gates=gates, secrets=person_secrets))
+                routers += identity_routers(
+                    token=token, registry=self._registry, clock=self._clock, broker_url=self._broker.url
+                )
                 routers.append(
                     api_router(
                         token=token,
@@ -248,6 +266,13 @@ class CentreDaemon:
             changed=self._console.changed,
         )
 
+    def _certified(self) -> TlsFiles | None:
+        """The centre's certificate for a broker elsewhere, renewed where it is time; None for one on this machine."""
+        if not parse_broker_url(self._broker.url).tls:
+            return None
+        now = self._clock.now()
+        return GateCa(self._config.keys_dir, now).party(CENTRE_ON_BROKER, now)
+
     def _raise_clock_floor(self) -> None:
         """Nothing that was recorded lies in the future: a clock below it is not to be trusted."""
         with self._store.transaction() as connection:
@@ -275,6 +300,10 @@ class CentreDaemon:
     def _tidy(self) -> None:
         """Forget what is not to be kept, for as long as the centre runs."""
         while True:
+            try:
+                self._certified()
+            except CertificateError as error:
+                log.error("the centre's certificate for the broker cannot be renewed", error=str(error))
             try:
                 self._enrolment.forget()
             except Exception:  # it is tried again soon, and nobody waits for it

@@ -1,4 +1,4 @@
-"""``postern-controller gate``: which gates may issue walk-in passes while the centre is away."""
+"""``postern-controller gate``: which gates come in to the broker, and which may issue walk-in passes."""
 
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -22,6 +22,7 @@ from controller.command import (
     say,
 )
 from controller.config import CentreConfig, load_centre
+from controller.identity_cli import identities, make_code, revoke, sign_request
 from controller.keys_cli import SiteOption, number_of
 from controller.person_secrets import secret_path
 from passes.keys import key_id
@@ -37,19 +38,36 @@ ALL: Final = ",".join(CODES)
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
-    help="Gates that may issue walk-in passes: enroll, list, secret, withdraw.\n\n"
+    help="Gates. With a certificate for the broker: enroll, identities, revoke. That may issue walk-in passes: enroll "
+    "--key, list, secret, withdraw.\n\n"
     "Examples:\n\n"
+    "    postern-controller gate enroll --name west --by 王芳 --config demo/centre.toml\n\n"
     "    postern-controller gate list --config demo/centre.toml\n\n"
     "    postern-controller gate withdraw 1a2b3c4d --by 王芳 --reason stolen --config demo/centre.toml",
 )
 
 
+app.command()(identities)
+app.command()(revoke)
+
+
 @app.command()
 def enroll(
     *,
-    number: Annotated[int, typer.Option(min=0, max=GATES_MAX - 1, help="The gate's number in a pass.")],
     name: Annotated[str, typer.Option(help="The gate's id, as in gate.toml.")],
-    key: Annotated[str, typer.Option(help="The gate's public key, as `postern-edge enroll` prints it.")],
+    number: Annotated[
+        int | None, typer.Option(min=0, max=GATES_MAX - 1, help="With --key: the gate's number in a pass.")
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option(help="The gate's walk-in key, as `postern-edge enroll` prints it.")
+    ] = None,
+    csr: Annotated[
+        Path | None, typer.Option(help="Sign the request in this file, that was carried here, into --out.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="With --csr: the file to carry back to the gate.")] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="It is new hardware: the old box's certificate is revoked.")
+    ] = False,
     categories: Annotated[
         str, typer.Option(help="What it may issue; all that a gate may, if left out.")
     ] = ALL,
@@ -64,10 +82,20 @@ def enroll(
     as_json: JsonOption = False,
     dry_run: DryRunOption = False,
 ) -> None:
-    """Let a gate issue walk-in passes with its own key; its certificate is in the next bundle.
+    """Let a gate in: a code to type there, or a request signed in files, gives it a certificate for the broker.
+
+    With --key the gate may issue walk-in passes with its own key instead; that certificate is in the next bundle.
 
     Example: postern-controller gate enroll --number 0 --name south --key HEX --categories food --by 王芳
     """
+    if key is None:
+        by = ask_for(by, option="--by", question="Who decides it")
+        _let_in(
+            name, csr, out, replace=replace, by=by, site=site, config=config, as_json=as_json, dry_run=dry_run
+        )
+        return
+    if number is None or csr is not None or out is not None or replace:
+        raise failure("--key goes with --number, and not with --csr, --out or --replace", Exit.USAGE)
     public = _public(key)
     wanted = [code.strip() for code in categories.split(",") if code.strip()]
     unknown = sorted(set(wanted) - set(CODES))
@@ -199,6 +227,30 @@ def withdraw(
         put_json({**done, "withdrawn": True})
     else:
         typer.echo(f"{done['kid']}  gate {done['number']} {done['name']}  {_state(done)}")
+
+
+def _let_in(
+    name: str,
+    csr: Path | None,
+    out: Path | None,
+    *,
+    replace: bool,
+    by: str,
+    site: int | None,
+    config: Path,
+    as_json: bool,
+    dry_run: bool,
+) -> None:
+    """A code for the gate, or an answer to the request that it wrote."""
+    if (csr is None) != (out is None):
+        raise failure("--csr and --out go together", Exit.USAGE)
+    settings, number = _opened(config, site)
+    if csr is None or out is None:
+        make_code(settings, number, name, replace=replace, by=by, as_json=as_json, dry_run=dry_run)
+    else:
+        sign_request(
+            settings, number, name, csr, out, replace=replace, by=by, as_json=as_json, dry_run=dry_run
+        )
 
 
 def _state(row: dict[str, Any]) -> str:

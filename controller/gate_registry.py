@@ -157,8 +157,7 @@ class GateRegistry:
             GateIdentityError: The request names another gate, or the centre's clock is in doubt.
         """
         self._demand_time()
-        if named_in(request) != gate:
-            raise GateIdentityError("csr", f"does not name gate {gate}")
+        _demand_named(request, gate)
         public, table = _digest(request), schema.gate_code
         with self._store.transaction() as connection:
             row = connection.execute(select(table).where(table.c.site == site, table.c.gate == gate)).first()
@@ -178,11 +177,11 @@ class GateRegistry:
         return identity
 
     def certify(
-        self, site: int, request: x509.CertificateSigningRequest, *, replace: bool, by: str
+        self, site: int, gate: str, request: x509.CertificateSigningRequest, *, replace: bool, by: str
     ) -> Identity:
         """Let in the gate that a carried request names; raises ``GateIdentityError``."""
         self._demand_time()
-        gate = named_in(request)
+        _demand_named(request, gate)
         with self._store.transaction() as connection:
             self._check_name(connection, site, gate)
             others = [one for one in _living(connection, site, gate) if one.public != _digest(request)]
@@ -330,6 +329,11 @@ class GateRegistry:
         query = select(table.c.site, table.c.gate).where(table.c.revoked_at.is_(None)).distinct()
         with self._lock, self._store.transaction() as connection:
             self._known = frozenset((row.site, row.gate) for row in connection.execute(query))
+
+
+def _demand_named(request: x509.CertificateSigningRequest, gate: str) -> None:
+    if named_in(request) != gate:
+        raise GateIdentityError("csr", f"it does not name gate {gate}, as [gate] id in gate.toml does")
 
 
 def plain_code(text: str) -> str:

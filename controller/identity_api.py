@@ -52,6 +52,7 @@ class CertifyRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    gate: GateId
     csr: Csr
     replace: Annotated[bool, Field(strict=True)] = False
     by: Name
@@ -108,9 +109,7 @@ class IdentitiesAnswer(BaseModel):
     gates: list[IdentityAnswer]
 
 
-def identity_routers(
-    *, token: str, registry: GateRegistry, clock: Clock, broker_url: Callable[[], str]
-) -> list[APIRouter]:
+def identity_routers(*, token: str, registry: GateRegistry, clock: Clock, broker_url: str) -> list[APIRouter]:
     """The routes for operators and for gates.
 
     Args:
@@ -122,9 +121,7 @@ def identity_routers(
     return [_for_operators(token, registry, clock, broker_url), _for_gates(registry, clock, broker_url)]
 
 
-def _for_operators(
-    token: str, registry: GateRegistry, clock: Clock, broker_url: Callable[[], str]
-) -> APIRouter:
+def _for_operators(token: str, registry: GateRegistry, clock: Clock, broker_url: str) -> APIRouter:
     def look(request: Request) -> None:
         bearer(request, token)
         bounded(request, bytes_max=BODY_BYTES_MAX)
@@ -156,8 +153,9 @@ def _for_operators(
         """Sign a request that was carried here."""
         _at_home(registry, site)
         try:
-            done = registry.certify(site, read_request(wanted.csr), replace=wanted.replace, by=wanted.by)
-            return _granted(registry, done, broker_url())
+            request = read_request(wanted.csr)
+            done = registry.certify(site, wanted.gate, request, replace=wanted.replace, by=wanted.by)
+            return _granted(registry, done, broker_url)
         except (GateIdentityError, CertificateError) as error:
             raise _refused(error) from error
 
@@ -171,7 +169,7 @@ def _for_operators(
     return router
 
 
-def _for_gates(registry: GateRegistry, clock: Clock, broker_url: Callable[[], str]) -> APIRouter:
+def _for_gates(registry: GateRegistry, clock: Clock, broker_url: str) -> APIRouter:
     wrong = WrongCounter(clock.monotonic_s)
 
     def look(request: Request) -> None:
@@ -185,7 +183,7 @@ def _for_gates(registry: GateRegistry, clock: Clock, broker_url: Callable[[], st
         request: Request, csr: str, use: Callable[[x509.CertificateSigningRequest], Identity]
     ) -> Granted:
         try:
-            return _granted(registry, use(read_request(csr)), broker_url())
+            return _granted(registry, use(read_request(csr)), broker_url)
         except CodeRefusedError as error:
             wrong.count(_address(request))
             raise HTTPException(403, {"field": error.field, "problem": error.problem}) from error

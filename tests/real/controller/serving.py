@@ -19,6 +19,8 @@ from controller.config import read_api_token
 from controller.console import Console
 from controller.gate_api import gate_router
 from controller.gate_keys import GateKeys
+from controller.gate_registry import GateRegistry
+from controller.identity_api import identity_routers
 from controller.issuer_keys import load_key_set
 from controller.keys_api import KeysInForce, keys_router
 from controller.phone.enrolment import Enrolment
@@ -30,6 +32,8 @@ from shell.pages.server import PageServer
 from tests.real.controller.centre import SITE
 from tests.real.controller.demo import Demo, demo_at
 
+BROKER_URL = "mqtts://broker.example:8883"
+
 
 @dataclass
 class Served:
@@ -39,6 +43,7 @@ class Served:
     sent: list[bytes]
     gates: GateKeys
     url: str
+    registry: GateRegistry
 
     @property
     def config(self) -> str:
@@ -71,6 +76,7 @@ def served_at(folder: Path, *, public_url: str | None = None) -> Iterator[Served
         token = read_api_token(config)
         assert token is not None
         gates = GateKeys(store, clock, lambda: {SITE: demo.issuer.published}, publisher.wake.set)
+        registry = GateRegistry(store, clock, keys_dir=config.keys_dir, sites=config.sites, strict=True)
         routers = [
             api_router(token=token, store=store, clock=clock, issuers={SITE: demo.issuer}),
             bundles_router(
@@ -90,6 +96,7 @@ def served_at(folder: Path, *, public_url: str | None = None) -> Iterator[Served
                 ),
             ),
             gate_router(token=token, gates=gates, secrets=demo.person_secrets),
+            *identity_routers(token=token, registry=registry, clock=clock, broker_url=BROKER_URL),
         ]
         enrolment = Enrolment(
             store=store, issuers={SITE: demo.issuer}, clock=clock, random_bytes=secrets.token_bytes
@@ -102,6 +109,6 @@ def served_at(folder: Path, *, public_url: str | None = None) -> Iterator[Served
         port = server.url.rpartition(":")[2].strip("/")
         toml.write_text(toml.read_text("utf-8").replace("port = 8080", f"port = {port}"), "utf-8")
         try:
-            yield Served(demo, folder, publisher, sent, gates, server.url)
+            yield Served(demo, folder, publisher, sent, gates, server.url, registry)
         finally:
             server.stop()

@@ -345,13 +345,21 @@ def test_every_example_in_help_and_manual_works_when_it_is_pasted(
     pasted = examples()
     assert {example[1] for example in pasted if example[0] == "gate"} == {
         "enroll",
+        "identities",
         "list",
+        "revoke",
         "secret",
         "withdraw",
     }
     assert any(example[0] == "site" for example in pasted)
     passes = served.demo.issuer.issue(order(static=True)).claims.pass_id
-    own = {"HEX": BOX.public.hex(), "KEYID": kid(BOX), "1a2b3c4d": kid(BOX), "0123456789abcdef": passes}
+    own = {
+        "GATE": "west",
+        "HEX": BOX.public.hex(),
+        "KEYID": kid(BOX),
+        "1a2b3c4d": kid(BOX),
+        "0123456789abcdef": passes,
+    }
     enrols = [example for example in pasted if example[:2] == ["gate", "enroll"]]
     for example in [*enrols, *(example for example in pasted if example not in enrols)]:
         words = [own.get(word, word) for word in example]
