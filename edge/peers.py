@@ -71,7 +71,7 @@ class Peers:
         self._waiting: deque[Received] = deque(maxlen=WAITING_MAX)
         self._lock = threading.Lock()
         self._missed = self._was_connected = self._asked_by_others = False
-        self._answered_s = float("-inf")
+        self._answered_s = self._asked_s = float("-inf")
         self._garbage = 0
 
     def received(self, message: Received) -> None:
@@ -130,8 +130,8 @@ class Peers:
         whole = not self._was_connected or (
             self._asked_by_others and now_s - self._answered_s >= ANSWER_EVERY_S
         )
-        if not self._was_connected or self._missed:
-            self._was_connected, self._missed = True, False
+        if not self._was_connected or (self._missed and now_s - self._asked_s >= ANSWER_EVERY_S):
+            self._was_connected, self._missed, self._asked_s = True, False, now_s
             ask = PeerAsk(site=self._site, gate=self._gate)
             self._send("sync", ask.model_dump_json().encode())
         if whole:
