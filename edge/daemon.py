@@ -7,8 +7,8 @@ Cameras, boards and the uplink each have their own thread and only put inputs in
 import contextlib
 import hashlib
 import os
-import queue
 import threading
+from collections import deque
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,7 +32,7 @@ from edge.control import SOCKET, DecidingThread, handlers
 from edge.files import load_key_set, load_units
 from edge.gate import Gate
 from edge.identity import IdentityWatch, tls_files
-from edge.inputs import BoardReported, CameraChanged, Input
+from edge.inputs import BoardReported, CameraChanged, Inputs
 from edge.journal import Journal, JournalError
 from edge.kiosk.app import create_kiosk
 from edge.kiosk.view import Uplink as UplinkView
@@ -52,7 +52,7 @@ from shell.control import ControlError, ControlServer
 from shell.file_reading import read_at_most
 from shell.logs import get_logger
 from shell.settings import FILE_BYTES_MAX
-from shell.systemd import Watchdog
+from shell.systemd import Systemd
 from sync.link import LinkSettings
 from sync.mailbox import Received
 from sync.messages import BootData, DeviceData, Health, Kind
@@ -64,6 +64,7 @@ log = get_logger("edge")
 SOFTWARE: Final = "postern 0.1.0"
 TURN_S: Final = 0.25  # longest wait of the deciding thread between two looks at its deadlines
 HOUSEKEEPING_EVERY_S: Final = 30.0
+DEVICE_NEWS_MAX: Final = 256  # between two turns of the loop; the oldest goes
 DEAD_EXIT_S: Final = 5.0  # a start that ends earlier than this for a dead board would never serve anybody
 DEAD_BOARD_S: Final = 300.0  # a new start stops the exits for seconds: not at once for a board of entries
 
@@ -95,8 +96,8 @@ class EdgeDaemon:
         self._config, gate = config, config.gate
         self._clock = SystemClock()
         key_set, units = load_key_set(gate.keys, gate.site, root=gate.root), load_units(gate.units)
-        self._device_news: queue.SimpleQueue[DeviceData] = queue.SimpleQueue()
-        self._inputs: queue.SimpleQueue[Input | None] = queue.SimpleQueue()
+        self._device_news: deque[DeviceData] = deque(maxlen=DEVICE_NEWS_MAX)
+        self._inputs = Inputs(lane.name for lane in config.lane if lane.direction is Direction.ENTRY)
         self._identity: IdentityWatch | None = None
         self.journal = Journal(gate.data_dir, self._clock)
         try:
@@ -106,7 +107,7 @@ class EdgeDaemon:
                 key_set,
                 clock=self._clock,
                 raise_floor=self._clock.raise_floor,
-                report=self._device_news.put,
+                report=self._device_news.append,
             )
             self._standings = Standings(
                 self.journal,
@@ -185,7 +186,7 @@ class EdgeDaemon:
                 lambda: create_kiosk(self._screen, clock=self._clock, previews=self._previews),
                 host=config.kiosk.host,
                 port=config.kiosk.port,
-                report=self._device_news.put,
+                report=self._device_news.append,
             )
         except BaseException:
             self.journal.close()
@@ -238,28 +239,33 @@ class EdgeDaemon:
 
     def _decide_until(self, stop: threading.Event) -> None:
         housekeeping_s = self._clock.monotonic_s() + HOUSEKEEPING_EVERY_S
-        watchdog, began_s = Watchdog(self._clock.monotonic_s), self._clock.monotonic_s()
+        systemd, began_s = Systemd(self._clock.monotonic_s), self._clock.monotonic_s()
+        systemd.ready(self._status())
         while not stop.is_set():
-            watchdog.alive()
+            systemd.alive()
+            systemd.status(self._status())
             self._end_for_dead_boards(self._clock.monotonic_s() - began_s)
             deadline_s = self._gate.next_deadline_s()
             now_s = self._clock.monotonic_s()
             wait_s = TURN_S if deadline_s is None else min(TURN_S, max(0.0, deadline_s - now_s))
-            try:
-                item = self._inputs.get(timeout=wait_s)
-            except queue.Empty:
-                item = None
+            item = self._inputs.get(wait_s)
             self._gate.use_keys(self._bundles.keys)
             if item is not None:
                 self._gate.handle(item)
             self._gate.tick()
             self._clock_watch.tick()
             self._commands.tick()
-            while not self._device_news.empty():
-                self._gate.note(Kind.DEVICE, self._device_news.get())
+            while self._device_news:
+                self._gate.note(Kind.DEVICE, self._device_news.popleft())
             if self._clock.monotonic_s() >= housekeeping_s:
                 housekeeping_s += HOUSEKEEPING_EVERY_S
                 self._housekeep()
+        systemd.stopping()
+
+    def _status(self) -> str:
+        """How the lanes are, for ``systemctl status``."""
+        lanes = (self._screen.lane(lane.name) for lane in self._config.lane)
+        return ", ".join(f"{lane.name} {lane.state}" for lane in lanes)
 
     def _end_for_dead_boards(self, up_s: float) -> None:
         """A board without its thread is dead until the next start: at an exit that cannot wait."""
@@ -298,7 +304,7 @@ class EdgeDaemon:
         gate, url = self._config.gate, self._config.broker.url
         by_tls = parse_broker_url(url).tls
         if by_tls:
-            self._identity = IdentityWatch(gate.data_dir, self._clock, self._device_news.put)
+            self._identity = IdentityWatch(gate.data_dir, self._clock, self._device_news.append)
         return LinkSettings(
             url=url,
             client_id=gate.id,
@@ -309,7 +315,7 @@ class EdgeDaemon:
     def _rivalry(self, seen: bool) -> None:
         detail = "another client connects to the broker as this gate" if seen else ""
         state = "fault" if seen else "recovered"
-        self._device_news.put(
+        self._device_news.append(
             DeviceData.model_validate({"device": "broker", "state": state, "detail": detail})
         )
 
@@ -332,7 +338,7 @@ class EdgeDaemon:
                 self._inputs.put(CameraChanged(lane=lane, ok=ok, detail=health.detail))
                 return
             device, detail = f"camera {lane} {health.about}", health.detail[:200]
-            self._device_news.put(
+            self._device_news.append(
                 DeviceData(device=device, state="recovered" if ok else "fault", detail=detail)
             )
 
@@ -381,7 +387,7 @@ class EdgeDaemon:
         return self._screen.health(SOFTWARE)
 
     def _report_epoch_left(self, detail: str) -> None:
-        self._device_news.put(DeviceData(device="journal", state="fault", detail=detail))
+        self._device_news.append(DeviceData(device="journal", state="fault", detail=detail))
 
     def _uplink_view(self) -> UplinkView:
         status = self._uplink.status()

@@ -22,7 +22,7 @@ from edge.vision.nursery import Nursery
 from passes.vocabulary import Direction
 from shell.clock import Clock
 from shell.logs import get_logger
-from shell.systemd import Watchdog
+from shell.systemd import Systemd
 
 log = get_logger("exits-only")
 
@@ -46,7 +46,7 @@ class ExitsOnly:
         self, config: GateConfig, clock: Clock, *, try_again_every_s: float = TRY_AGAIN_EVERY_S
     ) -> None:
         self._clock, self._try_again_every_s = clock, try_again_every_s
-        self._watchdog = Watchdog(clock.monotonic_s)
+        self._systemd = Systemd(clock.monotonic_s)
         self._scans: queue.Queue[tuple[LaneSection, float]] = queue.Queue(SCANS_WAITING_MAX)
         # All boards, for a relay that an earlier run left closed is told to open when its board is there; no input
         # means anything here.
@@ -82,9 +82,12 @@ class ExitsOnly:
             for camera in self._cameras.values():
                 rest.callback(camera.close)
                 camera.start()
+            self._systemd.ready("in trouble: entries stay shut, exits open for everyone")
             while not stop.is_set() and not whole.is_set():
                 self._serve()
-                self._watchdog.alive()
+                self._systemd.alive()
+            if not whole.is_set():
+                self._systemd.stopping()
         if whole.is_set():
             log.info("the gate can run again")
 

@@ -1,11 +1,22 @@
-"""What reaches the deciding thread: one value for each thing that happens around a gate."""
+"""What reaches the deciding thread: one value for each thing that happens around a gate, and the queue where they wait.
 
-from collections.abc import Callable
+The queue is bounded where somebody else decides how much comes. Of an entry's scans the newest waits, for only what is
+held up now may open; an exit's wait in their order, and the oldest goes when there are too many. Of a camera the newest
+word counts, and noise of a line is added up. What boards say of relays, contacts and inputs is never dropped: a bus
+says each change once, and a passage that was shed would be a person too many inside.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from itertools import count
+from typing import Any, Final
 
-from drivers.model import AnyEvent
+from drivers.model import AnyEvent, Garbage
+
+EXIT_SCANS_MAX: Final = 64  # more means that deciding hangs; who is seen again is asked for again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,3 +63,74 @@ class Asked:
 
 
 Input = ScanSeen | BoardReported | CameraChanged | Asked
+
+
+class Inputs:
+    """The queue before the deciding thread. Any thread may put; one takes.
+
+    Args:
+        entries: Lanes of which only the newest scan waits.
+    """
+
+    def __init__(self, entries: Iterable[str]) -> None:
+        self._entries = frozenset(entries)
+        self._changed = threading.Condition()
+        self._numbers = count()
+        self._waiting: dict[int, Input] = {}  # by number, in the order in which they are taken
+        self._scans: dict[str, deque[int]] = {}  # of each lane, the oldest first
+        self._newest: dict[tuple[str, str], int] = {}  # of what is replaced or added up
+
+    def put_scan(self, scan: ScanSeen) -> bool:
+        """Put a scan behind what waits; False when another of the same lane had to go for it."""
+        with self._changed:
+            waiting = self._scans.setdefault(scan.lane, deque())
+            full = len(waiting) >= (1 if scan.lane in self._entries else EXIT_SCANS_MAX)
+            if full:
+                del self._waiting[waiting.popleft()]
+            number = next(self._numbers)
+            waiting.append(number)
+            self._waiting[number] = scan
+            self._changed.notify()
+            return not full
+
+    def put(self, item: BoardReported | CameraChanged | Asked) -> None:
+        """Put something behind what waits."""
+        with self._changed:
+            number = next(self._numbers)
+            match item:
+                case CameraChanged():
+                    self._waiting.pop(self._newest.pop(("camera", item.lane), -1), None)
+                    self._newest["camera", item.lane] = number
+                case BoardReported(event=Garbage()):
+                    before = self._waiting.pop(self._newest.pop(("noise", item.board), -1), None)
+                    item = _added_up(before, item)
+                    self._newest["noise", item.board] = number
+                case _:
+                    pass
+            self._waiting[number] = item
+            self._changed.notify()
+
+    def get(self, timeout_s: float) -> Input | None:
+        """The oldest that waits; None when nothing came in time."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._waiting, timeout_s):
+                return None
+            number = next(iter(self._waiting))
+            item = self._waiting.pop(number)
+            match item:
+                case ScanSeen():
+                    self._scans[item.lane].popleft()
+                case CameraChanged():
+                    del self._newest["camera", item.lane]
+                case BoardReported(event=Garbage()):
+                    del self._newest["noise", item.board]
+                case _:
+                    pass
+            return item
+
+
+def _added_up(before: Input | None, item: BoardReported) -> BoardReported:
+    if not (isinstance(before, BoardReported) and isinstance(before.event, Garbage)):
+        return item
+    assert isinstance(item.event, Garbage)
+    return replace(item, event=Garbage(count=before.event.count + item.event.count))

@@ -1,23 +1,21 @@
 """What the readers of each lane saw, on its way to the deciding thread: cameras and scanner engines alike.
 
 A lane may have both. What the one has just shown, the other shows nobody a second time at an entry; at an exit every
-presentation counts, and the gate knows who was let out already. An entry whose scans wait in a line drops the newest
-and asks for it again; of an exit none is dropped.
+presentation counts, and the gate knows who was let out already. Where scans wait in a line and one has to go
+(``edge.inputs``), the lane's readers are asked for what is in view.
 """
 
-import queue
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Protocol
 
 from drivers.gate.hardware import LaneSection
 from drivers.peripherals import Scanned
-from edge.inputs import Input, ScanSeen
+from edge.inputs import Inputs, ScanSeen
 from edge.scanners import Scanners
 from passes.vocabulary import Direction
 
 SAME_SHOWING_S: Final = 3.0  # one showing that both readers of a lane see; nobody hands a pass back so soon
-SCANS_WAITING_MAX: Final = 64  # more means that deciding hangs; old scans would be refused anyway
 
 
 class Watching(Protocol):
@@ -32,7 +30,7 @@ class Readers:
 
     Args:
         lanes: All lanes.
-        inputs: Where the deciding thread takes its inputs from.
+        inputs: Where scans wait for the deciding thread.
         cameras: The cameras by their lanes, as they come to be.
         dropped: Called for each reading of a scanner that is no text, or the further line of a code.
     """
@@ -40,7 +38,7 @@ class Readers:
     def __init__(
         self,
         lanes: Iterable[LaneSection],
-        inputs: "queue.SimpleQueue[Input | None]",
+        inputs: Inputs,
         *,
         cameras: Mapping[str, Watching],
         dropped: Callable[[], None],
@@ -72,13 +70,11 @@ class Readers:
 
     def _saw(self, lane: str, reader: str, texts: tuple[str, ...], at_s: float) -> None:
         section = self._lanes[lane]
-        if section.direction is Direction.ENTRY:
-            if self._inputs.qsize() >= SCANS_WAITING_MAX:
-                self.look_again(lane)
-                return
-            if len(section.readers) > 1 and self._other_has_shown(lane, reader, frozenset(texts), at_s):
-                return
-        self._inputs.put(ScanSeen(lane=lane, texts=texts, at_s=at_s))
+        both = section.direction is Direction.ENTRY and len(section.readers) > 1
+        if both and self._other_has_shown(lane, reader, frozenset(texts), at_s):
+            return
+        if not self._inputs.put_scan(ScanSeen(lane=lane, texts=texts, at_s=at_s)):
+            self.look_again(lane)
 
     def _other_has_shown(self, lane: str, reader: str, texts: frozenset[str], at_s: float) -> bool:
         with self._guard:

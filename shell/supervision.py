@@ -14,12 +14,30 @@ _PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
 STOP_WITHIN_S: Final = 5.0
 
 
+_STOPS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
 def stop_event() -> threading.Event:
-    """An event that SIGINT and SIGTERM set; call from the main thread, once."""
+    """An event that SIGINT and SIGTERM set; call from the main thread, once.
+
+    A handler that set it itself would wait for ever for a lock that the main thread holds where it was interrupted: two
+    signals close behind each other were enough. So the handler does nothing, its byte in a pipe wakes a thread, and
+    that one sets the event.
+    """
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    told, tells = os.pipe()
+    os.set_blocking(tells, False)  # a full pipe has said it already
+    for number in _STOPS:
+        signal.signal(number, lambda *_: None)
+    signal.set_wakeup_fd(tells, warn_on_full_buffer=False)
+    threading.Thread(target=_wait_for_signals, args=(told, stop), name="stop-signals", daemon=True).start()
     return stop
+
+
+def _wait_for_signals(told: int, stop: threading.Event) -> None:
+    while numbers := os.read(told, 64):  # of every signal that has a handler
+        if not {*numbers}.isdisjoint(_STOPS):
+            stop.set()
 
 
 def die_with_parent() -> None:

@@ -1,6 +1,6 @@
-"""Tells systemd that this program is alive: a datagram to the socket that it names, and nothing without one.
+"""Tells systemd how this program is: a datagram to the socket that it names, and nothing without one (sd_notify(3)).
 
-With ``WatchdogSec`` in the unit, systemd replaces a program that falls silent (sd_notify(3)). Say it from the loop that
+With ``WatchdogSec`` in the unit, systemd replaces a program that falls silent. Say that it is alive from the loop that
 does the work, and from nowhere else: a thread of its own would go on saying it for a loop that hangs.
 """
 
@@ -12,8 +12,8 @@ from typing import Final
 ALIVE_EVERY_S: Final = 1.0
 
 
-class Watchdog:
-    """Says ``WATCHDOG=1``, at most once a second.
+class Systemd:
+    """The way to systemd; nothing here ever raises, and whoever does not listen is no trouble of the program.
 
     Args:
         monotonic_s: The monotonic clock.
@@ -25,15 +25,39 @@ class Watchdog:
         named = os.environ.get("NOTIFY_SOCKET", "") if address is None else address
         self._address = "\0" + named[1:] if named.startswith("@") else named
         self._next_s = float("-inf")
+        self._status = ""
+
+    def ready(self, status: str) -> None:
+        """It serves from now on, and how it is in words."""
+        self._status = status
+        self._say(f"READY=1\nSTATUS={_line(status)}")
+
+    def status(self, status: str) -> None:
+        """How it is in words, for ``systemctl status``; the same words again are not sent."""
+        if status != self._status:
+            self._status = status
+            self._say(f"STATUS={_line(status)}")
 
     def alive(self) -> None:
-        """The loop has come round; never raises: whoever does not listen is no trouble of the loop."""
+        """The loop has come round; said at most once a second."""
         now_s = self._monotonic_s()
-        if not self._address or now_s < self._next_s:
+        if now_s >= self._next_s:
+            self._next_s = now_s + ALIVE_EVERY_S
+            self._say("WATCHDOG=1")
+
+    def stopping(self) -> None:
+        """It was told to stop, and closes what it has open."""
+        self._say("STOPPING=1")
+
+    def _say(self, words: str) -> None:
+        if not self._address:
             return
-        self._next_s = now_s + ALIVE_EVERY_S
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as to:
-                to.sendto(b"WATCHDOG=1", self._address)
+                to.sendto(words.encode(), self._address)
         except OSError:
             return
+
+
+def _line(words: str) -> str:
+    return " ".join(words.split())

@@ -22,14 +22,14 @@ from edge.control import SOCKET
 from edge.daemon import BusEndedError, EdgeDaemon
 from edge.gate import Gate
 from edge.gate_key import make_gate_key
-from edge.inputs import Input, ScanSeen
+from edge.inputs import EXIT_SCANS_MAX, Asked, Input, ScanSeen
 from edge.kiosk.app import create_kiosk
 from edge.kiosk_page import KioskPage
-from edge.readers import SCANS_WAITING_MAX
 from edge.vision.camera import Camera, Scan
 from shell.clock import SystemClock
 from shell.control import NotRunningError, RefusedError, ask
 from shell.pages.server import AddressError, PageServer
+from shell.systemd import ALIVE_EVERY_S
 from simulators import staged_pages as staged
 from simulators.site import free_ports
 from sync.messages import DeviceData
@@ -259,16 +259,53 @@ def test_a_page_that_ends_again_and_again_is_one_fault(tmp_path: Path) -> None:
     assert [one.state for one in said] == ["fault"]
 
 
-def test_systemd_hears_from_the_deciding_loop(
-    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@contextmanager
+def systemd_hears(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[float], str]]:
+    """A notify socket; what is returned gives the next word, or nothing when none comes in so many seconds."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(tmp_path / "notify"))
-        systemd.settimeout(10)
         monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+
+        def next_word(within_s: float) -> str:
+            systemd.settimeout(within_s)
+            try:
+                return systemd.recv(1000).decode()
+            except TimeoutError:
+                return ""
+
+        yield next_word
+
+
+def test_systemd_hears_that_the_gate_serves_how_its_lanes_are_and_that_it_stops(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with systemd_hears(tmp_path, monkeypatch) as next_word:
         with running(config):
-            assert systemd.recv(100) == b"WATCHDOG=1"
-            assert systemd.recv(100) == b"WATCHDOG=1"
+            assert next_word(20) == "READY=1\nSTATUS=entry ready, exit ready"
+            until(lambda: next_word(20) == "STATUS=entry fault, exit fault", what="lanes without a board")
+            until(lambda: next_word(20) == "WATCHDOG=1", what="the loop")
+        until(lambda: next_word(20) == "STOPPING=1", what="its last word")
+
+
+def test_k10_a_deciding_loop_that_hangs_is_silent_whatever_else_lives(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, goes_on = config.parent / "south" / SOCKET, threading.Event()
+    with systemd_hears(tmp_path, monkeypatch) as next_word, running(config) as daemon:
+        until(lambda: next_word(20) == "WATCHDOG=1", what="the loop")
+        asked = Asked(lambda: goes_on.wait(60))
+        daemon._inputs.put(asked)
+        try:
+            until(asked.answer.running, what="the hang")
+            while next_word(0.1):
+                pass  # said before
+            assert not next_word(3 * ALIVE_EVERY_S)
+            assert get(f"{daemon.url}/api/v1/status") == 200  # other threads live
+            with pytest.raises(RefusedError, match="did not get to it"):
+                ask(path, ORDER, within_s=30)
+        finally:
+            goes_on.set()
+        until(lambda: next_word(20) == "WATCHDOG=1", what="the loop again")
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
@@ -311,7 +348,7 @@ def test_a_key_set_that_cannot_be_read_keeps_nobody_inside_and_the_gate_comes_ba
         assert gate.wait(20) == 0
 
 
-def test_a_full_queue_drops_no_scan_of_an_exit_and_an_entrys_camera_looks_again(
+def test_a_line_of_scans_keeps_an_entrys_newest_and_an_exits_in_order_and_cameras_look_again(
     config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     again: list[str] = []
@@ -340,7 +377,7 @@ def test_a_full_queue_drops_no_scan_of_an_exit_and_an_entrys_camera_looks_again(
     monkeypatch.setattr(Gate, "handle", handle)
     gate = EdgeDaemon(load_config(config), config)
     for lane in ("entry", "exit"):
-        for _ in range(SCANS_WAITING_MAX + 1):
+        for _ in range(EXIT_SCANS_MAX - 1):
             seen[lane](Scan(camera=lane, texts=("code",), at_s=0.0))
     seen["exit"](Scan(camera="exit", texts=("last",), at_s=0.0))
     thread = threading.Thread(target=gate.run, args=(stop,))
@@ -351,5 +388,5 @@ def test_a_full_queue_drops_no_scan_of_an_exit_and_an_entrys_camera_looks_again(
         stop.set()
         thread.join(FULL_WITHIN_S)
     assert not thread.is_alive()
-    assert again == ["entry"]
-    assert (handled.count("entry"), handled.count("exit")) == (SCANS_WAITING_MAX, SCANS_WAITING_MAX + 2)
+    assert again == ["entry"] * (EXIT_SCANS_MAX - 2)
+    assert (handled.count("entry"), handled.count("exit")) == (1, EXIT_SCANS_MAX)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from shell.systemd import ALIVE_EVERY_S, Watchdog
+from shell.systemd import ALIVE_EVERY_S, Systemd
 from tests.ticking import HandClock
 
 
@@ -17,7 +17,7 @@ def test_it_says_that_it_is_alive_once_a_second_at_most(
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as systemd:
         systemd.bind("\0" + path if abstract else path)
         monkeypatch.setenv("NOTIFY_SOCKET", "@" + path if abstract else path)
-        watchdog = Watchdog(clock.monotonic_s)
+        watchdog = Systemd(clock.monotonic_s)
         for _ in range(3):
             watchdog.alive()
         assert systemd.recv(100) == b"WATCHDOG=1"
@@ -33,9 +33,9 @@ def test_without_systemd_or_with_one_that_went_nothing_happens(
 ) -> None:
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     clock = HandClock()
-    Watchdog(clock.monotonic_s).alive()
+    Systemd(clock.monotonic_s).alive()
     path = tmp_path / "notify"
-    gone = Watchdog(clock.monotonic_s, str(path))
+    gone = Systemd(clock.monotonic_s, str(path))
     gone.alive()
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as systemd:
         systemd.bind(str(path))
