@@ -31,15 +31,18 @@ from edge.commands import Commands
 from edge.control import SOCKET, DecidingThread, handlers
 from edge.files import load_key_set, load_units
 from edge.gate import Gate
+from edge.gate_key import GateKey, GateKeyError, load_gate_key
 from edge.identity import IdentityWatch, tls_files
-from edge.inputs import BoardReported, CameraChanged, Inputs
+from edge.inputs import Asked, BoardReported, CameraChanged, Inputs
 from edge.journal import Journal, JournalError
 from edge.kiosk.app import create_kiosk
 from edge.kiosk.view import Uplink as UplinkView
 from edge.kiosk_page import KioskPage
+from edge.peers import Peers
 from edge.readers import Readers
 from edge.screen import Screen
 from edge.standing import Standings
+from edge.standing_peers import PeerStays
 from edge.tool_requests import tool_handlers
 from edge.vision.camera import About, Camera, CameraHealth, CameraSettings, CameraState, Scan
 from edge.vision.nursery import Nursery
@@ -56,7 +59,7 @@ from shell.systemd import Systemd
 from sync.link import LinkSettings
 from sync.mailbox import Received
 from sync.messages import BootData, DeviceData, Health, Kind
-from sync.topics import down
+from sync.topics import down, peer_topics
 from sync.uplink import Uplink
 
 log = get_logger("edge")
@@ -126,8 +129,9 @@ class EdgeDaemon:
                 health=self._health,
                 rng=Random(),  # noqa: S311  # jitter, not a secret
                 bundle=self._bundles.receive,
-                others={down(gate.site, gate.id, "cmd"): self._command_came},
                 told_time=self._clock.confirm,
+                others=dict.fromkeys(peer_topics(gate.site), self._peer_spoke)
+                | {down(gate.site, gate.id, "cmd"): self._command_came},
                 epoch_left=self._report_epoch_left,
             )
             self._screen = Screen(
@@ -163,6 +167,19 @@ class EdgeDaemon:
                 recorded=self._uplink.wake,
                 health_changed=self._uplink.health_changed,
                 look_again=self._readers.look_again,
+            )
+            self._peers = Peers(
+                site=gate.site,
+                gate=gate.id,
+                number=gate.number,
+                stays=PeerStays(self.journal, gate.id, self._clock),
+                key=self._own_key,
+                certificates=lambda: self._bundles.certificates,
+                publish=self._uplink.publish,
+                connected=lambda: self._uplink.status().connected,
+                clock=self._clock,
+                used_twice=lambda stay: self._gate.alarms.flash("used_twice", stay.gate, stay.pass_id),
+                wake=self._come_round,
             )
             self._commands = self._make_commands()
             self._clock_watch = ClockWatch(self._clock, self._gate.alarms, self._gate.note)
@@ -255,6 +272,7 @@ class EdgeDaemon:
             self._gate.tick()
             self._clock_watch.tick()
             self._commands.tick()
+            self._peers.tick()
             while self._device_news:
                 self._gate.note(Kind.DEVICE, self._device_news.popleft())
             if self._clock.monotonic_s() >= housekeeping_s:
@@ -382,6 +400,17 @@ class EdgeDaemon:
         self._commands.receive(message)
 
     # -- what others ask
+
+    def _peer_spoke(self, message: Received) -> None:
+        self._peers.received(message)
+
+    def _come_round(self) -> None:
+        self._inputs.put(Asked(lambda: None))
+
+    def _own_key(self) -> GateKey | None:
+        with contextlib.suppress(GateKeyError):
+            return load_gate_key(self._config.gate.data_dir)
+        return None
 
     def _health(self) -> Health:
         return self._screen.health(SOFTWARE)
