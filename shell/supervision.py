@@ -21,17 +21,22 @@ def stop_event() -> threading.Event:
     """An event that SIGINT and SIGTERM set; call from the main thread, once.
 
     A handler that set it itself would wait for ever for a lock that the main thread holds where it was interrupted: two
-    signals close behind each other were enough. So the handler does nothing, its byte in a pipe wakes a thread, and
-    that one sets the event.
+    signals close behind each other were enough. So a byte in a pipe wakes a thread, and that one sets the event; the
+    handler has the rest ignored, or one that comes when Python has put its handlers away would end a clean stop.
     """
     stop = threading.Event()
     told, tells = os.pipe()
     os.set_blocking(tells, False)  # a full pipe has said it already
     for number in _STOPS:
-        signal.signal(number, lambda *_: None)
+        signal.signal(number, _ignore_the_rest)
     signal.set_wakeup_fd(tells, warn_on_full_buffer=False)
     threading.Thread(target=_wait_for_signals, args=(told, stop), name="stop-signals", daemon=True).start()
     return stop
+
+
+def _ignore_the_rest(*_: object) -> None:
+    for number in _STOPS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _wait_for_signals(told: int, stop: threading.Event) -> None:
