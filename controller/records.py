@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from sqlalchemy import ColumnElement, Connection, select
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 
-from controller import overstay, registrations, schema
+from controller import command_results, overstay, registrations, schema
 from controller.ledger import Passage
 from controller.reading import kept, passage_of, subject_of
 from controller.refold import chunks, refold
@@ -194,6 +194,9 @@ def _heed(connection: Connection, stream: Stream, event: Event, passage: Passage
         case Kind.REGISTRATION:
             taken = registrations.remember(connection, site=stream.site, gate=stream.gate, event=event)
             return None if taken else "a registration whose data cannot be read"
+        case Kind.COMMAND:
+            if not command_results.remember(connection, site=stream.site, gate=stream.gate, event=event):
+                return "a command whose data cannot be read"
         case Kind.GAP:
             _read_gap(connection, stream, event)
     return None

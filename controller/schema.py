@@ -395,6 +395,28 @@ gate_code = Table(  # one-time codes by which gates come in; ids of gates are un
     Column("used_by", String(64)),  # the SHA-256 of the key that came in by it
 )
 
+command = Table(  # what gates are told to do, and what became of it
+    "command",
+    metadata,
+    Column("site", Integer, primary_key=True),
+    Column("gate", String(32), primary_key=True),
+    Column("cseq", BigInteger, primary_key=True, autoincrement=False),
+    Column("id", String(16), nullable=False, unique=True),
+    Column("op", String(40), nullable=False),
+    Column("args", Text, nullable=False),
+    Column("by", String(60), nullable=False),
+    Column("reason", String(200), nullable=False),
+    Column("issued_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    Column("state", String(8), nullable=False),
+    Column("sent_at", Moment),
+    Column("ended_at", Moment),
+    Column("why", String(40)),
+    Column("detail", String(200), nullable=False, default=""),
+    CheckConstraint("state in ('waiting', 'sent', 'done', 'refused', 'expired', 'unknown')", name="state"),
+    Index("ix_command_pending", "site", "gate", "cseq", **_where("state in ('waiting', 'sent')")),
+)
+
 audit = Table(  # who did what: added in the transaction of the deed, never changed
     "audit",
     metadata,
