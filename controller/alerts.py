@@ -14,7 +14,7 @@ was too busy to look, leaves nothing unclear: that attempt does not count as the
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, assert_never
@@ -70,9 +70,17 @@ def overstay_text(
     return text
 
 
-def alert_key(*, site: int, stay_id: str, step: int, recipient: str) -> str:
+def double_use_text(*, sign: str, gates: Sequence[str], number: int) -> str:
+    """What a supervisor reads when one pass was let in at two gates: neither name nor unit."""
+    where = "、".join(gate[:_GATE_MAX] for gate in gates)
+    text = f"【{sign}】同一访客码先后用于{where}，前一次未离场，事件#{number}，请核实。"
+    assert len(text) <= TEXT_MAX, len(text)
+    return text
+
+
+def alert_key(*, site: int, stay_id: str, step: int, recipient: str, about: str = "overstay") -> str:
     """The idempotency key: from the stay and not from row numbers, so a restored database repeats no message."""
-    told = f"overstay/{site}/{stay_id}/{step}/{recipient}"
+    told = f"{about}/{site}/{stay_id}/{step}/{recipient}"
     return hashlib.sha256(told.encode()).hexdigest()[:32]
 
 
@@ -86,6 +94,7 @@ def queue(
     recipients: Iterable[str],
     text: str,
     now: datetime,
+    about: str = "overstay",
 ) -> None:
     """Put one step of an incident into the outbox, inside the caller's transaction."""
     for recipient in recipients:
@@ -94,7 +103,7 @@ def queue(
                 incident_id=incident_id,
                 step=step,
                 recipient=recipient,
-                key=alert_key(site=site, stay_id=stay_id, step=step, recipient=recipient),
+                key=alert_key(site=site, stay_id=stay_id, step=step, recipient=recipient, about=about),
                 text=text,
                 state="queued",
                 attempts=0,

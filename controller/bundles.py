@@ -45,7 +45,7 @@ BEFORE_MAX: Final = 2_000  # likewise; issuer keys first, since each stands for 
 _SECONDS_MAX: Final = 2**32 - 1  # what a bundle can say
 _IN_MAX: Final = 400
 # As in the partial indexes, word for word: with values bound to it the database would not use them.
-_TOLD: Final = "incident.state in ('open', 'left_late')"
+_TOLD: Final = "incident.kind = 'overstay' and incident.state in ('open', 'left_late')"
 _NOT_TOLD: Final = "visit.state = 'inside' and visit.incident_id is null and visit.due_at is not null"
 log = get_logger("bundles")
 

@@ -50,8 +50,12 @@ def figures(store: Store) -> Figures:
             ),
             visits=_count(connection, visit),
             inside=_count(connection, visit, visit.c.state == "inside"),
-            overstays=_count(connection, incident, incident.c.state != "withdrawn"),
-            overstays_open=_count(connection, incident, incident.c.state == "open"),
+            overstays=_count(
+                connection, incident, incident.c.kind == "overstay", incident.c.state != "withdrawn"
+            ),
+            overstays_open=_count(
+                connection, incident, incident.c.kind == "overstay", incident.c.state == "open"
+            ),
             passes=_count(connection, schema.pass_issued),
             sms_accepted=_count(connection, alert, alert.c.state == "accepted"),
             sms_waiting=_count(connection, alert, alert.c.state.in_(("queued", "sending"))),

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row, Select, select
 
-from controller import alerts, schema
+from controller import alerts, double_use, schema
 from controller.config import SiteConfig, SmsConfig
 from controller.ledger import Visit, VisitState
 from controller.store import Store
@@ -74,6 +74,7 @@ class OverstayMonitor:
         """Raise what is due now; returns how many incidents were raised."""
         if not self._clock_is_good():
             return 0
+        self._look_for_double_use()
         total = 0
         while True:
             now = self._clock.now()
@@ -107,6 +108,12 @@ class OverstayMonitor:
             self.wake.clear()
             self.tick()
             self.wake.wait(self.seconds_to_next())
+
+    def _look_for_double_use(self) -> None:
+        with self._store.transaction() as connection:
+            raised = double_use.raise_seen(connection, self._clock.now(), sites=self._sites, sms=self._sms)
+        if raised:
+            self._raised()
 
     def _clock_is_good(self) -> bool:
         doubted = self._clock.trust() is ClockTrust.UNTRUSTED

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from sqlalchemy import ColumnElement, Connection, select
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 
-from controller import command_results, overstay, registrations, schema
+from controller import command_results, double_use, overstay, registrations, schema
 from controller.ledger import Passage
 from controller.reading import kept, passage_of, subject_of
 from controller.refold import chunks, refold
@@ -62,7 +62,9 @@ def _apply(
 ) -> None:
     touched = _store(connection, stream, rows, received_at)
     if touched:
-        overstay.review(connection, stream.site, refold(connection, stream.site, touched), received_at)
+        changed = refold(connection, stream.site, touched)
+        overstay.review(connection, stream.site, changed, received_at)
+        double_use.review(connection, stream.site, changed, received_at)
 
 
 def _apply_singly(

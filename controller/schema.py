@@ -245,6 +245,17 @@ visit = Table(
     Index("ix_visit_pass_id_entered", "site", "pass_id", "entered_at"),
 )
 
+double_use = Table(  # a visitor's stay that began at another gate while an earlier one of its pass was not over
+    "double_use",
+    metadata,
+    Column("site", Integer, primary_key=True),
+    Column("stay_id", String(16), primary_key=True),
+    Column("other_stay", String(16), nullable=False),
+    Column("seen_at", Moment, nullable=False),
+    Column("incident_id", Integer, ForeignKey("incident.id")),
+    Index("ix_double_use_seen", "seen_at", **_where("incident_id is null")),
+)
+
 alert = Table(  # the SMS outbox; later steps of an escalation are further rows of the same incident
     "alert",
     metadata,
