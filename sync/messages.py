@@ -285,7 +285,8 @@ class Ack(WireModel):
     ``row_hash`` is the hash in the centre's row ``upto``: a gate restored from an older copy whose own row says another
     has used the number twice. None when the centre has no such row (nothing yet, a dead letter, a hole) or is older.
     ``beyond`` names rows above ``upto`` that came apart from the rest and are committed as well. ``credit`` is how many
-    events a second the centre wants from this gate at most; None asks for no bound.
+    events a second the centre wants from this gate at most; None asks for no bound. ``doubled`` says that rows of two
+    histories came under this epoch, so that ``upto`` proves nothing: whoever uses it has to begin another.
     """
 
     v: int = WIRE_VERSION
@@ -293,6 +294,7 @@ class Ack(WireModel):
     upto: Annotated[int, Field(ge=0)]
     beyond: Annotated[tuple[Seq, ...], Field(max_length=BEYOND_MAX)] = ()
     credit: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    doubled: bool = False
     now: AwareDatetime
     trust: ClockTrust = ClockTrust.TRUSTED  # in ``now``: of the centre's clock
     row_hash: Hex64 | None = None
