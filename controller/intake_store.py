@@ -52,6 +52,11 @@ class CentreIntake:
         with self._store.transaction() as connection:
             return records.hash_of(connection, records.Stream(site, gate, epoch), seq)
 
+    def doubled(self, site: int, gate: str, epoch: str) -> bool:
+        """Whether rows of two histories came under this epoch."""
+        with self._store.transaction() as connection:
+            return records.is_doubled(connection, records.Stream(site, gate, epoch))
+
     def pass_hole(self, hello: Hello, first: int, last: int) -> int:
         """Record that the gate no longer has these rows, and move the cursor over them."""
         stream = records.Stream(hello.site, hello.gate, hello.epoch)

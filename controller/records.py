@@ -1,7 +1,9 @@
 """Recording what gates send: events, cursors and visits change together, in the caller's one transaction.
 
 An event is (site, gate, epoch, seq). Storing one twice changes nothing; two events under one key are a conflict, and
-both are kept for a person to look at while the first stands. A gate restored from a copy sends rows again under another
+both are kept for a person to look at while the first stands. So is an event that does not continue the one before it.
+Either shows that two journals write under one epoch: both are told to begin another, and send again what is not
+acknowledged. A gate restored from a copy sends rows again under another
 epoch, with their ids: what is known by its id is passed over. What cannot be read, or not be folded into visits, is
 kept as a dead letter and counts as applied: one bad row must never stop a gate.
 """
@@ -15,7 +17,7 @@ from pydantic import ValidationError
 from sqlalchemy import ColumnElement, Connection, select
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 
-from controller import command_results, double_use, overstay, registrations, schema
+from controller import audit, command_results, double_use, overstay, registrations, schema
 from controller.ledger import Passage
 from controller.reading import kept, passage_of, subject_of
 from controller.refold import chunks, refold
@@ -26,6 +28,7 @@ from sync.topics import up
 
 WHY_MAX: Final = 300
 CURSOR_STEP: Final = 1_000  # rows looked at in one go when a cursor moves
+NOTHING_BEFORE: Final = "0" * 64  # what a journal's first row names as the hash before it
 _IN_MAX: Final = 400  # values in one IN list
 log = get_logger("records")
 
@@ -183,9 +186,40 @@ def _store(
             _bury_row(connection, stream, row, why, received_at)
     if new:
         connection.execute(schema.event.insert(), new)
+        _check_chain(connection, stream, rows, {values["seq"] for values in new}, received_at)
     for first, last in _runs(known):
         note_gap(connection, stream, first, last, "known")
     return passages
+
+
+def _check_chain(
+    connection: Connection, stream: Stream, rows: Sequence[ReceivedRow], new: set[int], received_at: datetime
+) -> None:
+    """Look whether new rows continue what was there before them, and are continued by what was there after them."""
+    read = {row.seq: row for row in rows if row.event is not None and row.seq in new}
+    edges = {edge for seq in new for edge in (seq - 1, seq + 1) if edge not in new}
+    event = schema.event.c
+    links = {seq: (row.event.prev, row.event.hash) for seq, row in read.items() if row.event}
+    for some in chunks(sorted(edges), _IN_MAX):
+        found = connection.execute(
+            select(event.seq, event.raw).where(*_of(schema.event, stream), event.seq.in_(some))
+        )
+        for seq, raw in found:
+            said = json.loads(raw)
+            links[seq] = (said["prev"], said["hash"])
+    for seq, row in read.items():
+        before, own, after = links.get(seq - 1), links[seq], links.get(seq + 1)
+        continues = before is None or own[0] in (before[1], NOTHING_BEFORE)
+        continued = after is None or after[0] in (own[1], NOTHING_BEFORE)
+        if not (continues and continued):
+            assert row.event is not None
+            _shelve_conflict(connection, stream, seq, [(row.event.id, row.text, received_at)])
+
+
+def is_doubled(connection: Connection, stream: Stream) -> bool:
+    """Whether rows of two histories came under this epoch."""
+    shelf = schema.conflict
+    return connection.execute(select(shelf.c.seq).where(*_of(shelf, stream)).limit(1)).first() is not None
 
 
 def _heed(connection: Connection, stream: Stream, event: Event, passage: Passage | None) -> str | None:
@@ -268,17 +302,32 @@ def _conflict(
 ) -> None:
     """Put both sides on the shelf; the one that came first keeps its place and its effect."""
     assert row.event is not None
+    sides = [(before["id"], before["raw"], before["received_at"]), (row.event.id, row.text, received_at)]
+    _shelve_conflict(connection, stream, row.seq, sides)
+
+
+def _shelve_conflict(
+    connection: Connection, stream: Stream, seq: int, sides: Sequence[tuple[str, str, datetime]]
+) -> None:
+    """Keep what does not fit together, once; the first of an epoch is an alarm."""
+    if not is_doubled(connection, stream):
+        log.error("two journals under one epoch", site=stream.site, gate=stream.gate, epoch=stream.epoch)
+        audit.note(
+            connection,
+            at=max(at for _, _, at in sides),
+            site=stream.site,
+            actor=f"gate {stream.gate}",
+            action="two journals, one epoch",
+            subject=stream.epoch,
+            detail=f"first seen at row {seq}: a clone lives, or a restored copy wrote other rows",
+        )
     shelf = schema.conflict
-    for event_id, text, at in (
-        (before["id"], before["raw"], before["received_at"]),
-        (row.event.id, row.text, received_at),
-    ):
-        held = select(shelf.c.id).where(*_of(shelf, stream), shelf.c.seq == row.seq, shelf.c.id == event_id)
+    for event_id, text, at in sides:
+        held = select(shelf.c.id).where(*_of(shelf, stream), shelf.c.seq == seq, shelf.c.id == event_id)
         if connection.execute(held).first() is None:
             connection.execute(
-                shelf.insert().values(**stream._asdict(), seq=row.seq, id=event_id, raw=text, at=at)
+                shelf.insert().values(**stream._asdict(), seq=seq, id=event_id, raw=text, at=at)
             )
-            log.error("two events under one key", gate=stream.gate, epoch=stream.epoch, seq=row.seq)
 
 
 def _read_gap(connection: Connection, stream: Stream, event: Event) -> None:

@@ -30,7 +30,9 @@ from sync.topics import ALL_UP, CENTRE_STATE, GateTopic, down, parse_up
 ROWS_MAX: Final = 2000  # in one transaction
 READ_WITHIN_S: Final = 0.020  # … or as much as can be read in this time
 ITEMS_MAX: Final = 32  # taken out of the mailbox at once; what is in it is bounded for each gate
-OF_ONE_GATE_MAX: Final = 24  # messages of one gate that may wait: a full window, alarms apart, and what goes beside
+OF_ONE_GATE_MAX: Final = (
+    24  # messages of one gate that may wait: a full window, alarms apart, and what goes beside
+)
 DEAD_LETTER_BYTES_MAX: Final = 16 * 1024
 DEAD_LETTERS_BURST: Final = 200
 DEAD_LETTERS_PER_S: Final = 1.0
@@ -59,6 +61,9 @@ class IntakeStore(Protocol):
 
     def row_hash(self, site: int, gate: str, epoch: str, seq: int) -> str | None:
         """The hash in this row as its gate sent it; None when it is not recorded as an event of this epoch."""
+
+    def doubled(self, site: int, gate: str, epoch: str) -> bool:
+        """Whether rows of two histories came under this epoch: of a clone, or of a journal restored from a copy."""
 
     def pass_hole(self, hello: Hello, first: int, last: int) -> int:
         """Rows ``first`` to ``last`` no longer exist at the gate: record that, move the cursor over them, return it."""
@@ -213,7 +218,8 @@ class Intake:
             beyond = [
                 batch.first
                 for batch in batches
-                if (batch.site, batch.gate, batch.epoch) == (*gate, epoch) and batch.first == batch.last > upto
+                if (batch.site, batch.gate, batch.epoch) == (*gate, epoch)
+                and batch.first == batch.last > upto
             ]
             self._apart(partial(self._acknowledge, gate, epoch, upto, beyond))
         self._greeted_all(hellos)
@@ -238,6 +244,7 @@ class Intake:
             upto=upto,
             beyond=tuple(beyond[:BEYOND_MAX]),
             credit=self._credit(gate),
+            doubled=self._store.doubled(*gate, epoch),
             now=self._clock.now(),
             trust=self._clock.trust(),
             row_hash=self._store.row_hash(*gate, epoch, upto),

@@ -3,8 +3,8 @@
 After an outage a hundred gates come back at once. Each alone may send as fast as it likes; together they would fill the
 queue, and everything urgent would wait behind it. So those that drain a backlog get a **credit**, a share of what
 the centre was seen to store in a second; the others are not slowed. A gate whose key was stolen may flood the centre
-with rows: each gate has an **allowance**, far above what a real one ever has, and beyond it its rows are not taken until
-time has passed. An honest gate loses nothing by either: what is not acknowledged stays in its journal.
+with rows: each gate has an **allowance**, far above what a real one ever has, and beyond it its rows are not taken
+until time has passed. An honest gate loses nothing by either: what is not acknowledged stays in its journal.
 
 Pure: time is an argument, in monotonic seconds.
 """

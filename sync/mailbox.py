@@ -1,9 +1,9 @@
 """What crosses from the network thread to the one thread that owns a link: messages, link news, wake-ups.
 
 Bounded by count and by bytes, and for each sender by count if the owner can tell senders apart: one that floods must
-not take the room of the others. When there is no room the newest message is dropped and counted: no message is the only copy
-of anything, and the next hello brings the sender back to where the receiver stands. News of the link are never
-dropped; there are at most two for each connection.
+not take the room of the others. When there is no room the newest message is dropped and counted: no message is the
+only copy of anything, and the next hello brings the sender back to where the receiver stands. News of the link are
+never dropped; there are at most two for each connection.
 """
 
 import threading

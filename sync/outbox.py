@@ -17,10 +17,10 @@ journal is an old copy, or has a twin, its rows would be taken for others, and t
 Alarms do not wait behind a backlog: they leave apart, each as a batch of one, beyond the cursor, the newest first. The
 centre keeps them and says so (``beyond``); the cursor passes them when the rest has come.
 
-How much may be on the wire is ``sync.pace``'s part. Publishing the outputs is left to ``sync.uplink``; storing rows to whoever implements ``OutboxStore``.
+How much may be on the wire is ``sync.pace``'s part. Publishing the outputs is left to ``sync.uplink``; storing rows to
+whoever implements ``OutboxStore``.
 """
 
-from collections import deque
 from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
@@ -110,7 +110,7 @@ class PublishBatch:
 class EpochLeft:
     """Nothing to publish: this journal was an older copy, or has a twin, and goes on under another epoch.
 
-    ``forked`` when the centre's row ``centre_upto`` has another hash than ours, else the centre was ahead of us.
+    ``forked`` when the centre has other rows than ours under our numbers, else it was ahead of us.
     """
 
     epoch: str
@@ -190,6 +190,7 @@ class Sender:
         row_hash: str | None = None,
         beyond: tuple[int, ...] = (),
         credit: int | None = None,
+        doubled: bool = False,
     ) -> list[Output]:
         """The centre says that it committed everything up to ``upto`` of ``epoch``, and the rows ``beyond``.
 
@@ -200,7 +201,10 @@ class Sender:
             row_hash: The hash in the centre's row ``upto``, if it says so.
             beyond: Rows above the cursor that came apart.
             credit: How many events a second the centre wants at most; None for any number.
+            doubled: Whether the centre has rows of two histories under this epoch.
         """
+        if doubled and epoch == self._store.epoch():
+            return self._leave_epoch(upto, now_s, forked=True)
         if self._is_forked(epoch, upto, row_hash):
             return self._leave_epoch(upto, now_s, forked=True)
         match self._store.acknowledge(epoch, upto):

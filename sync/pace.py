@@ -159,7 +159,9 @@ class Pace:
         took_s = now_s - flight.at_s
         self._round_trips_s.append(took_s)
         if took_s > QUEUE_S:
-            if flight.at_s >= self._shrunk_at_s:  # those that left before the bound shrank say nothing about it
+            if (
+                flight.at_s >= self._shrunk_at_s
+            ):  # those that left before the bound shrank say nothing about it
                 self._bytes_max = max(BYTES_MIN, int(self._bytes_max * QUEUE_S / took_s))
                 self._shrunk_at_s = now_s
         elif busy and took_s < QUEUE_S / 2:

@@ -294,6 +294,7 @@ class Uplink:
                 row_hash=ack.row_hash,
                 beyond=beyond,
                 credit=ack.credit,
+                doubled=ack.doubled,
             )
         )
 
@@ -312,7 +313,7 @@ class Uplink:
 
     def _tell_epoch_left(self, left: EpochLeft) -> None:
         """An older copy or a twin: whoever has this box has to know, and so has the centre."""
-        what = "has another row" if left.forked else "knows more rows than this journal"
+        what = "has other rows" if left.forked else "knows more rows than this journal"
         log.error("journal is an older copy, or has a twin", epoch=left.epoch, centre_upto=left.centre_upto)
         self._epoch_left(f"older copy or twin: the centre {what} at {left.epoch}/{left.centre_upto}")
 

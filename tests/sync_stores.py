@@ -9,7 +9,7 @@ from typing import Any
 
 from sync.messages import GateState, Health, Hello
 from sync.outbox import AckResult
-from sync.received import ReceivedBatch
+from sync.received import ReceivedBatch, ReceivedRow
 
 BOOT = "b" * 16
 NOBODY = "0" * 64
@@ -21,7 +21,13 @@ def chained(before: str, number: int) -> str:
 
 
 def event_text(
-    seq: int, number: int, *, kind: str = "decision", row_hash: str = NOBODY, **data: Any
+    seq: int,
+    number: int,
+    *,
+    kind: str = "decision",
+    prev: str = NOBODY,
+    row_hash: str = NOBODY,
+    **data: Any,
 ) -> str:
     """A wire event in its stored form; ``number`` is its identity over all epochs."""
     return json.dumps(
@@ -34,7 +40,7 @@ def event_text(
             "trust": "trusted",
             "mono_ms": number,
             "boot": BOOT,
-            "prev": NOBODY,
+            "prev": prev,
             "hash": row_hash,
             "data": {"number": number, **data},
         },
@@ -46,13 +52,13 @@ def event_text(
 class MemoryOutbox:
     """A journal that forgets nothing but is not on a disk. Rows of all epochs are numbered from 1 in each."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, first_number: int = 0) -> None:
         self._lock = threading.RLock()
-        self._epochs = 0
+        self._epochs, self._epochs_made = 0, first_number
         self._rows: list[int] = []  # numbers of the events of this epoch; seq is the place plus one
         self._hashes: list[str] = []
         self._acked = self._pruned_to = 0
-        self.numbers = 0
+        self.numbers = first_number
         self.alarms: set[int] = set()  # numbers of those events that are alarms
 
     def epoch(self) -> str:
@@ -83,7 +89,8 @@ class MemoryOutbox:
             start = max(seq, self._pruned_to)
             for place, number in enumerate(self._rows[start : start + limit], start=start + 1):
                 kind = "forced" if number in self.alarms else "decision"
-                text = event_text(place, number, kind=kind, row_hash=self._hashes[place - 1])
+                before = self._hashes[place - 2] if place > 1 else NOBODY
+                text = event_text(place, number, kind=kind, prev=before, row_hash=self._hashes[place - 1])
                 size += len(text.encode())
                 if rows and size > bytes_max:
                     break
@@ -122,13 +129,18 @@ class MemoryOutbox:
 
     def new_epoch(self, *, centre_upto: int) -> str:  # noqa: ARG002  # the protocol names it
         with self._lock:
-            self._epochs += 1
+            self._epochs_made += 1  # never one that was there before, whatever copy this is
+            self._epochs = self._epochs_made
             self._fill(self._rows[self._acked :])
             self._acked = self._pruned_to = 0
             return self.epoch()
 
     def prune(self) -> None:
         self._pruned_to = self._acked
+
+    def rows(self) -> list[int]:
+        """The numbers of the events that can still be sent."""
+        return self._rows[self._pruned_to :]
 
     def copy_of_disk(self) -> tuple[int, list[int], int, int]:
         return self._epochs, list(self._rows), self._acked, self._pruned_to
@@ -157,6 +169,7 @@ class SqliteIntake:
         self.states: list[tuple[int, str, GateState]] = []
         self.healths: list[tuple[int, str, Health]] = []
         self.copies = 0  # rows that came again
+        self.doubled_epochs: set[str] = set()
         self.transactions = 0
         self.fail_next: list[Exception] = []
 
@@ -177,10 +190,21 @@ class SqliteIntake:
                         (*where, row.seq, row.event and row.event.id, row.event and row.event.hash),
                     )
                     self.copies += found.rowcount == 0
+                    if found.rowcount == 0 and row.event is not None and not self._is_copy(where, row):
+                        self.doubled_epochs.add(batch.epoch)
                     if row.why is not None and found.rowcount:
                         self._db.execute("insert into dead values ('', ?, ?)", (row.text.encode(), row.why))
                 moved[batch.site, batch.gate] = (batch.epoch, self._advance(where))
         return moved
+
+    def _is_copy(self, where: tuple[int, str, str], row: ReceivedRow) -> bool:
+        found = self._db.execute(
+            "select id from event where site=? and gate=? and epoch=? and seq=?", (*where, row.seq)
+        ).fetchone()
+        return row.event is not None and bool(found[0] == row.event.id)
+
+    def doubled(self, site: int, gate: str, epoch: str) -> bool:  # noqa: ARG002  # the protocol names them
+        return epoch in self.doubled_epochs
 
     def _advance(self, where: tuple[int, str, str]) -> int:
         upto = self._cursor(where)
