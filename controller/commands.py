@@ -4,7 +4,8 @@ A command is a row with a number that rises for its gate, also over a restored d
 Unix time in milliseconds. It is published when it is ordered and with each hello of its gate, together with those
 before it that have no answer yet; the gate does each once. What moves a relay is ordered only while the gate is online.
 
-CommandError        it cannot be ordered; ``field`` says because of what
+CommandError          it cannot be ordered; ``field`` says because of what
+└── GateAwayError     its gate is not there, and this cannot wait
 """
 
 import json
@@ -46,6 +47,10 @@ class CommandError(Exception):
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"{field}: {problem}")
         self.field, self.problem = field, problem
+
+
+class GateAwayError(CommandError):
+    """The gate is not online, or the centre is not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,9 +247,7 @@ class GateCommands:
         if state is None or not self._known(site, gate):
             raise CommandError("gate", f"this centre has never heard of gate {gate} at site {site}")
         if op in MOVING and not (state == "online" and self._connected()):
-            raise CommandError(
-                "gate", f"gate {gate} is not online, and what opens a lane does not wait for it"
-            )
+            raise GateAwayError("gate", f"{gate} is not online, and what moves a lane does not wait for it")
 
     def _signing_key(self, site: int, now: datetime) -> ConfigKey:
         try:
