@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from controller import before_cli, broker_cli, gate_cli, keys_cli, pass_cli
+from controller import before_cli, broker_cli, commands_cli, gate_cli, keys_cli, pass_cli
 from controller.certificates import CertificateError
 from controller.command import Exit, failure, say
 from controller.config import load_centre
@@ -34,6 +34,8 @@ app = typer.Typer(
 app.add_typer(pass_cli.app, name="pass")
 keys_cli.site_app.command(name="refuse-before")(before_cli.refuse_before)
 app.add_typer(keys_cli.site_app, name="site")
+for deed, name in commands_cli.COMMANDS.items():
+    gate_cli.app.command(name=name)(deed)
 app.add_typer(gate_cli.app, name="gate")
 app.add_typer(broker_cli.app, name="broker")
 

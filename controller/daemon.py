@@ -17,6 +17,8 @@ from controller.bundles import BundlePublisher, SiteSigner, load_signer
 from controller.bundles_api import bundles_router
 from controller.certificates import CENTRE as CENTRE_ON_BROKER
 from controller.certificates import CertificateError, GateCa
+from controller.commands import GateCommands
+from controller.commands_api import commands_router
 from controller.config import CentreConfig, read_api_token
 from controller.console import Console
 from controller.gate_api import gate_router
@@ -34,6 +36,7 @@ from controller.person_secrets import PersonSecrets
 from controller.phone.enrolment import Enrolment
 from controller.phone.routers import phone_routers
 from controller.sms import HttpSms
+from controller.site_keys import load_config_key
 from controller.store import Store
 from controller.units import load_units
 from controller.web.app import create_console
@@ -45,6 +48,8 @@ from shell.pages.server import PageServer
 from sync.broker import choose_broker
 from sync.intake import Intake
 from sync.link import LinkSettings
+from sync.messages import Hello
+from sync.topics import GateTopic
 from sync.tls import TlsFiles
 
 BROKER_READY_WITHIN_S: Final = 20.0
@@ -118,6 +123,17 @@ class CentreDaemon:
                 ),
                 clock=self._clock,
                 rng=Random(),  # noqa: S311  # jitter, not a secret
+                greeted=self._greeted,
+                results=self._answered,
+            )
+            self._commands = GateCommands(
+                self._store,
+                self._clock,
+                sites=config.sites,
+                known=self._registry.known,
+                key=lambda site: load_config_key(config.keys_dir, site, issuers[site].published),
+                publish=self._intake.publish,
+                connected=lambda: self._intake.status().connected,
             )
             self._bundles = BundlePublisher(self._store, self._clock, self._signers(), self._intake.hold)
             withdrawals = Withdrawals(self._store, self._clock, self._bundles.wake.set)
@@ -156,6 +172,7 @@ class CentreDaemon:
                     self._bundles.wake.set,
                 )
                 routers.append(gate_router(token=token, gates=gates, secrets=person_secrets))
+                routers.append(commands_router(token=token, commands=self._commands))
                 routers += identity_routers(
                     token=token, registry=self._registry, clock=self._clock, broker_url=self._broker.url
                 )
@@ -219,6 +236,7 @@ class CentreDaemon:
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join()
+        self._commands.close()
         self._pages.stop()
         self._intake.stop()
         self._broker.stop()
@@ -283,7 +301,14 @@ class CentreDaemon:
     def _received(self) -> None:
         self._monitor.wake.set()
         self._bundles.wake.set()
+        self._commands.changed()
         self._console.changed()
+
+    def _greeted(self, hello: Hello) -> None:
+        self._commands.greeted(hello)
+
+    def _answered(self, topic: GateTopic, payload: bytes) -> None:
+        self._commands.heard(topic, payload)
 
     def _raised(self) -> None:
         if self._alerts is not None:
