@@ -175,8 +175,9 @@ def test_a_daemon_that_is_told_to_stop_again_and_again_stops_cleanly(
         until(lambda: tell_to_stop(process), within_s=60, what="its end")
         assert process.wait() == 0, log.read_text("utf-8")
     finally:
-        process.kill()
+        process.send_signal(signal.SIGABRT)
         process.wait()
+        print(log.read_text("utf-8")[-12000:])
 
 
 def tell_to_stop(process: subprocess.Popen[bytes]) -> bool:
