@@ -169,15 +169,14 @@ def test_a_daemon_that_is_told_to_stop_again_and_again_stops_cleanly(
     try:
         until(
             lambda: up in log.read_text("utf-8") and handles_signals(process.pid),
-            within_s=60,
+            within_s=120,
             what="its start",
         )
-        until(lambda: tell_to_stop(process), within_s=60, what="its end")
+        until(lambda: tell_to_stop(process), within_s=120, what="its end")
         assert process.wait() == 0, log.read_text("utf-8")
     finally:
-        process.send_signal(signal.SIGABRT)
+        process.kill()
         process.wait()
-        print(log.read_text("utf-8")[-12000:])
 
 
 def tell_to_stop(process: subprocess.Popen[bytes]) -> bool:
