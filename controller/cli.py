@@ -34,7 +34,7 @@ app = typer.Typer(
 app.add_typer(pass_cli.app, name="pass")
 keys_cli.site_app.command(name="refuse-before")(before_cli.refuse_before)
 app.add_typer(keys_cli.site_app, name="site")
-for deed, name in commands_cli.COMMANDS.items():
+for name, deed in commands_cli.COMMANDS.items():
     gate_cli.app.command(name=name)(deed)
 app.add_typer(gate_cli.app, name="gate")
 app.add_typer(broker_cli.app, name="broker")

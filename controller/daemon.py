@@ -35,8 +35,8 @@ from controller.people import read_pepper
 from controller.person_secrets import PersonSecrets
 from controller.phone.enrolment import Enrolment
 from controller.phone.routers import phone_routers
-from controller.sms import HttpSms
 from controller.site_keys import load_config_key
+from controller.sms import HttpSms
 from controller.store import Store
 from controller.units import load_units
 from controller.web.app import create_console
@@ -49,8 +49,8 @@ from sync.broker import choose_broker
 from sync.intake import Intake
 from sync.link import LinkSettings
 from sync.messages import Hello
-from sync.topics import GateTopic
 from sync.tls import TlsFiles
+from sync.topics import GateTopic
 
 BROKER_READY_WITHIN_S: Final = 20.0
 SENDER_STOP_WITHIN_S: Final = (
