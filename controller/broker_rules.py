@@ -52,10 +52,10 @@ def site_link(site: int) -> str:
 
 def of_gate(site: int, gate: str) -> Topics:
     """What a gate says and hears; the news among the gates of its site stay at that site's broker."""
-    among = (peers(site, "#"),)
+    among = (peers(site, "+"),)
     return Topics(
-        write=(up(site, gate, "#"), *among),
-        read=(down(site, gate, "#"), site_bundle(site), CENTRE_STATE, *among),
+        write=(up(site, gate, "+"), *among),
+        read=(down(site, gate, "+"), site_bundle(site), CENTRE_STATE, *among),
     )
 
 
@@ -180,5 +180,5 @@ def nats_users(parties: Iterable[Party], *, centre_uri: str) -> str:
 
 def _subjects(topic: str) -> tuple[str, ...]:
     """A topic filter in NATS's words; one that ends with # also means the level above."""
-    dotted = topic.replace("/", ".")
+    dotted = topic.replace("/", ".").replace("+", "*")
     return (dotted[: -len(".#")], f"{dotted[:-1]}>") if dotted.endswith(".#") else (dotted,)

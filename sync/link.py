@@ -31,7 +31,7 @@ from shell.clock import Clock
 from shell.logs import get_logger
 from sync.mailbox import LinkDown, LinkUp, Mailbox, Received
 from sync.messages import MESSAGE_BYTES_MAX
-from sync.tls import TlsFiles, client_context
+from sync.tls import PinnedContext, TlsFiles, client_context
 
 KEEPALIVE_S: Final = 15
 USER_TIMEOUT_MS: Final = 20_000  # the kernel gives up on unacknowledged bytes after this
@@ -237,7 +237,7 @@ class MqttLink:
         why, older = "closed", False
         try:
             if self._tls is not None:
-                connection.client.tls_set_context(client_context(self._tls, self._host))
+                connection.secure(client_context(self._tls, self._host))
             host = self._proven_ip if self._dial_ip and self._proven_ip else self._host
             connection.open(host, self._port, self._settings)
             self._serve(connection)
@@ -345,6 +345,7 @@ class _Connection:
         self.client, self._subscriptions, self._put = client, subscriptions, put
         self.accepted = self.subscribed = self.heard = self.refused_level = False
         self.refusal: str | None = None
+        self._context: PinnedContext | None = None
         client.on_socket_open = _tune_socket
         # Only the loop writes: without this callback paho writes from the publishing thread as well, and two
         # writers can interleave the halves of two packets.
@@ -354,6 +355,11 @@ class _Connection:
         client.on_disconnect = self._on_disconnect
         client.on_message = lambda _client, _userdata, message: self._put(message)
         client.on_log = self._on_log
+
+    def secure(self, context: PinnedContext) -> None:
+        """Speak TLS, and nothing else."""
+        self._context = context
+        self.client.tls_set_context(context)
 
     def open(self, host: str, port: int, settings: LinkSettings) -> None:
         """Connect the socket and send CONNECT; raises ``OSError``."""
@@ -377,6 +383,8 @@ class _Connection:
         sock = client.socket()
         if isinstance(sock, socket.socket):
             sock.close()
+        if self._context is not None:
+            self._context.close()
 
     def _on_connect(
         self, client: paho.Client, _userdata: object, _flags: object, reason: ReasonCode, _hints: object

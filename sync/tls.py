@@ -20,9 +20,13 @@ class TlsFiles:
 
 
 class PinnedContext(ssl.SSLContext):
-    """A context that checks one server name, whatever address was dialled."""
+    """A context for one connection: checks one server name, whatever address was dialled, and knows its socket.
+
+    paho forgets the socket of a handshake that failed; ``close`` does not leave it to the garbage collector.
+    """
 
     server_name: str = ""
+    wrapped: ssl.SSLSocket | None = None
 
     def wrap_socket(  # noqa: PLR0917  # the signature is Python's
         self,
@@ -34,7 +38,7 @@ class PinnedContext(ssl.SSLContext):
         session: ssl.SSLSession | None = None,
     ) -> ssl.SSLSocket:
         """A TLS socket whose peer must be ``server_name``."""
-        return super().wrap_socket(
+        self.wrapped = super().wrap_socket(
             sock,
             server_side=server_side,
             do_handshake_on_connect=do_handshake_on_connect,
@@ -42,6 +46,13 @@ class PinnedContext(ssl.SSLContext):
             server_hostname=self.server_name,
             session=session,
         )
+        return self.wrapped
+
+    def close(self) -> None:
+        """Close the connection's socket, if there is one."""
+        if self.wrapped is not None:
+            self.wrapped.close()
+            self.wrapped = None
 
 
 def client_context(files: TlsFiles, server_name: str) -> PinnedContext:

@@ -1,0 +1,236 @@
+"""A house with TLS: an authority, parties with certificates, and real brokers that run on the centre's own rules."""
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pytest
+from cryptography import x509
+from paho.mqtt import client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+from controller.broker_files import Plan, SiteBroker, write_mosquitto
+from controller.certificates import CENTRE, GateCa, own_uri
+from shell.broker_url import BrokerAddress
+from shell.clock import SystemClock
+from sync.broker import find_mosquitto
+from sync.tls import PinnedContext, TlsFiles, client_context
+from tests.brokers import require
+from tests.waiting import until
+
+HOST = "127.0.0.1"
+NATS_NODES = 3
+
+
+class House:
+    """One centre's authority and its gates; ``rows`` are as the centre lists certificates."""
+
+    def __init__(self, folder: Path, *, sites: tuple[int, ...] = (7,)) -> None:
+        self.folder, self.sites, self.now = folder, sites, SystemClock().now()
+        (folder / "keys").mkdir(parents=True)
+        self.ca = GateCa(folder / "keys", self.now)
+        self.rows: list[dict[str, Any]] = []
+
+    def gate(self, name: str, site: int = 7, *, now: datetime | None = None, box: str = "") -> TlsFiles:
+        """A certificate for a gate, and a good row for it."""
+        files = self.files(f"{name}{box}")
+        self.ca.keep_client(files, name, now or self.now)
+        held = x509.load_pem_x509_certificate(files.certificate.read_bytes())
+        uri, serial = own_uri(files.certificate), f"{held.serial_number:x}"
+        self.rows.append({"state": "valid", "site": site, "gate": name, "uri": uri, "serial": serial})
+        return files
+
+    def centre(self) -> TlsFiles:
+        return self.ca.party(CENTRE, self.now)
+
+    def revoke(self, files: TlsFiles) -> None:
+        uri = own_uri(files.certificate)
+        for row in self.rows:
+            if row["uri"] == uri:
+                row |= {"state": "revoked", "revoked_at": self.now.isoformat()}
+
+    def plan(self, name: str, port: int) -> Plan:
+        here = self.folder / name
+        here.mkdir(exist_ok=True)
+        return Plan(
+            folder=here,
+            here=PurePosixPath(here),
+            names=("localhost", HOST),
+            port=port,
+            sites=self.sites,
+            found=self.rows,
+        )
+
+    def files(self, name: str) -> TlsFiles:
+        box = self.folder / "boxes" / name
+        return TlsFiles(ca=self.ca.path, certificate=box / "gate.crt", key=box / "gate.pem")
+
+
+class Program:
+    """A broker's process that can be killed and started again."""
+
+    def __init__(self, command: list[str], *, log: Path, ready: Callable[[], bool]) -> None:
+        self._command, self._log, self._ready = command, log, ready
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(self._command, stdout=log, stderr=log)
+
+    def wait_ready(self, within_s: float = 20.0) -> None:
+        until(self._ready, within_s=within_s, what=f"{self._command[0]} listening (see {self._log})")
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def restart(self) -> None:
+        self.kill()
+        self.start()
+
+    def stop(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(5)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+
+def listens(port: int) -> bool:
+    try:
+        socket.create_connection((HOST, port), 1).close()
+    except OSError:
+        return False
+    return True
+
+
+def mosquitto_of(house: House, name: str, port: int, own: SiteBroker | None = None) -> Program:
+    """Mosquitto on the files that the centre writes, as the user who runs the tests."""
+    require("mosquitto")
+    plan = house.plan(name, port)
+    rewrite(house, name, port, own)
+    program = find_mosquitto()
+    assert program is not None
+    run = plan.folder / "run.conf"
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    run.write_text(f"user {user}\ninclude_dir {plan.folder / 'conf.d'}\n")
+    (plan.folder / "conf.d").mkdir(exist_ok=True)
+    link = plan.folder / "conf.d" / "house.conf"
+    if not link.exists():
+        link.symlink_to(plan.folder / "mosquitto.conf")
+    return Program([program, "-c", str(run)], log=plan.folder / "log", ready=lambda: listens(port))
+
+
+def rewrite(house: House, name: str, port: int, own: SiteBroker | None = None) -> None:
+    """Write the rules again, as an operator does after each gate that came or went."""
+    write_mosquitto(house.plan(name, port), house.ca, house.now, own)
+
+
+def site_broker(port: int, site: int = 7) -> SiteBroker:
+    return SiteBroker(site=site, uplink=BrokerAddress("localhost", port, tls=True))
+
+
+@contextmanager
+def started(*programs: Program) -> Iterator[None]:
+    try:
+        for program in programs:
+            program.start()
+        for program in programs:
+            program.wait_ready()
+        yield
+    finally:
+        for program in programs:
+            program.stop()
+
+
+def find_nats() -> str:
+    """The nats-server program; skips with a counted reason, and fails in CI."""
+    found = shutil.which("nats-server") or shutil.which("nats-server", path="/usr/sbin:/usr/local/sbin")
+    if found is None:
+        assert "CI" not in os.environ, "nats-server is not installed, and CI has to try it"
+        pytest.skip("nats-server is not installed (apt install nats-server)")
+    return found
+
+
+class TlsClient:
+    """A client without any of our code but the TLS context, at MQTT 3.1.1."""
+
+    def __init__(
+        self, port: int, files: TlsFiles | PinnedContext, *subscriptions: str, client_id: str = ""
+    ) -> None:
+        self.messages: list[tuple[str, bytes]] = []
+        self.refused: str | None = None
+        self.up = self.subscribed = False
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=client_id,
+            protocol=MQTTProtocolVersion.MQTTv311,
+            reconnect_on_failure=False,
+        )
+        self._context = client_context(files, "localhost") if isinstance(files, TlsFiles) else files
+        client.tls_set_context(self._context)
+        client.on_connect = self._on_connect
+        client.on_subscribe = lambda *_: setattr(self, "subscribed", True)
+        client.on_message = lambda _c, _u, got: self.messages.append((got.topic, bytes(got.payload)))
+        self._client, self._subscriptions = client, subscriptions
+        try:
+            client.connect(HOST, port, 15)
+            client.loop_start()
+            until(lambda: self.up or self.refused or _ended(client), what="an answer")
+        except OSError as error:
+            self.refused = str(error)
+        if not self.up and self.refused is None:
+            self.refused = "closed"
+        if self.up and subscriptions:
+            until(lambda: self.subscribed, what="the subscription's answer")
+
+    def _on_connect(
+        self, client: paho.Client, _userdata: object, _flags: object, reason: Any, _p: object
+    ) -> None:
+        if reason.is_failure:
+            self.refused = str(reason)
+            return
+        self.up = True
+        if self._subscriptions:
+            client.subscribe([(topic, 1) for topic in self._subscriptions])
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        self._client.publish(topic, payload, qos=1).wait_for_publish(5)
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+        self._context.close()
+        self._client.on_connect = self._client.on_subscribe = self._client.on_message = None
+
+    def __enter__(self) -> "TlsClient":
+        assert self.up, self.refused
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _ended(client: paho.Client) -> bool:
+    return client._thread is None or not client._thread.is_alive()
+
+
+def refusal(port: int, files: TlsFiles | PinnedContext) -> str | None:
+    """Why the broker does not take this client; None when it does."""
+    client = TlsClient(port, files)
+    client.close()
+    return client.refused
