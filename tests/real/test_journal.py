@@ -181,8 +181,9 @@ def test_i19_a_broken_file_is_set_aside_under_a_name_with_its_time_and_never_ove
     journal = Journal(tmp_path, clock)
     assert journal.set_aside is not None
     assert journal.set_aside.read_bytes() == broken
+    assert [json.loads(body)["data"]["device"] for _, body in journal.rows_after(0, *ALL)] == ["journal"]
     record(journal, 1)
-    assert journal.last_seq() == 1
+    assert journal.last_seq() == 2
     journal.close()
 
 

@@ -1,0 +1,101 @@
+"""Opening the journal's file with the settings that keep its promises, and looking at it before it is believed."""
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from itertools import pairwise
+from pathlib import Path
+from typing import Final
+
+import apsw
+
+from edge.journal.errors import JournalError
+from edge.journal.limits import CHECKPOINT_PAGES
+from edge.journal.rows import read_row
+from edge.journal.schema import demand_known, migrate, version_of
+
+SQLITE_VERSION_MIN: Final = 3_051_003  # the WAL-reset race is fixed from 3.51.3 on
+TAIL_ROWS: Final = 2000  # whose chain is followed at each start: what the last checkpoints may have written
+_NUMBER: Final = re.compile(r"\d{1,16}")
+_ANY: Final = re.compile(r".*", re.DOTALL)
+_FIGURES: Final = {"epoch": re.compile(r"[0-9a-f]{16}"), "acked": _NUMBER, "pruned_to": _NUMBER}
+_PRAGMAS: Final = (
+    "journal_mode = wal",
+    "synchronous = full",
+    f"wal_autocheckpoint = {CHECKPOINT_PAGES}",
+    "journal_size_limit = 4194304",
+    "secure_delete = on",
+    "foreign_keys = on",
+    "cell_size_check = on",
+)
+
+
+def demand_sqlite() -> None:
+    """Raise ``JournalError`` for a SQLite that may spoil the file."""
+    if apsw.SQLITE_VERSION_NUMBER < SQLITE_VERSION_MIN:
+        raise JournalError(
+            f"SQLite {apsw.sqlite_lib_version()} has a known corruption race; install apsw 3.51.3 or later"
+        )
+
+
+def open_file(path: Path) -> apsw.Connection:
+    """Open or make the file, check it, and bring its tables up to this version.
+
+    Raises:
+        apsw.Error: It is broken, or the disk is.
+        JournalNewerError: A later version wrote it.
+        JournalError: SQLite would not take the settings.
+    """
+    db = apsw.Connection(str(path))
+    try:
+        db.set_busy_timeout(2000)
+        demand_known(db, path)
+        for pragma in _PRAGMAS:
+            db.execute(f"pragma {pragma}")
+        in_force = [db.execute(f"pragma {name}").get for name in ("journal_mode", "synchronous")]
+        if in_force != ["wal", 2]:
+            raise JournalError(
+                f"{path}: SQLite would not take WAL with synchronous=FULL (got {in_force}); is the disk read-only?"
+            )
+        _demand_whole(db)
+        # What a failed sync left in the kernel's memory alone is written anew: into the file itself.
+        with suppress(apsw.FullError):
+            db.execute("pragma wal_checkpoint(full)")
+        migrate(db)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def whole_figures(meta: Mapping[object, object]) -> dict[str, str]:
+    """Those of the journal's own figures that can be as they were written."""
+    return {
+        key: value
+        for key, value in meta.items()
+        if isinstance(key, str) and isinstance(value, str) and _FIGURES.get(key, _ANY).fullmatch(value)
+    }
+
+
+def _demand_whole(db: apsw.Connection) -> None:
+    """Raise ``apsw.CorruptError`` for damage that SQLite sees, and for rows that do not hang together."""
+    found = db.execute("pragma quick_check(1)").get
+    if found != "ok":
+        raise apsw.CorruptError(f"quick_check found damage: {found}")
+    if version_of(db) == 0 or db.execute("select 1 from meta where key = 'renew'").get:
+        return  # nothing there, or the rows of a salvaged file, which have holes
+    if whole_figures(meta := dict(db.execute("select key, value from meta"))) != meta:
+        raise apsw.CorruptError("its own figures are not as they were written")
+    tail = db.execute(
+        "select seq, body from event where epoch = (select value from meta where key = 'epoch')"
+        " order by seq desc limit ?",
+        (TAIL_ROWS,),
+    ).fetchall()
+    rows = [read_row(body, seq) for seq, body in reversed(tail)]
+    for (seq, _), row in zip(reversed(tail), rows, strict=True):
+        if row is None:
+            raise apsw.CorruptError(f"row {seq} is not as it was written")
+    for before, row in pairwise(rows):
+        assert before is not None and row is not None
+        if (row["seq"], row["prev"]) != (before["seq"] + 1, before["hash"]):
+            raise apsw.CorruptError(f"row {row['seq']} does not follow the one before it")
