@@ -1,10 +1,10 @@
-"""The writer as a process, and everything that it had said by the time it ended."""
+"""Processes that write, and everything that they had said by the time they ended."""
 
 import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ WITHIN_S = 60
 
 
 class Child:
-    """A writer that runs; what it says is kept in ``lines``."""
+    """A process that runs; what it says is kept in ``lines``."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self.process = process
@@ -23,11 +23,13 @@ class Child:
     def listen(self, count: int) -> None:
         """Until it has said so many lines more, or has ended."""
         assert self.process.stdout is not None
-        for _ in range(count):
+        upto = len(self.lines) + count
+        while len(self.lines) < upto:
             line = self.process.stdout.readline()
             if not line.endswith("\n"):
                 return
-            self.lines.append(json.loads(line))
+            if line.startswith('["'):  # the rest is the log's
+                self.lines.append(json.loads(line))
 
     def end(self) -> None:
         """Kill it, and hear what it had said."""
@@ -40,10 +42,19 @@ class Child:
         return [SAYINGS[name](*rest) for name, *rest in self.lines if name in SAYINGS]
 
 
+def writing(folder: Path, role: str, turns: int = 1 << 30) -> AbstractContextManager[Child]:
+    """The writer in a process; killed at the end."""
+    return _child("tests.faults_tools.writer", str(folder), role, str(turns))
+
+
+def booting(folder: Path, number: int) -> AbstractContextManager[Child]:
+    """A start of the gate's core in a process; killed at the end."""
+    return _child("tests.faults_tools.booter", str(folder), str(number))
+
+
 @contextmanager
-def writing(folder: Path, role: str, turns: int = 1 << 30, *, under: tuple[str, ...] = ()) -> Iterator[Child]:
-    """The writer in a process, behind the words of ``under``; killed at the end."""
-    command = [*under, sys.executable, "-m", "tests.faults_tools.writer", str(folder), role, str(turns)]
+def _child(module: str, *words: str) -> Iterator[Child]:
+    command = [sys.executable, "-m", module, *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         child = Child(process)
         try:

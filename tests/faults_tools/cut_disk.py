@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from tests.waiting import until
+
 SHUTDOWN: Final = 0x8004587D  # linux/ext4.h: EXT4_IOC_SHUTDOWN
 NO_LOG_FLUSH: Final = 2  # as when the plug is pulled: not even the file system's own journal is written
 SIZE_BYTES: Final = 24 << 20
@@ -61,8 +63,19 @@ def cut_disk(beside: Path) -> Iterator[CutDisk]:
 
 
 def _run(name: str, *words: str) -> None:
+    """Run one command of the system; loop devices and mounts may be busy for a moment by somebody else's look."""
     path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
-    done = subprocess.run(
-        [name, *words], capture_output=True, text=True, check=False, env=os.environ | {"PATH": path}
-    )
-    assert done.returncode == 0, f"{name} {' '.join(words)}: {done.stderr}"
+    said: list[str] = []
+
+    def done() -> bool:
+        ran = subprocess.run(
+            [name, *words], capture_output=True, text=True, check=False, env=os.environ | {"PATH": path}
+        )
+        said.append(ran.stderr)
+        return ran.returncode == 0
+
+    try:
+        until(done, within_s=10, what=f"{name} {' '.join(words)}")
+    except AssertionError as error:
+        error.add_note(said[-1])
+        raise

@@ -66,9 +66,10 @@ class Traced:
         print(json.dumps([str(folder), role, turns, call, at]), file=self._process.stdin, flush=True)
         lines: list[list[Any]] = []
         for line in self._process.stdout:
-            lines.append(json.loads(line))
-            if lines[-1][0] == "ended":
-                break
+            if line.startswith('["'):  # the rest is the log's
+                lines.append(json.loads(line))
+                if lines[-1][0] == "ended":
+                    break
         errors = [" ".join(rest) for name, *rest in lines if name == "error"]
         return Hit(
             tuple(SAYINGS[name](*rest) for name, *rest in lines if name in SAYINGS),

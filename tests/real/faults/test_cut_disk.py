@@ -3,18 +3,20 @@
 What the process had said outside of that disk is compared with what the disk holds when it is mounted again.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
 import pytest
 
+from edge.journal import Journal
 from shell.clock import SystemClock
 from tests.faults_tools import needs
 from tests.faults_tools.amounts import scaled, seen
-from tests.faults_tools.children import writing
+from tests.faults_tools.children import booting, writing
 from tests.faults_tools.cut_disk import CutDisk, cut_disk
-from tests.faults_tools.lives import Said, examine
+from tests.faults_tools.lives import Said, chain_faults, examine, read
 from tests.faults_tools.writer import SETTINGS, content
 from tests.ticking import HandClock
 
@@ -101,6 +103,26 @@ def test_p3_a_file_that_was_not_synced_is_gone_after_a_cut(disk: CutDisk) -> Non
     disk.unmount()
     disk.mount()
     assert not (disk.folder / "careless").exists()
+
+
+def test_p9_ten_power_cuts_in_a_row_are_ten_boots_and_somebody_is_let_in_after_each(disk: CutDisk) -> None:
+    cuts, decided = scaled(10), 0
+    for number in range(cuts):
+        with booting(disk.folder / "gate", number) as child:
+            child.listen(1 + number % 3)
+            disk.cut()
+        disk.unmount()
+        disk.mount()
+        assert child.lines[0] == ["decided", True]
+        decided += child.lines.count(["decided", True])
+    journal = Journal(disk.folder / "gate", HandClock())
+    rows, _ = read(journal)
+    journal.close()
+    kinds = Counter(row["kind"] for row in rows)
+    seen(f"{cuts} cuts, {decided} decisions said, rows {dict(kinds)}")
+    assert chain_faults(rows) == []
+    assert kinds["boot"] == cuts
+    assert kinds["decision"] >= decided
 
 
 def test_d8_a_disk_that_turns_read_only_takes_no_row_and_says_so(disk: CutDisk) -> None:
