@@ -11,7 +11,6 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 from rich.live import Live
-from rich.markup import escape
 
 from drivers.gate.config import load_config
 from edge import bundles
@@ -24,13 +23,13 @@ from edge.vision.camera_test import CameraTest, Report
 from edge.vision.frames import SourceError, shown
 from edge.vision.scan import Scanned, Scanning
 from edge.vision.scan_progress import Bar, Progressing, Silent
-from edge.vision.shot import Region
 from passes.bundle import Refused
 from passes.check import Foreign, Verified, check
 from passes.keys import KeyTable
 from shell.clock import Clock, SystemClock
 from shell.logs import set_up_logs
 from shell.settings import SettingsError
+from shell.text import visible
 
 UNWATCHED_S: Final = 10.0  # how long a test lasts where there is no terminal and no --seconds
 LINE_EVERY_S: Final = 1.0
@@ -77,12 +76,13 @@ def test_camera(
 ) -> None:
     """Show what a camera sees: light, sharpness, codes, pixels a module, and how near they must come.
 
+    With --lane, it is set up and read as the gate does: exposure, focus, device and region of the lane's view.
     Stop it with Ctrl-C. It ends with 0 when pictures came, 3 when the camera cannot be reached.
 
     Examples: postern-edge camera test /dev/video0; postern-edge camera test --lane entry --save entry.jpg
     """
     set_up_logs("postern-edge", level=logging.WARNING)
-    spec, region = _source_of(source, lane, config)
+    spec, settings = _source_of(source, lane, config)
     if save is not None:
         _check_target(save, force=force)
     watched = sys.stdout.isatty() and not as_json
@@ -90,7 +90,7 @@ def test_camera(
         seconds = UNWATCHED_S
     best: Report | None = None
     looks = 0
-    test = CameraTest(spec, SystemClock(), region=region, pictures=save is not None)
+    test = CameraTest(spec, SystemClock(), settings=settings, pictures=save is not None)
     try:
         with (
             closing(_shown_reports(test.reports(seconds), spec, watched=watched, as_json=as_json)) as reports,
@@ -101,20 +101,20 @@ def test_camera(
                 if report.picture and (best is None or report.read >= min(best.read, 1)):
                     best = report
     except SourceError as error:
-        raise failure(error, Exit.UNREACHABLE) from None
+        raise failure(f"{error.words.en}\n{error.words.zh}", Exit.UNREACHABLE) from None
     if save is not None:
         _save(save, best, force=force)
     if not looks:
         raise failure(f"{shown(spec)} gave no picture that could be looked at", Exit.FAILED)
 
 
-def _source_of(source: str | None, lane: str | None, config: Path) -> tuple[str, Region]:
+def _source_of(source: str | None, lane: str | None, config: Path) -> tuple[str, CameraSettings]:
     if (source is None) == (lane is None):
         raise failure(
             "Name a source or --lane, one of them: postern-edge camera test /dev/video0", Exit.USAGE
         )
     if source is not None:
-        return source, Region()
+        return source, CameraSettings()
     try:
         lanes = {one.name: one for one in load_config(config).lane}
     except SettingsError as error:
@@ -124,7 +124,7 @@ def _source_of(source: str | None, lane: str | None, config: Path) -> tuple[str,
     camera = lanes[lane].camera
     if camera is None:
         raise failure(f"The lane {lane!r} of {config} has a scanner and no camera", Exit.USAGE)
-    return camera, CameraSettings.of(lanes[lane].view).region
+    return camera, CameraSettings.of(lanes[lane].view)
 
 
 def _check_target(path: Path, *, force: bool) -> None:
@@ -211,7 +211,7 @@ def scan(
         return False, "foreign" if isinstance(checked, Foreign) else checked.reason.value
 
     out, err = Console(soft_wrap=True), Console(stderr=True)
-    failed = False
+    failed: list[Scanned] = []
     with ExitStack() as open_things:
         progress: Progressing = Silent()
         if err.is_terminal:
@@ -220,16 +220,17 @@ def scan(
             progress = bar
         scanning = Scanning(judge, clock, annotations=annotations, tell=progress.tell)
         for one in open_things.enter_context(closing(scanning.run(sources))):
-            failed |= one.error is not None
+            if one.error is not None:
+                failed.append(one)
             # What goes elsewhere than the terminal with the bar needs no room made for it.
             put = progress.write if out.is_terminal else Silent().write
             put(lambda: _print_scanned(out, one, as_json=as_json))  # noqa: B023  # called at once
     if scanning.skipped:
-        say(f"{scanning.skipped} files were passed over: neither pictures nor videos")
+        say(f"Passed over, by their names neither pictures nor videos: {scanning.skipped}")
     if annotations is not None:
-        say(f"{annotations.written} annotated pictures are in {annotate}")
+        say(f"{annotations.written} annotated pictures are in {visible(str(annotate))}")
     if failed:
-        raise typer.Exit(Exit.FAILED)
+        raise typer.Exit(Exit.UNREACHABLE if all(one.unreachable for one in failed) else Exit.FAILED)
 
 
 def _keys_of(config: Path | None, clock: Clock) -> KeyTable:
@@ -251,10 +252,12 @@ def _print_scanned(out: Console, one: Scanned, *, as_json: bool) -> None:
         sys.stdout.write(json.dumps(one.as_json(), ensure_ascii=False) + "\n")
         sys.stdout.flush()
         return
-    out.print(escape(one.source), style="bold", highlight=False)
-    if one.error:
-        out.print(f"  {escape(one.error)}", style="red", highlight=False)
-    elif not one.codes:
+    out.print(visible(one.source), style="bold", markup=False, highlight=False)
+    for words in filter(None, (one.error, one.zh)):
+        out.print(f"  {visible(words)}", style="red", markup=False, highlight=False)
+    if one.error and not one.codes:
+        return
+    if not one.codes:
         out.print("  no code", style="dim", highlight=False)
     for code in one.codes:
         word, style = ("valid", "green") if code.valid else (code.reason or "not valid", "yellow")

@@ -43,7 +43,14 @@ def _size(size: Size | None) -> str:
     return f"{size.module_px:.1f} px/module{'' if size.module_px >= NEEDED_PX else ' (small)'}"
 
 
-def drawn(picture: Picture, marks: list[Mark], longest_px: int, bytes_max: int) -> bytes:
+def drawn(
+    picture: Picture,
+    marks: list[Mark],
+    longest_px: int,
+    bytes_max: int,
+    *,
+    read: tuple[int, int, int, int] | None = None,
+) -> bytes:
     """A JPEG of ``picture`` with the marks on it.
 
     Args:
@@ -51,14 +58,17 @@ def drawn(picture: Picture, marks: list[Mark], longest_px: int, bytes_max: int) 
         marks: In pixels of ``picture``.
         longest_px: Of the JPEG's sides; a larger picture is shrunk.
         bytes_max: Of the JPEG; it is made coarser to fit, and empty when it does not.
+        read: Left, top, right and bottom of the part that was read, to be framed; None for the whole.
     """
     scale = min(1.0, longest_px / max(picture.shape[:2]))
     if scale < 1:
         picture = as_picture(cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
-    canvas = cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR) if picture.ndim == 2 else picture.copy()
-    thick = max(2, round(max(canvas.shape[:2]) / 500))
-    for mark in marks:
-        _outline(canvas, np.asarray(mark.corners, np.float64) * scale, _colour(mark), thick)
+    canvas = _canvas(picture)
+    thick = _thickness(canvas)
+    if read is not None:
+        left, top, right, bottom = (round(at * scale) for at in read)
+        cv2.rectangle(canvas, (left, top), (right - 1, bottom - 1), _WHITE, thick)
+    _outline_all(canvas, marks, scale)
     for mark in marks:  # no outline runs over a label
         _label(canvas, np.asarray(mark.corners, np.float64) * scale, label_of(mark), _colour(mark))
     for quality in QUALITIES:
@@ -66,6 +76,29 @@ def drawn(picture: Picture, marks: list[Mark], longest_px: int, bytes_max: int) 
         if made and encoded.size <= bytes_max:
             return encoded.tobytes()
     return b""
+
+
+def outlined(marks: list[Mark], picture: Picture, scale: float) -> Picture:
+    """``picture``, which is so much smaller than what the marks were found in, with outlines and no words."""
+    if not marks:
+        return picture
+    canvas = _canvas(picture)
+    _outline_all(canvas, marks, scale)
+    return as_picture(canvas)
+
+
+def _canvas(picture: Picture) -> cv2.typing.MatLike:
+    return cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR) if picture.ndim == 2 else picture.copy()
+
+
+def _thickness(canvas: cv2.typing.MatLike) -> int:
+    return max(2, round(float(max(canvas.shape[:2])) / 500))
+
+
+def _outline_all(canvas: cv2.typing.MatLike, marks: list[Mark], scale: float) -> None:
+    for mark in marks:
+        corners = np.asarray(mark.corners, np.float64) * scale
+        _outline(canvas, corners, _colour(mark), _thickness(canvas))
 
 
 def _colour(mark: Mark) -> tuple[int, int, int]:

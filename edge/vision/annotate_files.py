@@ -80,7 +80,9 @@ class Annotations:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise AnnotateError(f"{folder} cannot be made a folder: {error.strerror or error}") from error
+            raise AnnotateError(
+                f"{folder} cannot be made a folder: {error.strerror or error}. Name another one"
+            ) from error
 
     def put(self, source: str, jpeg: bytes, number: int | None = None) -> Path:
         """Write the picture of one source, or the picture ``number`` of it; any thread.

@@ -197,7 +197,7 @@ class Camera:
                 self._report(CameraState.FAULT, words)
                 return True
         except SourceError as error:
-            self._report(CameraState.FAULT, error.words)
+            self._report(CameraState.FAULT, Pair(error.what.zh, str(error)))
         except NurseryError as error:  # it is still starting, or was lost: that is over in a moment
             self._lose_sight(str(error))
         except Exception as error:  # noqa: BLE001  # a lane without a reader is worse than a lost picture

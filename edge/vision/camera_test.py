@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from edge.vision.advice import Size, for_contrast, for_light, for_picture, for_sharpness, for_size, shortened
+from edge.vision.camera import CameraSettings
 from edge.vision.frames import shown
 from edge.vision.nursery import Nursery
 from edge.vision.scan_eyes import patient_eye
 from edge.vision.scan_kinds import KINDS, size_of
 from edge.vision.scan_streams import is_camera
-from edge.vision.shot import EyeError, Region, Seen, Wanted
+from edge.vision.shot import EyeError, Seen, Wanted
 from edge.vision.sources import open_when_ready
 from passes.words import Pair
 from shell.clock import Clock
@@ -49,6 +50,7 @@ class Report:
         burnt: Share of the picture that is pure white.
         codes: Those that were read, then those that were only located.
         cpu_ms: Processor time of the look.
+        refused: What the camera was asked for and did not take.
         picture: A JPEG with outlines, when it was asked for.
         problem: Why this picture could not be looked at; all else is then 0.
     """
@@ -63,6 +65,7 @@ class Report:
     burnt: float = 0.0
     codes: tuple[CodeSeen, ...] = ()
     cpu_ms: float = 0.0
+    refused: tuple[Pair, ...] = ()
     picture: bytes | None = field(default=None, repr=False)
     problem: str | None = None
 
@@ -110,6 +113,7 @@ class Report:
             "advice": None if advice is None else advice.en,
             "codes": [_code_json(code) for code in self.codes],
             "cpu_ms": round(self.cpu_ms, 1),
+            "refused": [words.en for words in self.refused],
         }
 
 
@@ -131,16 +135,17 @@ class CameraTest:
     Args:
         spec: As ``edge.vision.sources.open_source`` takes it.
         clock: For times and deadlines.
-        region: The part of the picture that is the lane's.
+        settings: What the lane says of its camera.
         pictures: Whether each report brings its picture with outlines.
     """
 
     def __init__(
-        self, spec: str, clock: Clock, *, region: Region | None = None, pictures: bool = False
+        self, spec: str, clock: Clock, *, settings: CameraSettings | None = None, pictures: bool = False
     ) -> None:
         self._spec, self._clock = spec, clock
+        self._settings = settings or CameraSettings()
         self._wanted = Wanted(
-            measure=True, preview_px=PICTURE_PX if pictures else 0, region=region or Region()
+            measure=True, preview_px=PICTURE_PX if pictures else 0, region=self._settings.region
         )
 
     def reports(self, seconds: float | None) -> Generator[Report, None, None]:
@@ -152,7 +157,9 @@ class CameraTest:
         with ExitStack() as open_things:
             nursery = open_things.enter_context(closing(Nursery(self._clock, KINDS)))
             nursery.start()
-            source = open_things.enter_context(closing(open_when_ready(self._spec, self._clock, nursery)))
+            source = open_things.enter_context(
+                closing(open_when_ready(self._spec, self._clock, nursery, self._settings.hints))
+            )
             eye = open_things.enter_context(
                 closing(patient_eye(shown(self._spec), nursery, self._clock, kind="mounting"))
             )
@@ -173,7 +180,7 @@ class CameraTest:
                 now_s = self._clock.monotonic_s()
                 began_s = began_s or now_s
                 looked.append(now_s)
-                yield _report(seen, now_s - began_s, _rate(looked))
+                yield _report(seen, now_s - began_s, _rate(looked), source.refused)
 
 
 def _rate(looked: deque[float]) -> float:
@@ -181,7 +188,7 @@ def _rate(looked: deque[float]) -> float:
     return (len(looked) - 1) / spent_s if spent_s > 0 else 0.0
 
 
-def _report(seen: Seen, at_s: float, looks_per_s: float) -> Report:
+def _report(seen: Seen, at_s: float, looks_per_s: float, refused: tuple[Pair, ...]) -> Report:
     figures = seen.measured
     codes = [
         _code(shortened(code.text), size_of("code", number, code.corners, figures), seen.width)
@@ -202,6 +209,7 @@ def _report(seen: Seen, at_s: float, looks_per_s: float) -> Report:
         burnt=figures.get("clipped_white", 0.0),
         codes=tuple(codes),
         cpu_ms=seen.cpu_ms,
+        refused=refused,
         picture=seen.preview,
     )
 

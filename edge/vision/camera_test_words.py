@@ -25,7 +25,7 @@ _KNOWN_BY: Final = {
 def panel(report: Report, source: str) -> RenderableType:
     """The state of the camera in one glance, for a terminal of 80 columns."""
     if report.problem is not None:
-        return _framed(Text(visible(report.problem), style="red"), source)
+        return _framed(Text(f"这幅画面看不了\n{visible(report.problem)}", style="red"), source)
     facts = Table.grid(padding=(0, 2))
     facts.add_column(no_wrap=True)
     facts.add_column(justify="right", no_wrap=True)
@@ -38,6 +38,7 @@ def panel(report: Report, source: str) -> RenderableType:
     parts: list[RenderableType] = [facts]
     if report.picture_advice is not None:
         parts += [Text(), _advice(report.picture_advice)]
+    parts += [_advice(refused) for refused in report.refused]
     parts.append(Text())
     if not report.codes:
         parts.append(Text("没有看到二维码  no code in view", style="dim"))
@@ -62,6 +63,7 @@ def line(report: Report) -> str:
     ]
     if not report.codes:
         words.append("no code")
+    words += [visible(refused.en) for refused in report.refused]
     return "  ".join(words)
 
 

@@ -44,7 +44,11 @@ _NUMBERS: Final = 1 << 32
 
 
 class ShotError(EyeError):
-    """This shot cannot be looked at; another may be tried at once."""
+    """This shot cannot be looked at, for that reason; another may be tried at once."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"A picture of {name} cannot be looked at: {reason}")
+        self.reason = reason
 
 
 class Eye:
@@ -119,7 +123,7 @@ class Eye:
                 self._lose_child()
                 raise EyeError(
                     f"The eye of {self.name} hung on one picture: {error}; it is replaced"
-                ) from None
+                ) from error
             except (OSError, BadAnswerError) as error:
                 self._lose_child()
                 raise EyeError(f"The eye of {self.name} is replaced: {error}") from error
@@ -151,7 +155,7 @@ class Eye:
             )
             return pack_request(request)
         except (AreaError, struct.error) as error:
-            raise ShotError(f"A picture of {self.name} cannot be looked at: {error}") from error
+            raise ShotError(self.name, str(error)) from error
 
     def _have_child(self, patience: Patience) -> "_Child":
         child = self._child
@@ -199,7 +203,7 @@ class Eye:
         if isinstance(answer, Hello) or answer.number != self._number:
             raise BadAnswerError("it answered what was not asked")
         if isinstance(answer, Refusal):
-            raise ShotError(f"A picture of {self.name} cannot be looked at: {answer.reason}")
+            raise ShotError(self.name, answer.reason)
         preview = None
         if answer.preview_bytes:
             try:

@@ -5,6 +5,7 @@ ViewError   the bytes are no picture that a camera would send
 
 import hashlib
 import math
+from collections.abc import Callable
 from typing import Any, Final
 
 import cv2
@@ -133,14 +134,20 @@ class View:
             "clipped_white": float(np.count_nonzero(sample >= WHITE)) / sample.size,
         }
 
-    def preview(self, longest_px: int) -> bytes:
-        """A JPEG with at most ``longest_px`` on its longest side, in colour where the picture has it."""
+    def preview(
+        self, longest_px: int, draw: Callable[[Picture, float], Picture] = lambda one, _: one
+    ) -> bytes:
+        """A JPEG with at most ``longest_px`` on its longest side, in colour where the picture has it.
+
+        ``draw`` gets the small picture and its scale, and gives the one to encode.
+        """
         longest_px = max(1, min(longest_px, PREVIEW_MAX_PX))
         picture = self._small_colour(longest_px)
         scale = longest_px / max(self.width, self.height)
         if scale < 1:
             size = (max(1, round(self.width * scale)), max(1, round(self.height * scale)))
             picture = _of(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
+        picture = draw(picture, picture.shape[1] / self.width)
         made, encoded = cv2.imencode(".jpg", picture, (cv2.IMWRITE_JPEG_QUALITY, PREVIEW_QUALITY))
         return encoded.tobytes() if made else b""
 

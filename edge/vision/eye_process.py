@@ -11,12 +11,14 @@ import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Protocol
 
 import cv2
 import numpy as np
 
 from edge.vision import jail
+from edge.vision.annotate import Mark, outlined
 from edge.vision.eye_messages import Answer, Hello, Refusal, Request, pack_answer, unpack_request
 from edge.vision.eye_pictures import REGION_MIN_PX, Picture, View, ViewError
 from edge.vision.passes import Corners, Views
@@ -93,7 +95,14 @@ def prepare() -> None:
         _, encoded = cv2.imencode(".jpg", picture)
         view = View(Pixels.JPEG, memoryview(encoded.tobytes()), 0, 0)
         sight.find(view, Region(), float(number))
-        _ = view.digest(), view.light(), view.measured(), view.preview(160), view.colour()
+        marks = [Mark(corners=((8.0, 8.0), (80.0, 8.0), (80.0, 80.0), (8.0, 80.0)), text="")]
+        _ = (
+            view.digest(),
+            view.light(),
+            view.measured(),
+            view.colour(),
+            view.preview(160, partial(outlined, marks)),
+        )
 
 
 def main(fds: list[int], _options: Mapping[str, Any]) -> None:
@@ -124,7 +133,10 @@ def _answer(request: Request, pictures: memoryview, previews: mmap.mmap, sight: 
         light, contrast = view.light()
         digest = view.digest()
         measured = view.measured() if request.wanted.measure else {}
-        preview = view.preview(request.wanted.preview_px) if request.wanted.preview_px else b""
+        preview = b""
+        if request.wanted.preview_px:
+            marks = [Mark(corners=code.corners, text=code.text) for code in found.codes]
+            preview = view.preview(request.wanted.preview_px, partial(outlined, marks))
     except ViewError as error:
         return Refusal(request.number, str(error))
     except MemoryError:

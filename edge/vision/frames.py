@@ -30,13 +30,20 @@ class SourceError(OSError):
         spec: The source.
         trouble: Why.
         detail: What the machine said of it.
+
+    Attributes:
+        what: Why, and what to do, without the source.
     """
 
     def __init__(self, spec: str, trouble: Trouble, detail: str = "") -> None:
-        words = words_of(trouble, visible(detail))
-        super().__init__(f"Camera source {shown(spec)} {words.en}")
-        self.spec, self.trouble = spec, trouble
-        self.words = Pair(words.zh, str(self))
+        self.what = words_of(trouble, visible(detail))
+        super().__init__(f"{shown(spec)} {self.what.en}")
+        self.spec = spec
+
+    @property
+    def words(self) -> Pair:
+        """The message, with the source in it, in both languages."""
+        return Pair(f"{shown(self.spec)} {self.what.zh}", str(self))
 
 
 class SourceMissingError(SourceError):

@@ -4,16 +4,18 @@ Pictures are looked at in jailed children (decision 0017): a hostile one costs i
 pass is asked of a function that the caller gives.
 """
 
+import os
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
 from edge.vision.annotate_files import AnnotateError, Annotations
-from edge.vision.frames import SourceError, shown
+from edge.vision.eye import ShotError
+from edge.vision.frames import SourceError, SourceMissingError, shown
 from edge.vision.nursery import Nursery
 from edge.vision.picture_size import size_px
 from edge.vision.scan_eyes import FILE_BYTES_MAX, PatientEye, looked_at, patient_eye, side_by_side
@@ -21,6 +23,7 @@ from edge.vision.scan_film import film_shots
 from edge.vision.scan_kinds import KINDS, READ_MS
 from edge.vision.scan_streams import Moving, is_camera, live_shots
 from edge.vision.shot import EyeError, Pixels, Seen, Shot, Wanted
+from edge.vision.source_words import Trouble
 from edge.vision.sources_file import SUFFIXES, pictures_of
 from shell.clock import Clock
 from shell.file_reading import open_regular
@@ -28,6 +31,7 @@ from shell.file_reading import open_regular
 Judge = Callable[[str], tuple[bool, str | None]]
 Tell = Callable[[int, int, str], None]
 
+FILM_SUFFIXES: Final = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"})
 ANNOTATED_PX: Final = 1920
 FILM_PICTURES_MAX: Final = 16  # annotated pictures of one film or camera: one for each new code
 
@@ -49,13 +53,17 @@ class Scanned:
         source: The file or address, as given; without a password.
         codes: The codes, in the order of their texts.
         ms: Processor time spent on reading codes; opening and decompressing pictures is not in it.
-        error: What could not be read or written, and why; or None.
+        error: What could not be read or written, why, and what to do; or None.
+        zh: The same in Chinese, as far as there are words for it.
+        unreachable: It is a camera, and could not be opened.
     """
 
     source: str
     codes: tuple[Code, ...] = ()
     ms: float = 0.0
     error: str | None = None
+    zh: str = ""
+    unreachable: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """The line that ``--json`` prints; ``error`` is there only when something failed."""
@@ -66,11 +74,11 @@ class Scanned:
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """One line to come: a picture file, or what moves, or a folder that cannot be listed."""
+    """One line to come: a picture file, or what moves, or what cannot be read at all."""
 
     source: str
     is_file: bool
-    error: str | None = None
+    error: SourceError | None = None
 
 
 class Scanning:
@@ -84,7 +92,7 @@ class Scanning:
         kinds: The children that look; tests bring others.
 
     Attributes:
-        skipped: Files of folders that were passed over because they are no pictures.
+        skipped: Files of folders that were passed over: neither pictures nor videos by their names.
     """
 
     def __init__(
@@ -134,17 +142,30 @@ class Scanning:
     def _items(self, source: str) -> Iterator[_Item]:
         path = Path(source)
         if path.is_dir():
-            try:
-                pictures = pictures_of(path)
-                self.skipped += sum(one.is_file() for one in path.iterdir()) - len(pictures)
-            except OSError as error:
-                yield _Item(source, is_file=False, error=f"cannot be listed: {error.strerror or error}")
-                return
-            yield from (_Item(str(one), is_file=True) for one in pictures)
+            yield from self._entries(source, path)
         elif is_camera(source):
             yield _Item(source, is_file=False)
+        elif not os.path.lexists(path):
+            yield _Item(source, is_file=False, error=SourceMissingError(source, Trouble.ABSENT))
         else:
-            yield _Item(source, is_file=path.suffix.lower() in SUFFIXES or not path.exists())
+            yield _Item(source, is_file=path.suffix.lower() in SUFFIXES)
+
+    def _entries(self, source: str, folder: Path) -> Iterator[_Item]:
+        try:
+            pictures = pictures_of(folder)
+            others = [one for one in folder.iterdir() if one.suffix.lower() not in SUFFIXES]
+            films = [one for one in others if one.suffix.lower() in FILM_SUFFIXES and one.is_file()]
+            self.skipped += sum(not one.is_dir() for one in others) - len(films)
+        except OSError as error:
+            why = SourceMissingError(source, Trouble.FOLDER_UNREADABLE, error.strerror or str(error))
+            yield _Item(source, is_file=False, error=why)
+            return
+        if not pictures and not films:
+            suffixes = ", ".join(sorted(SUFFIXES | FILM_SUFFIXES))
+            yield _Item(
+                source, is_file=False, error=SourceMissingError(source, Trouble.FOLDER_EMPTY, suffixes)
+            )
+        yield from (_Item(str(one), is_file=one in set(pictures)) for one in sorted((*pictures, *films)))
 
     def _wanted(self) -> Wanted:
         return Wanted(preview_px=ANNOTATED_PX if self._annotations else 0, measure=bool(self._annotations))
@@ -153,8 +174,15 @@ class Scanning:
         try:
             data = _bytes_of(Path(item.source))
             seen = eye.look(Shot(Pixels.JPEG, data, self._clock.monotonic_s()), self._wanted())
-        except (_FileError, EyeError) as error:
-            return Scanned(item.source, error=str(error))
+        except SourceError as error:
+            return _failed(item.source, error)
+        except ShotError as error:
+            return _failed(
+                item.source, SourceMissingError(item.source, Trouble.PICTURE_REFUSED, error.reason)
+            )
+        except EyeError as error:
+            detail = str(error.__cause__ or error)
+            return _failed(item.source, SourceMissingError(item.source, Trouble.PICTURE_LOST, detail))
         texts = {code.text for code in seen.codes}
         return self._result(
             item.source, texts, seen.measured.get(READ_MS, 0.0), self._drawn(item.source, seen)
@@ -175,7 +203,7 @@ class Scanning:
     def _moving(self, item: _Item, nursery: Nursery) -> Scanned:
         name = shown(item.source)
         if item.error is not None:
-            return Scanned(name, error=item.error)
+            return _failed(name, item.error)
         live = is_camera(item.source)
         shots = partial(live_shots if live else film_shots, item.source, self._clock, nursery)
         moving = Moving(stop_at_first=live, wanted=self._wanted())
@@ -185,30 +213,36 @@ class Scanning:
                     problem = self._drawn(name, seen, number) if number < FILM_PICTURES_MAX else None
                     moving.problem = moving.problem or problem
             except SourceError as error:  # what was read before stands
-                moving.problem = str(error)
+                missing = live and isinstance(error, SourceMissingError)
+                failed = _failed(name, error, unreachable=missing)
+                return replace(failed, codes=self._codes(moving.texts), ms=moving.ms)
         return self._result(name, moving.texts, moving.ms, moving.problem)
 
     def _result(self, source: str, texts: set[str], ms: float, error: str | None) -> Scanned:
-        return Scanned(source, tuple(self._code(text) for text in sorted(texts)), ms, error)
+        return Scanned(source, self._codes(texts), ms, error)
 
-    def _code(self, text: str) -> Code:
-        valid, reason = self._judge(text)
-        return Code(text=text, valid=valid, reason=reason)
+    def _codes(self, texts: set[str]) -> tuple[Code, ...]:
+        judged = [(text, *self._judge(text)) for text in sorted(texts)]
+        return tuple(Code(text=text, valid=valid, reason=reason) for text, valid, reason in judged)
 
 
-class _FileError(Exception):
-    """The file cannot be shown to an eye; the message says why."""
+def _failed(source: str, error: SourceError, *, unreachable: bool = False) -> Scanned:
+    return Scanned(source, error=error.words.en, zh=error.words.zh, unreachable=unreachable)
 
 
 def _bytes_of(path: Path) -> bytes:
-    """A picture file, unpacked by nobody yet; its header alone is read here."""
+    """A picture file, unpacked by nobody yet; its header alone is read here.
+
+    Raises:
+        SourceMissingError: It cannot be shown to an eye.
+    """
     try:
         with open_regular(path) as file:
             data = file.read(FILE_BYTES_MAX + 1)
     except OSError as error:
-        raise _FileError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise SourceMissingError(str(path), Trouble.FILE_UNREADABLE, error.strerror or str(error)) from error
     if len(data) > FILE_BYTES_MAX:
-        raise _FileError(f"{path} is larger than {FILE_BYTES_MAX // 1024 // 1024} MB")
+        raise SourceMissingError(str(path), Trouble.FILE_TOO_LARGE, f"{FILE_BYTES_MAX // 1024 // 1024}")
     if size_px(data) is None:
-        raise _FileError("not a JPEG, PNG, BMP or WebP picture")
+        raise SourceMissingError(str(path), Trouble.NO_PICTURE)
     return data

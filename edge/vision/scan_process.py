@@ -117,7 +117,8 @@ def _looked(request: Request, desk: _Desk) -> Answer:
     if wanted.preview_px:
         colour = view.colour()
         shown = view.grey if colour is None else colour
-        picture = drawn(shown, marks, wanted.preview_px, len(desk.previews))
+        read = None if wanted.region == Region() else view.box(wanted.region)
+        picture = drawn(shown, marks, wanted.preview_px, len(desk.previews), read=read)
         desk.previews[: len(picture)] = picture
     light, contrast = view.light()
     seen = Seen(

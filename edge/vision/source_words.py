@@ -36,6 +36,11 @@ class Trouble(StrEnum):
     NO_PROCESS = "no_process"
     PROCESS_LOST = "process_lost"
     CLOSED = "closed"
+    FILE_UNREADABLE = "file_unreadable"
+    FILE_TOO_LARGE = "file_too_large"
+    NO_PICTURE = "no_picture"
+    PICTURE_REFUSED = "picture_refused"
+    PICTURE_LOST = "picture_lost"
     FILM_HUNG = "film_hung"
     FILM_KILLED = "film_killed"
     FILM_LIED = "film_lied"
@@ -122,6 +127,25 @@ SOURCE_WORDS: Final = MappingProxyType(
             ("正在换一个", "Another takes its place"),
         ),
         Trouble.CLOSED: _words(("已关闭", "is closed"), ("请重新打开", "Open it again")),
+        Trouble.FILE_UNREADABLE: _words(
+            ("读不了（{detail}）", "cannot be read ({detail})"), ("请检查权限", "Check its permissions")
+        ),
+        Trouble.FILE_TOO_LARGE: _words(
+            ("超过 {detail} MB", "is larger than {detail} MB"),
+            ("请缩小后再试", "Make it smaller"),
+        ),
+        Trouble.NO_PICTURE: _words(
+            ("不是 JPEG、PNG、BMP 或 WebP 图片", "is not a JPEG, PNG, BMP or WebP picture"),
+            ("请用看图软件打开看看，或另存为 JPEG", "Open it with an image viewer, and save it as a JPEG"),
+        ),
+        Trouble.PICTURE_REFUSED: _words(
+            ("看不了：{detail}", "cannot be looked at: {detail}"),
+            ("请用看图软件打开看看", "Open it with an image viewer"),
+        ),
+        Trouble.PICTURE_LOST: _words(
+            ("使读图进程失败了：{detail}", "made the process that looks at it fail: {detail}"),
+            ("它可能是恶意图片，请勿在别处打开", "It may be meant to do harm: do not open it elsewhere"),
+        ),
         Trouble.FILM_HUNG: _words(
             ("有一帧 {detail} 秒还没有解开", "hung for {detail} s on one frame"), _PLAY
         ),

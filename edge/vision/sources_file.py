@@ -18,8 +18,8 @@ PICTURE_BYTES_MAX: Final = 8 * 1024 * 1024  # what an eye takes
 
 
 def pictures_of(folder: Path) -> list[Path]:
-    """The picture files of a folder, by name; other files and folders in it are left out."""
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
+    """What a folder holds under the name of a picture, sorted; other files, and folders in it, are left out."""
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.is_dir())
 
 
 class Pictures:

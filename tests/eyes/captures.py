@@ -25,6 +25,7 @@ BLOCKING: Final = EYE | {"capture": "tests.eyes.captures:blocking"}
 DYING: Final = EYE | {"capture": "tests.eyes.captures:dying"}
 STOPPED: Final = EYE | {"capture": "tests.eyes.captures:stopped"}
 MUTE: Final = EYE | {"capture": "tests.eyes.captures:mute"}
+OBEDIENT: Final = {"capture": "tests.eyes.captures:obedient"}
 LYING: Final = EYE | {"capture": "tests.eyes.captures:lying"}
 GOOD_FRAMES: Final = 5
 
@@ -36,9 +37,8 @@ class Moving:
         fault: Called after the good frames; None for a camera without one.
     """
 
-    refused: tuple[Pair, ...] = ()
-
     def __init__(self, fault: Callable[[], object] | None) -> None:
+        self.refused: tuple[Pair, ...] = ()
         self._fault = fault
 
     def pictures(self) -> Iterator[Grabbed]:
@@ -74,6 +74,15 @@ def stopped(fds: list[int], options: Mapping[str, Any]) -> None:
 def mute(fds: list[int], _options: Mapping[str, Any]) -> None:
     """Never opens."""
     socket.socket(fileno=fds[0]).recv(1)
+
+
+def obedient(fds: list[int], options: Mapping[str, Any]) -> None:
+    """Says what it was told as what it did not take, and shows a code."""
+    link = socket.socket(fileno=fds[0])
+    feed = Moving(None)
+    told = f"exposure_ms = {options['exposure_ms']}, focus = {options['focus']}"
+    feed.refused = (Pair("收到", told),)
+    serve(link, Ring(memoryview(attach(fds[1], writable=True))), feed)
 
 
 def lying(fds: list[int], _options: Mapping[str, Any]) -> None:

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import pty
+import shutil
 import struct
 import subprocess
 import sys
@@ -17,14 +18,17 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+from controller.init import DemoPlan, create_demo
 from edge.cli import app
-from edge.vision import camera_test_words
+from edge.vision import camera_test, camera_test_words, scan_kinds
 from edge.vision.annotate_files import is_own
 from edge.vision.camera_test import CameraTest, Report
+from passes.words import Pair
 from shell.clock import SystemClock
 from simulators.cameras.look import Difficulty, Look
 from simulators.cameras.scene import render
 from simulators.cameras.server import CameraServer
+from tests.eyes import captures
 
 pytestmark = pytest.mark.real
 
@@ -162,6 +166,117 @@ def test_a_scan_shows_its_progress_on_a_terminal_and_leaves_whole_lines(tmp_path
     assert "6 annotated pictures are in" in " ".join(drawn.split())
     for path in sorted(BACKGROUNDS.glob("*.jpg")):
         assert f"{path}" in drawn
+
+
+def lane_file(folder: Path, camera: str | Path, view: str) -> Path:
+    """A ``gate.toml`` whose entry has this camera and view."""
+    plan = DemoPlan(folder=folder / "demo", kiosk_port=1, broker_port=2, camera_port=3)
+    create_demo(plan, now=SystemClock().now())
+    file = folder / "demo" / "gate.toml"
+    whole = file.read_text("utf-8").replace('"http://127.0.0.1:3/entry.mjpg"', f'"{camera}"')
+    first_lane, second_lane = whole.split('[[lane]]\nname = "exit"')
+    lanes = f'{first_lane}[lane.view]\n{view}\n\n[[lane]]\nname = "exit"{second_lane}'
+    file.write_text(lanes, "utf-8")
+    return file
+
+
+def test_a_lane_is_tested_with_its_own_region(tmp_path: Path) -> None:
+    both = np.hstack([render(PASS, Look(), seed=3), render("https://example.org/menu", Look(), seed=4)])
+    (tmp_path / "seen").mkdir()
+    cv2.imwrite(str(tmp_path / "seen" / "a.png"), both)
+    for region, shown in (("[0, 0, 0.5, 1]", "GP1:"), ("[0.5, 0, 1, 1]", "https://example.org/menu")):
+        file = lane_file(tmp_path, tmp_path / "seen", f"region = {region}")
+        saved = tmp_path / "seen.jpg"
+        lane = ("--lane", "entry", "--config", file, "--seconds", "0.1", "--json", "--save", saved)
+        code, out, err = run("camera", "test", *lane)
+        assert code == 0, err
+        codes = json.loads(out.splitlines()[0])["codes"]
+        assert [one["text"][: len(shown)] for one in codes] == [shown]
+        shutil.rmtree(tmp_path / "demo")
+
+
+def test_a_lane_is_tested_with_its_own_device_exposure_and_focus(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = lane_file(tmp_path, "/dev/null", 'device = "1-2.4"')
+    code, _, err = run("camera", "test", "--lane", "entry", "--config", file)
+    assert (code, "is another camera: " in err, "view.device = 1-2.4" in err) == (3, True, True)
+    shutil.rmtree(tmp_path / "demo")
+    monkeypatch.setattr(camera_test, "KINDS", dict(scan_kinds.KINDS) | captures.OBEDIENT)
+    file = lane_file(tmp_path, "/dev/null", "exposure = 5\nfocus = 30")
+    code, out, err = run("camera", "test", "--lane", "entry", "--config", file, "--seconds", "0.1")
+    assert code == 0, err
+    assert "exposure_ms = 5.0, focus = 30" in out
+    panel = camera_test_words.panel(Report(at_s=0.0, refused=(Pair("不行", "focus = 30: no"),)), "x")
+    console = Console(width=80)
+    with console.capture() as drawn:
+        console.print(panel)
+    assert "→ 不行" in drawn.get()
+
+
+def test_messages_say_what_where_and_what_to_do_in_both_languages(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "notes.txt").write_text("hello")
+    told_of: dict[str | Path, tuple[str, str]] = {
+        tmp_path / "nothing": ("does not exist. Give a folder", "不存在"),
+        tmp_path / "empty": ("holds no picture. Put files there", "里没有图片"),
+        tmp_path / "notes.txt": ("is neither a picture nor a video. Play it", "不是图片也不是视频"),
+        "http://127.0.0.1:1/": ("is not reachable ([Errno 111] Connection refused). Check its", "连不上"),
+        "ftp://example/film": ("does not exist. Give a folder", "不存在"),
+    }
+    for source, words in told_of.items():
+        told = run("camera", "test", source)[2], run("scan", source)[1]
+        for message in told:
+            assert f"{source} {words[0]}" in message
+            assert words[1] in message
+
+
+def test_a_scan_ends_with_3_when_cameras_were_not_reached_and_with_1_for_anything_else(
+    tmp_path: Path, scene: Path
+) -> None:
+    gone = "http://127.0.0.1:1/"
+    assert run("scan", scene)[0] == 0
+    assert run("scan", gone, scene)[0] == 3
+    assert run("scan", gone, tmp_path / "nothing")[0] == 1
+
+
+def test_names_in_a_folder_do_not_drive_the_terminal(tmp_path: Path) -> None:
+    (tmp_path / "a\x1b[2J\x1b]0;owned\x07\u202e.jpg").write_bytes(b"\xff\xd8\xff damaged")
+    (tmp_path / "b-link.jpg").symlink_to("nowhere.jpg")
+    (tmp_path / "d\x1b[2J.jpg").symlink_to("/etc/hostname")
+    os.mkfifo(tmp_path / "c-pipe.jpg")
+    with (tmp_path / "e-huge.jpg").open("wb") as file:
+        file.truncate(65 * 1024 * 1024)
+    code, out, err = run("scan", tmp_path)
+    assert code == 1
+    assert not set("\x1b\x07\u202e") & set(out + err)
+    assert "a\\x1b[2J" in out
+    for words in (
+        "b-link.jpg cannot be read (No such file or directory). Check its permissions",
+        "c-pipe.jpg cannot be read (it is no regular file",
+        "d\\x1b[2J.jpg is not a JPEG, PNG, BMP or WebP picture. Open it",
+        "e-huge.jpg is larger than 64 MB. Make it smaller",
+    ):
+        assert words in out
+    lines = [json.loads(line) for line in run("scan", tmp_path, "--json")[1].splitlines()]
+    assert lines[0]["source"] == str(tmp_path / "a\x1b[2J\x1b]0;owned\x07\u202e.jpg"), "data is what it is"
+
+
+def test_a_folder_gives_its_films_too_and_an_empty_one_is_an_error(tmp_path: Path, scene: Path) -> None:
+    film = cv2.VideoWriter(str(tmp_path / "b.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 20, (1280, 720))
+    picture = cv2.imread(str(scene))
+    assert picture is not None
+    for _ in range(4):
+        film.write(picture)
+    film.release()
+    lines = [json.loads(line) for line in run("scan", tmp_path, "--json")[1].splitlines()]
+    assert [(Path(line["source"]).name, len(line["codes"])) for line in lines] == [
+        ("b.avi", 1),
+        ("scene.png", 1),
+    ]
+    (tmp_path / "empty").mkdir()
+    code, out, _ = run("scan", tmp_path / "empty", "--json")
+    assert (code, "holds no picture" in json.loads(out)["error"]) == (1, True)
 
 
 def run(*arguments: str | Path) -> tuple[int, str, str]:

@@ -181,6 +181,33 @@ def test_preview_and_figures_come_when_asked_for(eye: Eye) -> None:
     )
 
 
+def test_a_preview_outlines_what_was_read_in_the_same_frame(eye: Eye) -> None:
+    """Green for a pass, amber for any other code, and not a pixel where there is none."""
+    for text, outline in (("GP1:6BF+70-A2CD", (80, 190, 60)), ("a poster", (30, 150, 240))):
+        picture = card(text, width=1280, height=960, at=(300, 200))
+        with_outline, without = (
+            eye.look(shot(jpeg(picture)), Wanted(read=read, preview_px=640)) for read in (True, False)
+        )
+        drawn, plain = (
+            np.asarray(cv2.imdecode(np.frombuffer(seen.preview or b"", np.uint8), cv2.IMREAD_COLOR), int)
+            for seen in (with_outline, without)
+        )
+        assert drawn.shape == (480, 640, 3)
+        changed = np.argwhere(np.abs(drawn - plain).max(axis=2) > 60)
+        (code,) = with_outline.codes
+        left, top = (min(axis) / 2 for axis in zip(*code.corners, strict=True))
+        right, bottom = (max(axis) / 2 for axis in zip(*code.corners, strict=True))
+        assert changed.min(axis=0) == pytest.approx((top, left), abs=8)
+        assert changed.max(axis=0) == pytest.approx((bottom, right), abs=8)
+        line = drawn[round((top + bottom) / 2), round(left) - 2 : round(left) + 3]
+        assert np.abs(line - outline).max(axis=1).min() < 60
+    empty = np.full((960, 1280), 120, np.uint8)
+    empty_seen = eye.look(shot(jpeg(empty)), Wanted(preview_px=640))
+    small = cv2.imdecode(np.frombuffer(empty_seen.preview or b"", np.uint8), cv2.IMREAD_COLOR)
+    assert small is not None
+    assert np.ptp(small) <= 3
+
+
 @pytest.mark.parametrize(
     ("bad", "why"),
     [

@@ -69,7 +69,8 @@ def test_the_json_line_holds_what_the_design_promises(tmp_path: Path) -> None:
         "source": str(tmp_path / "none.png"),
         "codes": [],
         "ms": 0.0,
-        "error": f"{tmp_path / 'none.png'} cannot be read: No such file or directory",
+        "error": f"{tmp_path / 'none.png'} does not exist. Give a folder, a picture, a video file, an http or rtsp "
+        "address, or /dev/videoN",
     }
 
 
