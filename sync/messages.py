@@ -4,11 +4,12 @@ Readers ignore fields they do not know, so an old gate survives a new centre. Th
 rule follow the measured protocol: an event is (gate, epoch, seq), and only the centre's own ``Ack`` moves a cursor.
 """
 
+import contextlib
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from passes.vocabulary import ClockTrust, Direction
 from shell.names import GateId, Word
@@ -21,12 +22,21 @@ BATCH_BYTES_MAX: Final = 128 * 1024
 MESSAGE_BYTES_MAX: Final = 256 * 1024  # anything larger on any topic goes to the dead-letter shelf unread
 BEYOND_MAX: Final = 32  # rows named in one ack
 HIST_AFTER_S: Final = 60.0  # an event that leaves later than this is history
+UTC_TEXT_LENGTH: Final = 24  # 2026-11-22T09:30:00.000Z
 
 Hex16 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
 Hex64 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Line = Annotated[Cleaned, StringConstraints(max_length=200)]
 Seq = Annotated[int, Field(ge=1, le=2**53)]
 Upto = Annotated[int, Field(ge=0, le=2**53)]
+
+
+def _from_utc_text(value: Any) -> Any:
+    """The usual spelling of a moment (``utc_text``) read at once; anything else is left to the model, and is slower."""
+    if isinstance(value, str) and len(value) == UTC_TEXT_LENGTH and value[10] == "T" and value[-1] == "Z":
+        with contextlib.suppress(ValueError):
+            return datetime.fromisoformat(value)
+    return value
 
 
 class WireModel(BaseModel):
@@ -81,7 +91,7 @@ class Event(WireModel):
     seq: Seq
     id: Hex16
     kind: Word
-    at: AwareDatetime
+    at: Annotated[AwareDatetime, BeforeValidator(_from_utc_text)]
     trust: ClockTrust
     mono_ms: Annotated[int, Field(ge=0)]
     boot: Hex16
