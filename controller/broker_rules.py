@@ -4,7 +4,7 @@ Everybody gets exactly the topics of the house's protocol: a gate its own, the c
 site. Names in these files are ids of gates and numbers of sites, which hold no sign that means anything to a broker.
 
 Revocation works twice on Mosquitto, by its list and because the name is not in the access file unless another
-certificate of that gate is good; on NATS, which reads no such lists, each user is one certificate, not one name.
+certificate of that gate is good; on NATS, which reads no such lists, each user is one key, not one name.
 """
 
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ BRIDGE_CERTIFICATE, BRIDGE_KEY = "bridge.crt", "bridge.pem"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Party:
-    """One certificate that is good: whose it is, and the name of its own that it carries."""
+    """One certificate that is good: whose it is, and the name of its key that it carries."""
 
     site: int
     gate: str
@@ -162,7 +162,7 @@ def nats_mqtt(folder: PurePosixPath, *, port: int) -> str:
 
 
 def nats_users(parties: Iterable[Party], *, centre_uri: str) -> str:
-    """The users of a NATS server, each by the name of its own that its certificate carries."""
+    """The users of a NATS server, each by the name of its key that its certificate carries."""
     users = [(one.uri, of_gate(one.site, one.gate)) for one in sorted(parties, key=lambda one: one.uri)]
     users.append((centre_uri, of_centre()))
     lines = [f"{HEAD}authorization {{", "  users: ["]

@@ -1,12 +1,13 @@
 """The centre's own authority for gates: it signs who is who on the broker, and nothing else.
 
-A gate's certificate carries its id as common name, and a name of its own (``urn:postern:gate:ID:SERIAL``) by which a
-broker that knows no revocation list tells a certificate from the one before it. Requests come from outside and are
-believed for their public key alone: what else stands in them is left behind.
+A gate's certificate carries its id as common name, and a name of its key (``urn:postern:gate:ID:KEY``) by which a
+broker that knows no revocation list tells a new box from the one before it; a renewal keeps that name. Requests come
+from outside and are believed for their public key alone: what else stands in them is left behind.
 
 CertificateError    a file of the authority or a request cannot be used; the message says which and why
 """
 
+import hashlib
 import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ EARLY: Final = timedelta(hours=1)  # so that a clock that is a little slow takes
 RENEW_BELOW: Final = timedelta(days=60)
 CENTRE: Final = "centre-1"  # the centre's name on the broker
 PEM_BYTES_MAX: Final = 8192
+KEY_DIGITS: Final = 32
 
 
 class CertificateError(Exception):
@@ -156,7 +158,7 @@ class GateCa:
     def _sign_client(self, public: ec.EllipticCurvePublicKey, name: str, now: datetime) -> Issued:
         builder = self._builder(public, name, now, ExtendedKeyUsageOID.CLIENT_AUTH)
         serial = x509.random_serial_number()
-        uri = f"urn:postern:gate:{name}:{serial:x}"
+        uri = f"urn:postern:gate:{name}:{hashlib.sha256(public_der(public)).hexdigest()[:KEY_DIGITS]}"
         signed = (
             builder.serial_number(serial)
             .add_extension(x509.SubjectAlternativeName([x509.UniformResourceIdentifier(uri)]), critical=False)
@@ -230,7 +232,7 @@ def named_in(request: x509.CertificateSigningRequest) -> str:
 
 
 def own_uri(path: Path) -> str:
-    """The name of its own that a certificate of ours carries; raises ``OSError`` and ``ValueError``."""
+    """The name of its key that a certificate of ours carries; raises ``OSError`` and ``ValueError``."""
     held = x509.load_pem_x509_certificate(read_at_most(path, PEM_BYTES_MAX))
     sans = held.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     return sans.get_values_for_type(x509.UniformResourceIdentifier)[0]

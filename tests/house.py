@@ -16,13 +16,13 @@ from cryptography import x509
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from controller.broker_files import Plan, SiteBroker, write_mosquitto
+from controller.broker_files import Plan, SiteBroker, write_mosquitto, write_nats
 from controller.certificates import CENTRE, GateCa, own_uri
 from shell.broker_url import BrokerAddress
 from shell.clock import SystemClock
 from sync.broker import find_mosquitto
 from sync.tls import PinnedContext, TlsFiles, client_context
-from tests.brokers import require
+from tests.brokers import free_port, require
 from tests.waiting import until
 
 HOST = "127.0.0.1"
@@ -174,6 +174,7 @@ class TlsClient:
     ) -> None:
         self.messages: list[tuple[str, bytes]] = []
         self.refused: str | None = None
+        self.granted: list[bool] = []
         self.up = self.subscribed = False
         client = paho.Client(
             CallbackAPIVersion.VERSION2,
@@ -184,7 +185,7 @@ class TlsClient:
         self._context = client_context(files, "localhost") if isinstance(files, TlsFiles) else files
         client.tls_set_context(self._context)
         client.on_connect = self._on_connect
-        client.on_subscribe = lambda *_: setattr(self, "subscribed", True)
+        client.on_subscribe = self._on_subscribe
         client.on_message = lambda _c, _u, got: self.messages.append((got.topic, bytes(got.payload)))
         self._client, self._subscriptions = client, subscriptions
         try:
@@ -207,6 +208,16 @@ class TlsClient:
         self.up = True
         if self._subscriptions:
             client.subscribe([(topic, 1) for topic in self._subscriptions])
+
+    def _on_subscribe(self, _c: paho.Client, _u: object, _mid: int, reasons: list[Any], _p: object) -> None:
+        self.granted = [not reason.is_failure for reason in reasons]
+        self.subscribed = True
+
+    def subscribe(self, topic: str) -> None:
+        """Ask for one topic more, and wait for an answer or the end of the connection."""
+        self.subscribed = False
+        self._client.subscribe(topic, 1)
+        until(lambda: self.subscribed or _ended(self._client), what="the subscription's answer")
 
     def publish(self, topic: str, payload: bytes) -> None:
         self._client.publish(topic, payload, qos=1).wait_for_publish(5)
@@ -234,3 +245,30 @@ def refusal(port: int, files: TlsFiles | PinnedContext) -> str | None:
     client = TlsClient(port, files)
     client.close()
     return client.refused
+
+
+def nats_of(house: House) -> tuple[list[Program], list[int]]:
+    """Three NATS servers in one cluster, on the files that the centre writes; and their MQTT ports."""
+    program = find_nats()
+    clients, routes, ports = ([free_port() for _ in range(NATS_NODES)] for _ in range(3))
+    addresses = ", ".join(f'"nats-route://{HOST}:{port}"' for port in routes)
+    nodes = []
+    for number in range(NATS_NODES):
+        plan = house.plan(f"nats-{number}", ports[number])
+        write_nats(plan, house.ca, house.now)
+        config = plan.folder / "server.conf"
+        config.write_text(
+            f"server_name: n{number}\nlisten: {HOST}:{clients[number]}\n"
+            f'jetstream {{ store_dir: "{plan.folder / "data"}", max_memory_store: 64MB, max_file_store: 256MB }}\n'
+            f"cluster {{ name: house, listen: {HOST}:{routes[number]}, routes: [{addresses}] }}\n"
+            "include mqtt.conf\ninclude users.conf\n"
+        )
+        port = ports[number]
+        nodes.append(
+            Program(
+                [program, "-c", str(config)],
+                log=plan.folder / "log",
+                ready=lambda port=port: listens(port) and refusal(port, house.centre()) is None,  # type: ignore[misc]
+            )
+        )
+    return nodes, ports
