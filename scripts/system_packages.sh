@@ -1,16 +1,17 @@
 #!/bin/sh
-# What the tests want beyond Python: a second broker, a browser, a library of its driver, a Chinese font. Installed from Debian's
+# What the tests want beyond Python: two more brokers, a browser, a library of its driver, a Chinese font. Installed from Debian's
 # packages when that needs no password. Without them the suite runs all the same and counts what it
 # skipped; only under CI (CI=true) is a missing one an error, so that no skip goes unseen there.
 set -eu
 cd "$(dirname "$0")/.."
 . scripts/apt.sh
-PATH=$PATH:/usr/sbin:/sbin # where Debian puts mosquitto
+PATH=$PATH:/usr/sbin:/sbin # where Debian puts mosquitto and nats-server
 
 say() { printf '%s\n' "$*" >&2; }
 
 missing() {
     command -v mosquitto >/dev/null 2>&1 || printf ' mosquitto'
+    command -v nats-server >/dev/null 2>&1 || printf ' nats-server'
     command -v chromium >/dev/null 2>&1 || printf ' chromium'
     ls /usr/lib/*/libzbar.so.0 >/dev/null 2>&1 || printf ' libzbar0'
     ls /usr/lib/*/libatomic.so.1 >/dev/null 2>&1 || printf ' libatomic1'
@@ -22,12 +23,15 @@ wanted=$(missing)
 for package in $wanted; do
     # One by one: Ubuntu has no chromium package, and that must not cost the others.
     apt_install "$package" || continue
-    if [ "$package" = mosquitto ] && [ -d /run/systemd/system ]; then
-        # The tests start their own broker on a free loopback port. Debian also starts one as a service, which
-        # we did not want and so switch off; a mosquitto that was here before us is left as it is.
-        apt_as_root systemctl disable --now mosquitto.service >&2 || true
-        say "Debian's mosquitto service was switched off; to have it: sudo systemctl enable --now mosquitto"
-    fi
+    case $package in
+    mosquitto | nats-server)
+        # The tests start their own brokers on free loopback ports. Debian also starts them as services, which
+        # we did not want and so switch off; one that was here before us is left as it is.
+        [ -d /run/systemd/system ] || continue
+        apt_as_root systemctl disable --now "$package.service" >&2 || true
+        say "Debian's $package service was switched off; to have it: sudo systemctl enable --now $package"
+        ;;
+    esac
 done
 
 wanted=$(missing)
@@ -35,6 +39,7 @@ wanted=$(missing)
 for package in $wanted; do
     case $package in
     mosquitto) say "No mosquitto here: tests against Eclipse Mosquitto will be skipped (the embedded broker is tested)." ;;
+    nats-server) say "No nats-server here: tests against a cluster of brokers will be skipped." ;;
     chromium) say "No chromium here: tests of pages in a browser will be skipped." ;;
     libzbar0) say "No libzbar0 here: tests of the reader's second opinion will be skipped." ;;
     libatomic1) say "No libatomic1 here: the browser's driver will not start, and tests of pages will fail." ;;
