@@ -10,7 +10,7 @@ from typing import Final
 from pydantic import BaseModel
 
 from drivers.gate.config import GateConfig
-from drivers.gate.hardware import InputSection
+from drivers.gate.hardware import InputSection, LaneSection
 from drivers.model import (
     Alarm,
     AnyEvent,
@@ -146,7 +146,7 @@ class Devices:
             self._alarms.end("fire_unread", board)
         for state in self._lanes.states.values():
             section = state.section
-            seen_by = section.contact.board if section.contact else section.board
+            seen_by = section.senses.board if section.senses else section.board
             if section.passage != "assumed" and seen_by == board:
                 self._lanes.advance(state, Event.CONTACT_BACK if ok else Event.CONTACT_LOST)
             if section.board == board:
@@ -193,10 +193,12 @@ class Devices:
             self.active[board].add(event.channel)
         else:
             self.active[board].discard(event.channel)
-        for state in self._lanes.states.values():
-            contact = state.section.contact
-            if contact and (contact.board, contact.channel) == (board, event.channel):
-                self._lanes.advance(state, Event.CONTACT_ACTIVE if event.active else Event.CONTACT_CLEAR)
+        happened = Event.CONTACT_ACTIVE if event.active else Event.CONTACT_CLEAR
+        for through in self._lanes.openings:
+            sees = [one for one in through.ways if _sees(one.section, board, event.channel)]
+            if sees:
+                way = sees[0].section.direction if through.is_told_by_contacts else None
+                self._lanes.advance(sees[0], happened, way=way)
         for changed in self.roles.edge(board, event.channel, current=event.active):
             self._role(changed)
 
@@ -205,6 +207,10 @@ class Devices:
         own = next((state for state in on_board if state.section.side is event.side), None)
         if own is not None and own.section.passage != "counter":
             return
+        if own is not None and len(own.opening.ways) > 1:
+            for _ in range(event.delta):
+                self._lanes.advance(own, Event.PASSED, way=own.section.direction)
+            return
         others = [state for state in on_board if state is not own and state.lane.tokens]
         now_s = self._clock.monotonic_s()
         for _ in range(event.delta):
@@ -212,15 +218,10 @@ class Devices:
                 self._lanes.advance(own, Event.PASSED)
                 continue
             if others:
-                self._against((own or others[0]).section.name)
+                self._lanes.walked_against((own or others[0]).section.name)
             elif own is not None:
                 self._lanes.advance(own, Event.PASSED)
             return  # one alarm for however many
-
-    def _against(self, lane: str) -> None:
-        """Somebody walked where the other direction had been granted."""
-        self._note(Kind.FORCED, AgainstData(lane=lane, detail="wrong_direction"))
-        self._alarms.flash("wrong_direction", lane)
 
     # -- roles
 
@@ -269,6 +270,11 @@ class Devices:
     def _lane_of(self, section: InputSection) -> LaneState:
         assert section.lane is not None, "the configuration demands a lane"
         return self._lanes.states[section.lane]
+
+
+def _sees(section: LaneSection, board: str, channel: int) -> bool:
+    place = section.senses
+    return place is not None and (place.board, place.channel) == (board, channel)
 
 
 def _is_of_the_board(event: AnyEvent) -> bool:

@@ -336,6 +336,9 @@ class Gate:
         shut = not board_works or state.lane.walk in _OCCUPIED
         if isinstance(answer, Grant) and shut:
             return Refer(Reason.LANE_FAULT, answer.claims)
+        if isinstance(answer, Grant) and state.lacks_vehicle:
+            state.turned_aside = True  # asked for again when one is there
+            return Deny(Reason.NO_VEHICLE, answer.claims)
         return answer
 
     def _carry_out(self, answer: Answer, state: LaneState, checked: Checked, scan: ScanSeen) -> None:

@@ -145,6 +145,7 @@ class Hands:
         if state.section.channel is None:
             problem = f"Lane {lane} has a turnstile controller, which ends by itself"
             raise HandsError("unsupported", problem, why="controller", lane=lane)
+        self._demand_nobody_under([state])
         token = self._record(state, "release", order, demand_row=False)
         self._holds.will_end([state], "released", order.by, token)
         outcome = self._send(state.section.board, Release(channel=state.section.channel, id=token), token)
@@ -211,6 +212,10 @@ class Hands:
             problem, known = f"This gate has no board {board!r} with outputs", ", ".join(boards)
             raise HandsError("unknown_board", problem, f"There are: {known}", board=board, known=known)
         self._demand_no_emergency("Nothing is locked again")
+        chosen = boards if board is None else [board]
+        self._demand_nobody_under(
+            [state for state in self._lanes.states.values() if state.section.board in chosen]
+        )
         self._owed.write(
             partial(
                 self._journal.append,
@@ -219,7 +224,6 @@ class Hands:
                 at=self._clock.now(),
             )
         )
-        chosen = boards if board is None else [board]
         self._feed.put({"event": "override", "act": "off", "boards": chosen, "by": order.by})
         taken: dict[str, bool] = {}
         modes: dict[str, Outcome] = {}
@@ -343,6 +347,19 @@ class Hands:
             raise HandsError(
                 "unsafe", f"Lane {lane} is blocked", "Unblock it first", why="blocked", lane=lane
             )
+
+    def _demand_nobody_under(self, states: list[LaneState]) -> None:
+        """No hand brings an arm down that a vehicle may be under."""
+        for state in states:
+            if state.must_stay_open and self._holds.stands(state):
+                lane = state.section.name
+                raise HandsError(
+                    "unsafe",
+                    f"A vehicle is at barrier {lane}, or its presence input cannot be read",
+                    "Have it drive on; the hold ends then",
+                    why="occupied",
+                    lane=lane,
+                )
 
     def _demand_no_emergency(self, problem: str) -> None:
         if self._emergency:

@@ -167,8 +167,8 @@ class Holds:
                     self._let_go(state)
                 continue
             told = self._told[state.section.name]
-            if self._emergency:
-                self._keep(state, told, now_s)
+            if self._emergency or (state.must_stay_open and now_s >= held.until_s - RENEW_BEFORE_S):
+                self._keep(state, told, now_s)  # no arm comes down on a vehicle because a time is over
             elif now_s >= held.until_s + RELEASE_AFTER_S:
                 log.warning("a hold is ended", lane=state.section.name)
                 self._let_go(state)

@@ -1,7 +1,7 @@
 """What the gate keeps for each of its lanes beside the pure machine: who was let through, and how its devices are."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from drivers.gate.hardware import LaneSection
 from edge.lane import Lane, Traits
@@ -43,6 +43,16 @@ class Opening:
     lane: Lane = UNHEARD
     ways: list["LaneState"] = field(default_factory=list)
 
+    def way(self, direction: Direction) -> "LaneState":
+        """The lane of that direction; the only one where there is but one."""
+        return next((one for one in self.ways if one.section.direction is direction), self.ways[0])
+
+    @property
+    def is_told_by_contacts(self) -> bool:
+        """Whether each direction has a contact, or a side, of its own."""
+        places = {(one.section.senses, one.section.side) for one in self.ways}
+        return len(places) == len(self.ways) > 1
+
 
 @dataclass(slots=True)
 class LaneState:
@@ -75,6 +85,17 @@ class LaneState:
         return State.BLOCKED in self.lane.above and self.section.direction is Direction.ENTRY
 
     @property
+    def lacks_vehicle(self) -> bool:
+        """Whether an entry would be granted here, were there a vehicle."""
+        lane = self.lane
+        return self.section.needs_presence and not (lane.occupied or lane.blind)
+
+    @property
+    def must_stay_open(self) -> bool:
+        """Whether a vehicle may be under the arm of this barrier."""
+        return self.traits.barrier and (self.lane.occupied or self.lane.blind)
+
+    @property
     def readers_ok(self) -> bool:
         """Whether every reader of the lane works."""
         return all(self.readers.get(name, False) for name in self.section.readers)
@@ -95,14 +116,25 @@ def note_detail(state: LaneState, device: str, detail: str) -> None:
 
 def openings(sections: Iterable[LaneSection]) -> list[Opening]:
     """What the configured lanes lead through, each with its lanes."""
-    found: list[Opening] = []
+    found: dict[str, Opening] = {}
     for section in sections:
-        opening = Opening(traits_of(section))
+        opening = found.setdefault(section.opening, Opening(traits_of(section)))
         opening.ways.append(LaneState(section, opening))
-        found.append(opening)
-    return found
+        opening.traits = _of_both(opening.traits, traits_of(section))
+    return list(found.values())
 
 
 def traits_of(section: LaneSection) -> Traits:
     """What kind of lane a configured one is."""
-    return Traits(passage_wait_s=section.passage_wait_s, has_contact=section.passage != "assumed")
+    return Traits(
+        passage_wait_s=section.passage_wait_s,
+        has_contact=section.passage != "assumed",
+        barrier=section.kind == "barrier",
+        needs_presence=section.needs_presence,
+        closes=section.close is not None,
+    )
+
+
+def _of_both(first: Traits, second: Traits) -> Traits:
+    """Only an entry can need a vehicle, so that either way may say it."""
+    return replace(first, needs_presence=first.needs_presence or second.needs_presence)

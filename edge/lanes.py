@@ -7,13 +7,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from os import urandom
 from typing import Final, assert_never
 
 from pydantic import BaseModel
 
 from drivers.gate.config import GateConfig
 from drivers.gate.hardware import LaneSection
-from drivers.model import BoardCommand
+from drivers.model import BoardCommand, Pulse
 from edge import lane as machine
 from edge.alarms import Alarms
 from edge.boards import opening
@@ -29,7 +30,7 @@ from passes.decide import Policy, Refer
 from passes.vocabulary import Direction, Reason
 from shell.clock import Clock
 from shell.logs import get_logger
-from sync.messages import Kind, LaneData
+from sync.messages import AgainstData, Kind, LaneData
 
 log = get_logger("lanes")
 
@@ -135,7 +136,7 @@ class Lanes:
             if effect is Effect.PULSE:
                 taken = self._open(about)
             else:
-                self._effect(effect, about, state, now_s)
+                self._effect(effect, about, state, now_s, way)
         for one in through.ways:
             self.show_lane(one)
             self._call_back(one, now_s)
@@ -168,38 +169,70 @@ class Lanes:
     def _call_back(self, state: LaneState, now_s: float) -> None:
         """Whoever was turned aside is asked for the code again when the lane is free."""
         ready = state.lane.walk is State.LOCKED and now_s - state.last_grant_s >= GRANT_GAP_S
+        ready = ready and not state.lacks_vehicle
         if state.turned_aside and ready:
             state.turned_aside = False
             self._look_again(state.section.name)
 
-    def _effect(self, effect: Effect, token: str, state: LaneState, now_s: float) -> None:
-        name = state.section.name
+    def _effect(
+        self, effect: Effect, token: str, state: LaneState, now_s: float, way: Direction | None
+    ) -> None:
+        name = state.section.opening
         match effect:
             case Effect.RECORD_PASSAGE | Effect.RECORD_ASSUMED:
-                self._passage(self.let.pop(token, None), assumed=effect is Effect.RECORD_ASSUMED)
-                state.last_pass_s = now_s
+                let = self.let.pop(token, None)
+                self._passage(let, assumed=effect is Effect.RECORD_ASSUMED)
+                self._of(let, state).last_pass_s = now_s
             case Effect.RECORD_NO_SHOW:
                 let = self.let.pop(token, None)
                 if let is not None:
                     self._no_show(let)
                     self._screen.count("no_shows")
-                state.last_pass = None
+                self._of(let, state).last_pass = None
             case Effect.RECORD_LET_OUT:
-                self._walked(name, Direction.EXIT)
+                self._walked(state.opening.way(Direction.EXIT).section.name, Direction.EXIT)
             case Effect.RECORD_FREE:
-                if self._emergency():  # people flee through whatever is open; nobody knows which way
-                    self._screen.count("emergency_passages")
-                else:
-                    self._walked(name, state.section.direction)
+                self._walked_free(state, way)
             case Effect.RAISE_FORCED | Effect.RAISE_TAILGATE | Effect.RAISE_HELD:
                 self._raise(effect, name)
+            case Effect.RAISE_AGAINST:
+                self.walked_against(name)
             case Effect.CLEAR_ALARM:
                 log.info("lane is clear again", lane=name)
                 self._alarms.end("held", name)
-            case Effect.PULSE | Effect.CLOSE | Effect.RAISE_AGAINST:
+            case Effect.CLOSE:
+                self._close(state, now_s)
+            case Effect.PULSE:
                 pass  # ``advance`` opens
             case _:
                 assert_never(effect)
+
+    def _of(self, let: Let | None, state: LaneState) -> LaneState:
+        """The lane that somebody was let through."""
+        return state if let is None else self.states[let.lane]
+
+    def walked_against(self, lane: str) -> None:
+        """Somebody walked where the other direction had been granted."""
+        self._note(Kind.FORCED, AgainstData(lane=lane, detail="wrong_direction"))
+        self._alarms.flash("wrong_direction", lane)
+
+    def _walked_free(self, state: LaneState, way: Direction | None) -> None:
+        """Somebody walked through what is open for everyone."""
+        if self._emergency():  # people flee through whatever is open; nobody knows which way
+            self._screen.count("emergency_passages")
+        elif way is None and len(state.opening.ways) > 1:
+            self._screen.count("free_passages")  # nobody knows which way here either
+        else:
+            walked = state if way is None else state.opening.way(way)
+            self._walked(walked.section.name, walked.section.direction)
+
+    def _close(self, state: LaneState, now_s: float) -> None:
+        """Bring the arm of a barrier down; the machine has seen that nobody is under it."""
+        close = state.section.close
+        assert close is not None, "only a barrier with an output for it is closed"
+        command = Pulse(channel=close.channel, ms=state.section.pulse_ms, id=urandom(8).hex(), issued_s=now_s)
+        if not self._submit(close.board, command):
+            log.error("closing not taken", lane=state.section.opening)
 
     def _raise(self, effect: Effect, lane: str) -> None:
         kind = _ALARMS[effect]
@@ -214,7 +247,10 @@ class Lanes:
         let = self.let[token]
         state = self.states[let.lane]
         section = state.section
-        command = opening(section, token, issued_s=let.issued_s, ms=let.ms)
+        # An exit may have waited for somebody who came in; an entry that has waited is too old for its board.
+        leaves = let.direction is Direction.EXIT
+        issued_s = self._clock.monotonic_s() if leaves else let.issued_s
+        command = opening(section, token, issued_s=issued_s, ms=let.ms)
         if self._submit(section.board, command):
             return True
         log.error("pulse not taken", lane=section.name)

@@ -96,6 +96,7 @@ class Reason(StrEnum):
     LANE_FAULT = "lane_fault"
     EMERGENCY = "emergency"
     LANE_BLOCKED = "lane_blocked"
+    NO_VEHICLE = "no_vehicle"
     UNKNOWN_PASS = "unknown_pass"  # noqa: S105  # a short code, and this gate does not hold its pass
 
 

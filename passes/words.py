@@ -149,6 +149,11 @@ REASONS: Final[dict[Reason, Words]] = {
         ("请走其他通道或联系保安", "Use another lane or see the guard"),
         ("本通道由中心停用；需要时请中心恢复", "The centre has blocked it; ask there to unblock it"),
     ),
+    Reason.NO_VEHICLE: _words(
+        ("道闸前没有车辆", "No vehicle stands at the barrier"),
+        ("请把车开到道闸前，再出示通行码", "Drive up to the barrier and show the code there"),
+        ("行人请走人行通道", "Whoever walks takes the lane for people"),
+    ),
     Reason.UNKNOWN_PASS: _words(
         ("本门尚未读过此码的完整码", "This gate has not read the full code of this pass yet"),
         ("请稍候，出示一次完整的码", "Show the full code once"),

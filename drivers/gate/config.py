@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import (
+    BeforeValidator,
     Field,
     StringConstraints,
     ValidationError,
@@ -17,6 +18,7 @@ from pydantic import (
 from pydantic_core import InitErrorDetails
 
 from drivers.gate.hardware import BoardSection, InputSection, LaneSection, told
+from drivers.gate.ways import file_places, in_file, lanes_of
 from drivers.gate.wiring import problems
 from passes.decide import Policy
 from passes.stay import StayRule
@@ -121,20 +123,21 @@ class GateConfig(SettingsModel):
     policy: PolicySection = PolicySection()
     stay: StaySection = StaySection()
     board: Annotated[list[BoardSection], Field(min_length=1)]
-    lane: Annotated[list[LaneSection], Field(min_length=1, max_length=8)]
+    lane: Annotated[list[LaneSection], BeforeValidator(lanes_of), Field(min_length=1, max_length=8)]
     input: Annotated[list[InputSection], Field(max_length=64, default_factory=list)]
 
     @model_validator(mode="after")
     def _hardware_fits(self, info: ValidationInfo) -> Self:
         base = (info.context or {}).get(BASE, Path())
         found = problems(self.board, self.lane, self.input, base)
+        places = file_places(self.lane)
         if found:
             raise ValidationError.from_exception_data(
                 "GateConfig",
                 [
                     InitErrorDetails(
                         type=told(one.words),
-                        loc=one.where,
+                        loc=in_file(one.where, places),
                         input=None,
                     )
                     for one in found

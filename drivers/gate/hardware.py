@@ -57,6 +57,13 @@ class ContactConfig(SettingsModel):
     channel: Channel
 
 
+class OutputConfig(SettingsModel):
+    """Which output of which board; channels count from 1."""
+
+    board: Word
+    channel: Channel
+
+
 class LampsSection(SettingsModel):
     """Which spare outputs of which board carry a lane's lamps and its buzzer."""
 
@@ -173,8 +180,12 @@ class LaneSection(SettingsModel):
     channel: Channel | None = None
     side: Side | None = None
     pulse_ms: Annotated[int, Field(ge=100, le=PULSE_MS_MAX)] = 300
-    passage: Literal["contact", "counter", "assumed"]
+    kind: Literal["walk", "barrier"] = "walk"
+    passage: Literal["contact", "counter", "assumed", "presence"]
     contact: ContactConfig | None = None
+    presence: ContactConfig | None = None  # a vehicle is under the arm of a barrier, or before it
+    needs_presence: bool = False
+    close: OutputConfig | None = None  # brings the arm of a barrier down that does not come down by itself
     lamps: LampsSection | None = None
     passage_wait_s: Annotated[float, Field(ge=1, le=60)] = 5.0
     release: Literal["pulse_to_open", "energise_to_lock"]
@@ -213,6 +224,7 @@ class LaneSection(SettingsModel):
                 'passage = "contact" needs contact = { board, channel }, and "counter" and "assumed" have none',
             )
             raise wrong("passage", words)
+        self._barrier_has_what_it_needs()
         if self.passage == "counter" and self.side is None:
             words = Pair(
                 'passage = "counter" 要有闸机控制器：side = "left" | "right"',
@@ -241,6 +253,42 @@ class LaneSection(SettingsModel):
             raise wrong("tested_by" if self.tested_by else "tested_on", words)
         return self
 
+    def _barrier_has_what_it_needs(self) -> None:
+        is_one = self.kind == "barrier"
+        if is_one != (self.passage == "presence") or is_one != (self.presence is not None):
+            words = Pair(
+                '道闸要同时写 kind = "barrier"、passage = "presence" 和 presence = { board, channel }'
+                "（地感或雷达的输入），其他通道都不写",
+                'a barrier needs all three: kind = "barrier", passage = "presence" and presence = { board, channel }, '
+                "the input of its loop or radar; another lane has none of them",
+            )
+            raise wrong("kind" if is_one else "passage" if self.passage == "presence" else "presence", words)
+        if is_one and self.channel is None:
+            words = Pair("道闸要有 channel（继电器）", "a barrier has a channel (relay)")
+            raise wrong("side", words)
+        if not is_one and (self.needs_presence or self.close is not None):
+            words = Pair(
+                'needs_presence 和 close 只用于 kind = "barrier"',
+                'needs_presence and close are for kind = "barrier" alone',
+            )
+            raise wrong("needs_presence" if self.needs_presence else "close", words)
+        if self.needs_presence and self.direction is Direction.EXIT:
+            words = Pair(
+                "needs_presence 不能用于出口：出口对谁都开",
+                "needs_presence is refused at an exit: it opens for everyone",
+            )
+            raise wrong("needs_presence", words)
+
+    @property
+    def opening(self) -> str:
+        """What people walk or drive through, by its name: for most lanes the lane itself."""
+        return self.name
+
+    @property
+    def senses(self) -> ContactConfig | None:
+        """The input by which somebody in the lane is seen, if one is."""
+        return self.presence or self.contact
+
     @property
     def readers(self) -> tuple[str, ...]:
         """What reads codes in it: ``camera``, ``scanner``, or both."""
@@ -249,7 +297,7 @@ class LaneSection(SettingsModel):
     @property
     def boards(self) -> frozenset[str]:
         """The boards without which it does not work."""
-        return frozenset({self.board} | ({self.contact.board} if self.contact else set()))
+        return frozenset({self.board} | ({self.senses.board} if self.senses else set()))
 
     @property
     def is_tested(self) -> bool:

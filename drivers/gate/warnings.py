@@ -48,8 +48,8 @@ def warnings(
     found.extend(warnings_of_cameras(lanes))
     for lane in lanes:
         read = 0
-        if lane.contact is not None and _in_turn(protocols[lane.contact.board]):
-            read = len(in_use[lane.contact.board])
+        if lane.senses is not None and _in_turn(protocols[lane.senses.board]):
+            read = len(in_use[lane.senses.board])
         if read > _IN_TURN_MAX:
             found.append(
                 f"lane {lane.name}: its contact is one of {read} inputs that are read in turn: where the module "

@@ -3,7 +3,6 @@
 Each problem stops the start, and names its key, what does not fit, and what to do.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from drivers.gate.hardware import BoardSection, InputSection, LaneSection
 from drivers.gate.lines import ports
 from drivers.gate.problem import Infos, Problem, Where
 from drivers.gate.readers import scanners
+from drivers.gate.terminals import shared
 from drivers.model import DriverInfo
 from drivers.registry import PROTOCOLS, OptionError, make_port
 from passes.vocabulary import Direction
@@ -37,7 +37,7 @@ def problems(
         *scanners(placed, lanes, infos),
         *(one for at, lane in enumerate(lanes) for one in _lamps(("lane", at), lane, infos)),
         *(one for at, entry in enumerate(inputs) for one in _input(("input", at), entry, lanes, infos)),
-        *_shared(lanes, inputs),
+        *shared(lanes, inputs),
     ]
 
 
@@ -94,20 +94,29 @@ def _lane(where: Where, lane: LaneSection, infos: Infos) -> Iterator[Problem]:
             'use passage = "contact" or "assumed"',
         )
         yield Problem((*where, "passage"), words)
-    if lane.contact is not None:
-        seen = infos.get(lane.contact.board)
+    if lane.senses is not None:
+        key, place = "presence" if lane.presence else "contact", lane.senses
+        seen = infos.get(place.board)
         if seen is None or not seen.inputs:
             words = Pair(
-                f"通道 {lane.name}：触点所在的板 {lane.contact.board!r} 没有输入",
-                f"lane {lane.name}: contact board {lane.contact.board!r} has no inputs",
+                f"通道 {lane.name}：触点所在的板 {place.board!r} 没有输入",
+                f"lane {lane.name}: {key} board {place.board!r} has no inputs",
             )
-            yield Problem((*where, "contact"), words)
-        elif lane.contact.channel > seen.inputs:
+            yield Problem((*where, key), words)
+        elif place.channel > seen.inputs:
             words = Pair(
-                f"通道 {lane.name}：板 {lane.contact.board!r} 的输入是 1 到 {seen.inputs}",
-                f"lane {lane.name}: board {lane.contact.board!r} has inputs 1 to {seen.inputs}",
+                f"通道 {lane.name}：板 {place.board!r} 的输入是 1 到 {seen.inputs}",
+                f"lane {lane.name}: board {place.board!r} has inputs 1 to {seen.inputs}",
             )
-            yield Problem((*where, "contact"), words)
+            yield Problem((*where, key), words)
+    if lane.close is not None:
+        closing = infos.get(lane.close.board)
+        if closing is None or not 1 <= lane.close.channel <= closing.outputs:
+            words = Pair(
+                f"通道 {lane.name}：close 所写的板 {lane.close.board!r} 没有这个输出",
+                f"lane {lane.name}: board {lane.close.board!r} has no such output to close the barrier",
+            )
+            yield Problem((*where, "close"), words)
 
 
 def _lamps(where: Where, lane: LaneSection, infos: Infos) -> Iterator[Problem]:
@@ -180,48 +189,3 @@ def _input(
     if entry.lane is not None and entry.lane not in {lane.name for lane in lanes}:
         words = Pair(f"本文件里没有通道 {entry.lane!r}", f"there is no lane {entry.lane!r} in this file")
         yield Problem((*where, "lane"), words)
-
-
-def _shared(lanes: Sequence[LaneSection], inputs: Sequence[InputSection]) -> Iterator[Problem]:
-    """Two things that hang on one terminal."""
-    outputs = Counter[tuple[str, str]]()
-    seen = Counter[tuple[str, int]]()
-    for at, lane in enumerate(lanes):
-        outputs[lane.board, str(lane.side or lane.channel)] += 1
-        if outputs[lane.board, str(lane.side or lane.channel)] > 1:
-            key = "side" if lane.side else "channel"
-            words = Pair(
-                f"通道 {lane.name}：两条通道用了同一个输出", f"lane {lane.name}: two lanes share one output"
-            )
-            yield Problem(("lane", at, key), words)
-        outputs.update(_lamp_outputs(lane))
-        if lane.contact is not None:
-            seen[lane.contact.board, lane.contact.channel] += 1
-            if seen[lane.contact.board, lane.contact.channel] > 1:
-                words = Pair(
-                    f"通道 {lane.name}：两条通道用了同一个通行触点",
-                    f"lane {lane.name}: two lanes share one passage contact",
-                )
-                yield Problem(("lane", at, "contact"), words)
-    for at, lane in enumerate(lanes):
-        for board, output in _lamp_outputs(lane):
-            if outputs[board, output] > 1:
-                words = Pair(
-                    f"通道 {lane.name}：板 {board!r} 的输出 {output} 已另有用途",
-                    f"lane {lane.name}: output {output} of board {board!r} carries something else",
-                )
-                yield Problem(("lane", at, "lamps"), words)
-    for at, entry in enumerate(inputs):
-        seen[entry.place] += 1
-        if seen[entry.place] > 1:
-            words = Pair(
-                f"板 {entry.board!r} 的输入 {entry.channel} 有两种用途",
-                f"input {entry.channel} of board {entry.board!r} has two meanings",
-            )
-            yield Problem(("input", at, "channel"), words)
-
-
-def _lamp_outputs(lane: LaneSection) -> list[tuple[str, str]]:
-    if lane.lamps is None:
-        return []
-    return [(lane.lamps.board, str(channel)) for channel in lane.lamps.channels.values()]

@@ -52,7 +52,12 @@ def test_the_file_that_the_centre_writes_is_read_by_the_gate(tmp_path: Path, tex
         ),
         ("pulse_ms = 300", "pulse_ms = 5000", "pulse_ms = 5000", "less than or equal to 2000 (got 5000)"),
         ('direction = "entry"', 'direction = "in"', 'direction = "in"', "'entry' or 'exit' (got 'in')"),
-        ('passage = "contact"', 'passage = "beam"', 'passage = "beam"', "'contact', 'counter' or 'assumed'"),
+        (
+            'passage = "contact"',
+            'passage = "beam"',
+            'passage = "beam"',
+            "'contact', 'counter', 'assumed' or 'presence'",
+        ),
         (
             'protocol = "lcus"',
             'protocol = "magic"',

@@ -22,6 +22,7 @@ OF_THE_GATE: Final = frozenset(
         Reason.SEVERAL_CODES,
         Reason.LANE_FAULT,
         Reason.LANE_BLOCKED,
+        Reason.NO_VEHICLE,
         Reason.EMERGENCY,
         Reason.INTERNAL_ERROR,
     }
