@@ -27,7 +27,7 @@ from benchmarks.held import FRAMES, cpu_ms
 from benchmarks.reading import ONE_FRAME, PROMISES, grey_of, unsure_of, zxing
 from benchmarks.result import Options, Outcome, Result, Skipped
 from edge.vision.filters import Picture
-from edge.vision.passes import CHEAP, CUTS, DEEP, FIRST, LATE, Corners, Views, apart, regions
+from edge.vision.passes import CHEAP, CUTS, DEEP, FIRST, LATE, UNBENT, Corners, Views, apart, regions
 from edge.vision.picture import load
 from edge.vision.reader import REGIONS_MAX
 from edge.vision.shot import Decoded
@@ -92,7 +92,11 @@ def _each_pass(views: Views) -> Iterator[tuple[str, list[Decoded], float]]:
                 located += places
     began_s = time.process_time()
     for number, codes in enumerate(regions(views.grey, apart(located)[:REGIONS_MAX])):
-        yield f"region {number % (len(CUTS) + 1)}", codes, (time.process_time() - began_s) * 1000
+        yield (
+            f"region {number % (len(CUTS) + 1 + len(UNBENT))}",
+            codes,
+            (time.process_time() - began_s) * 1000,
+        )
         began_s = time.process_time()
 
 

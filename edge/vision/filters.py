@@ -1,5 +1,6 @@
 """Changes to a grey picture that make a code readable which the decoder alone misses: pure, each under a name."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -82,6 +83,35 @@ def sharpened(sigma_px: float, amount: float) -> Filter:
 def squeezed(across: float, down: float) -> Filter:
     """Another aspect: a code seen from far aside."""
     return lambda grey: as_picture(cv2.resize(grey, None, fx=across, fy=down, interpolation=cv2.INTER_AREA))
+
+
+def inverted(grey: Picture) -> Picture:
+    """Light ink on dark ground, as screens in dark mode have it."""
+    return as_picture(cv2.bitwise_not(grey))
+
+
+def unbent(half_deg: float, *, upright: bool) -> Filter:
+    """A square that lies around a cylinder, drawn flat.
+
+    Args:
+        half_deg: How much of the cylinder half of the square covers.
+        upright: Whether the cylinder's axis runs from top to bottom.
+    """
+
+    def change(grey: Picture) -> Picture:
+        xs, ys = _unbending(half_deg, grey.shape[0])
+        return as_picture(cv2.remap(grey, *((xs, ys) if upright else (ys.T, xs.T)), cv2.INTER_LINEAR))
+
+    return change
+
+
+@functools.cache
+def _unbending(half_deg: float, side_px: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    along = np.linspace(-1, 1, side_px, dtype=np.float32)
+    half = np.deg2rad(half_deg)
+    from_px = (np.sin(along * half) / np.sin(half) + 1) / 2 * (side_px - 1)
+    xs = np.tile(from_px, (side_px, 1)).astype(np.float32)
+    return xs, np.tile(np.arange(side_px, dtype=np.float32)[:, None], (1, side_px))
 
 
 def plain(grey: Picture) -> Picture:

@@ -19,6 +19,7 @@ from edge.vision.filters import (
     despeckled,
     extreme,
     gamma,
+    inverted,
     local_contrast,
     plain,
     rectified,
@@ -29,6 +30,7 @@ from edge.vision.filters import (
     thickened,
     thinned,
     threshold,
+    unbent,
 )
 from edge.vision.shot import Decoded, Point
 from edge.vision.zbar import second_opinion
@@ -75,6 +77,8 @@ class Views:
     def _make(self, longest_px: int) -> tuple[Picture, float]:
         """Halves of halves are cheap; odd factors from the whole picture cost ten times as much."""
         grey, scale = self.grey, 1.0
+        if longest_px == TINY_PX:
+            self.at(SMALL_PX)  # is wanted anyway, and halves of it cost nothing
         known = [size for size in self._sizes if size >= longest_px]
         if known:
             grey, scale = self._sizes[min(known)]
@@ -103,7 +107,7 @@ def decode(
     scale: tuple[float, float] = (1.0, 1.0),
     *,
     full: bool = False,
-    inverted: bool = False,
+    both: bool = False,
     binarizer: zxingcpp.Binarizer = _LOCAL,
 ) -> Found:
     """One pass of the decoder: the codes it read, and the corners of those that it only located.
@@ -113,7 +117,7 @@ def decode(
         how: The pass's name.
         scale: Its size against the whole picture, across and down.
         full: Try it turned, halved and inverted too.
-        inverted: Try it inverted too.
+        both: Try it inverted too.
         binarizer: How black is told from white.
     """
     try:
@@ -122,7 +126,7 @@ def decode(
             formats=_FORMATS,
             try_rotate=full,
             try_downscale=full,
-            try_invert=full or inverted,
+            try_invert=full or both,
             text_mode=zxingcpp.TextMode.Plain,  # the default rewrites control characters
             binarizer=binarizer,
             return_errors=True,
@@ -153,7 +157,7 @@ def look(
     *,
     aspect: tuple[float, float] = (1.0, 1.0),
     full: bool = False,
-    inverted: bool = False,
+    both: bool = False,
     binarizer: zxingcpp.Binarizer = _LOCAL,
 ) -> Pass:
     """A pass over the picture at one size under one filter; ``aspect`` is how the filter squeezes it."""
@@ -162,7 +166,7 @@ def look(
     def run(views: Views) -> Found:
         grey, scale = views.at(longest_px)
         across, down = scale * aspect[0], scale * aspect[1]
-        return decode(change(grey), how, (across, down), full=full, inverted=inverted, binarizer=binarizer)
+        return decode(change(grey), how, (across, down), full=full, both=both, binarizer=binarizer)
 
     return run
 
@@ -201,22 +205,24 @@ FIRST: Final[tuple[Pass, ...]] = (
 
 # On every frame where those read nothing: together a quarter of what they cost.
 CHEAP: Final[tuple[Pass, ...]] = (
-    look(TINY_PX, "plain", inverted=True),
+    look(TINY_PX, "plain", both=True),
     look(TINY_PX, "gamma 5", gamma(5), full=True),
+    look(SMALL_PX, "inverted", inverted),
 )
 
-# One a frame, in turn; dear ones stand between cheap ones. A code is held up for dozens of frames.
+# One a frame, in turn; each read photographs or scenes that nothing before it read. A code is held up for dozens of
+# frames; turns without a pass keep the price of a frame down.
 LATE: Final[tuple[Pass, ...]] = (
-    look(0, "gamma 5", gamma(5), full=True),
-    look(LESSER_PX, "gamma 0.4", gamma(0.4), full=True),
-    _colour_look("lowest colour"),
+    look(LESSER_PX, "gamma 0.4", gamma(0.4), both=True),
     _rest,
-    look(0, "gamma 0.6", gamma(0.6), full=True),
-    look(LESSER_PX, "gamma 5", gamma(5), full=True),
+    look(SMALL_PX, "threshold", threshold(81, 12), binarizer=_FIXED),
+    _colour_look("lowest colour"),
+    look(SMALL_PX, "squeezed", squeezed(1, 0.7), aspect=(1, 0.7)),
+    _rest,
+    look(0, "gamma 0.6", gamma(0.6)),
     _zbar_look,
-    look(SMALL_PX, "squeezed", squeezed(1, 0.7), aspect=(1, 0.7), full=True),
-    look(SMALL_PX, "local contrast", local_contrast(6.0, 4), full=True),
-    look(MIDDLE_PX, "thickened", thickened(3)),
+    _rest,
+    look(SMALL_PX, "squeezed across", squeezed(0.7, 1), aspect=(0.7, 1)),
     _colour_look("highest colour"),
     _rest,
 )
@@ -227,7 +233,10 @@ DEEP: Final[tuple[Pass, ...]] = (
     look(0, "threshold", threshold(81, 12), full=True, binarizer=_FIXED),
     look(0, "gamma 2.2", gamma(2.2)),
     look(0, "gamma 2.2, global", gamma(2.2), binarizer=_GLOBAL),
-    look(SMALL_PX, "threshold", threshold(81, 12), binarizer=_FIXED),
+    look(0, "gamma 5", gamma(5), full=True),
+    look(LESSER_PX, "gamma 5", gamma(5), full=True),
+    look(SMALL_PX, "local contrast", local_contrast(6.0, 4), full=True),
+    look(MIDDLE_PX, "thickened", thickened(3)),
     look(SMALL_PX, "gamma 2.2", gamma(2.2), full=True),
     look(0, "sharpened", sharpened(3, 2.0), full=True),
     look(0, "local contrast", local_contrast(6.0, 4), full=True),
@@ -251,6 +260,9 @@ CUTS: Final[tuple[tuple[str, float, int, Filter], ...]] = (
 )
 SQUARED_PX: Final = 400
 SQUARED_MARGIN: Final = 0.35
+# Around a bottle or an arm: drawn square, then flat, as if it covered 80 and 130 degrees of it, this way and that.
+UNBENT_MARGIN: Final = 0.2
+UNBENT: Final = tuple(unbent(half_deg, upright=upright) for half_deg in (40, 65) for upright in (True, False))
 
 
 def regions(grey: Picture, located: Sequence[Corners]) -> Iterator[list[Decoded]]:
@@ -270,6 +282,9 @@ def regions(grey: Picture, located: Sequence[Corners]) -> Iterator[list[Decoded]
             yield [Decoded(code.text, _moved(code.corners, left, top), code.how) for code in codes]
         squared = thickened(3)(rectified(grey, corners, SQUARED_PX, SQUARED_MARGIN))
         yield [Decoded(code.text, corners, "region squared") for code in decode(squared, "", full=True)[0]]
+        square = rectified(grey, corners, SQUARED_PX, UNBENT_MARGIN)
+        for flat in UNBENT:
+            yield [Decoded(code.text, corners, "region unbent") for code in decode(flat(square), "")[0]]
 
 
 def apart(located: Sequence[Corners], besides: Sequence[Corners] = ()) -> list[Corners]:

@@ -44,7 +44,7 @@ QUIET_SEARCH_EVERY: Final = (
 KNOWN_SEARCH_EVERY: Final = 4  # frames with a known code of which one is searched for a badly seen other one
 CODES_MAX: Final = 64  # more codes than this in one picture are not a visitor's
 
-_MIDDLE: Final = look(MIDDLE_PX, "plain")
+_MIDDLE: Final = look(MIDDLE_PX, "plain", both=True)
 
 
 @dataclass(frozen=True, slots=True)
