@@ -13,7 +13,7 @@ from edge.enroll import enroll
 from edge.exits_only import ExitsOnly
 from edge.files import load_key_set, load_units
 from edge.fire_cli import fire_reset
-from edge.journal import Journal, JournalBusyError, JournalError
+from edge.journal import JournalBusyError, JournalError, JournalLostError, demand_usable
 from edge.walkin_cli import walkin_app
 from shell.clock import SystemClock
 from shell.logs import set_up_logs
@@ -64,7 +64,7 @@ def run(
         while not stop.is_set():
             try:
                 EdgeDaemon(settings, config).run(stop)
-            except JournalBusyError:
+            except (JournalBusyError, JournalLostError):
                 raise
             except (JournalError, SettingsError) as error:
                 say(str(error))
@@ -72,7 +72,7 @@ def run(
                 ExitsOnly(settings, SystemClock()).run(stop, lambda: _usable(settings))
     except SettingsError as error:
         raise failure(error, Exit.USAGE) from None
-    except (JournalBusyError, BusEndedError) as error:
+    except (JournalBusyError, JournalLostError, BusEndedError) as error:
         raise failure(error, Exit.FAILED) from None
 
 
@@ -82,7 +82,7 @@ def _usable(settings: GateConfig) -> bool:
     try:
         load_key_set(gate.keys, gate.site, root=gate.root)
         load_units(gate.units)
-        Journal(gate.data_dir, SystemClock()).close()
+        demand_usable(gate.data_dir)
     except (JournalError, SettingsError):
         return False
     return True

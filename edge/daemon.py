@@ -29,12 +29,15 @@ from edge.command_deeds import Deeds
 from edge.command_ledger import Ledger
 from edge.commands import Commands
 from edge.control import SOCKET, DecidingThread, handlers
+from edge.disk_watch import DiskWatch
 from edge.files import load_key_set, load_units
 from edge.gate import Gate
 from edge.gate_key import GateKey, GateKeyError, load_gate_key
 from edge.identity import IdentityWatch, tls_files
 from edge.inputs import Asked, BoardReported, CameraChanged, Inputs
 from edge.journal import Journal, JournalError
+from edge.journal.identity import this_box
+from edge.journal_requests import journal_handlers
 from edge.kiosk.app import create_kiosk
 from edge.kiosk.view import Uplink as UplinkView
 from edge.kiosk_page import KioskPage
@@ -43,6 +46,7 @@ from edge.readers import Readers
 from edge.screen import Screen
 from edge.standing import Standings
 from edge.standing_peers import PeerStays
+from edge.starts import Starts
 from edge.tool_requests import tool_handlers
 from edge.vision.camera import About, Camera, CameraHealth, CameraSettings, CameraState, Scan
 from edge.vision.nursery import Nursery
@@ -102,7 +106,10 @@ class EdgeDaemon:
         self._device_news: deque[DeviceData] = deque(maxlen=DEVICE_NEWS_MAX)
         self._inputs = Inputs(lane.name for lane in config.lane if lane.direction is Direction.ENTRY)
         self._identity: IdentityWatch | None = None
-        self.journal = Journal(gate.data_dir, self._clock)
+        self._starts = Starts(gate.data_dir)
+        self.journal = Journal(
+            gate.data_dir, self._clock, box=this_box(gate.data_dir), doubt=self._starts.begin()
+        )
         try:
             self._raise_clock_floor()
             self._bundles = BundleKeeper(
@@ -183,6 +190,7 @@ class EdgeDaemon:
             )
             self._commands = self._make_commands()
             self._clock_watch = ClockWatch(self._clock, self._gate.alarms, self._gate.note)
+            self._disk = DiskWatch(self.journal, self._gate.alarms, self._gate.note, self._clock)
             walk_ins = WalkIns(
                 config,
                 keys=lambda: self._bundles.keys,
@@ -192,9 +200,8 @@ class EdgeDaemon:
                 recorded=self._uplink.wake,
             )
             self._deciding = DecidingThread(self._inputs.put)
-            requests = handlers(walk_ins, self._deciding, units) | tool_handlers(
-                self._gate.hands, self._gate.feed, self._deciding
-            )
+            requests = handlers(walk_ins, self._deciding, units) | journal_handlers(self.journal)
+            requests |= tool_handlers(self._gate.hands, self._gate.feed, self._deciding)
             self._control = ControlServer(gate.data_dir / SOCKET, requests)
             for lane in config.lane:
                 if lane.camera:
@@ -220,6 +227,7 @@ class EdgeDaemon:
 
         Raises:
             BusEndedError: A board has lost its thread for good; a new start gives it another.
+            JournalLostError: The journal's file cannot be believed; a new start looks at it.
         """
         try:
             self._start()
@@ -230,9 +238,6 @@ class EdgeDaemon:
 
     def _start(self) -> None:
         self._gate.note(Kind.BOOT, BootData(software=SOFTWARE, config_sha256=self._config_sha256))
-        if self.journal.set_aside is not None:
-            detail = f"set aside as {self.journal.set_aside.name}"
-            self._gate.note(Kind.DEVICE, DeviceData(device="journal", state="fault", detail=detail))
         wanted = pending_config.look(self._config.gate.data_dir, self._config_sha256)
         if wanted is not None:
             self._gate.note(Kind.DEVICE, wanted)
@@ -244,6 +249,7 @@ class EdgeDaemon:
             with contextlib.suppress(OSError):  # no process now: whoever needs it asks again, and says so
                 self._nursery.start()
         self._bundles.start()
+        self._disk.start()
         self._uplink.start()
         self._page.start()
         for camera in self._cameras.values():
@@ -258,6 +264,7 @@ class EdgeDaemon:
         housekeeping_s = self._clock.monotonic_s() + HOUSEKEEPING_EVERY_S
         systemd, began_s = Systemd(self._clock.monotonic_s), self._clock.monotonic_s()
         systemd.ready(self._status())
+        self._starts.serving()
         while not stop.is_set():
             systemd.alive()
             systemd.status(self._status())
@@ -271,6 +278,7 @@ class EdgeDaemon:
                 self._gate.handle(item)
             self._gate.tick()
             self._clock_watch.tick()
+            self._disk.tick()
             self._commands.tick()
             self._peers.tick()
             while self._device_news:
@@ -305,6 +313,7 @@ class EdgeDaemon:
         """Close everything, the relays first; one failure keeps nothing else open."""
         with ExitStack() as rest:
             rest.callback(self.journal.close)
+            rest.callback(self._disk.close)
             rest.callback(self._page.stop)
             rest.callback(self._bundles.stop)
             rest.callback(self._uplink.stop)

@@ -16,6 +16,7 @@ from edge.journal.errors import (
     RowError,
 )
 from edge.journal.journal import Change, Journal
+from edge.journal.opening import demand_usable
 from edge.journal.rows import GENESIS, Recorded, chain_hash
 
 __all__ = [
@@ -30,4 +31,5 @@ __all__ = [
     "Recorded",
     "RowError",
     "chain_hash",
+    "demand_usable",
 ]

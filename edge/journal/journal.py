@@ -17,6 +17,7 @@ from edge.journal.errors import JournalBusyError, JournalError
 from edge.journal.identity import Box
 from edge.journal.limits import Limits, beyond_quota
 from edge.journal.marks import Mark, MarkFile
+from edge.journal.opening import FILE
 from edge.journal.position import Position, new_id
 from edge.journal.recovery import open_or_recover
 from edge.journal.reserve import Reserve
@@ -31,7 +32,6 @@ from sync.outbox import AckResult
 
 log = get_logger("journal")
 
-FILE: Final = "journal.db"
 SEQ_MAX: Final = 2**53 - 2**40  # of an epoch that is gone on with; the wire's numbers end at 2**53
 MARK_EVERY_S: Final = 600.0  # a card does not live for ever
 

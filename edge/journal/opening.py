@@ -2,18 +2,19 @@
 
 import re
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
 import apsw
 
-from edge.journal.errors import JournalError
-from edge.journal.limits import CHECKPOINT_PAGES
+from edge.journal.errors import JournalError, is_damage
+from edge.journal.limits import CHECKPOINT_PAGES, PAGE_BYTES
 from edge.journal.rows import read_row
 from edge.journal.schema import demand_known, migrate, version_of
 
+FILE: Final = "journal.db"
 SQLITE_VERSION_MIN: Final = 3_051_003  # the WAL-reset race is fixed from 3.51.3 on
 TAIL_ROWS: Final = 2000  # whose chain is followed at each start: what the last checkpoints may have written
 _NUMBER: Final = re.compile(r"\d{1,16}")
@@ -99,3 +100,25 @@ def _demand_whole(db: apsw.Connection) -> None:
         assert before is not None and row is not None
         if (row["seq"], row["prev"]) != (before["seq"] + 1, before["hash"]):
             raise apsw.CorruptError(f"row {row['seq']} does not follow the one before it")
+
+
+def demand_usable(folder: Path) -> None:
+    """Raise ``JournalError`` while no journal can be opened in this folder: its disk takes nothing, or it is too new.
+
+    Nothing is set aside and nothing begun: that is for the start which then follows.
+    """
+    demand_sqlite()
+    path, trial = folder / FILE, folder / f"{FILE}.trial"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        trial.write_bytes(bytes(PAGE_BYTES))
+        trial.unlink()
+        if path.is_file():
+            with closing(apsw.Connection(str(path))) as db:
+                db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+                demand_known(db, path)
+    except apsw.Error as error:
+        if not is_damage(error):
+            raise JournalError(f"{path} cannot be opened: {error}") from error
+    except OSError as error:
+        raise JournalError(f"{folder} cannot be written ({error.strerror})") from error

@@ -14,6 +14,9 @@ ALARMS: Final[dict[str, Pair]] = {
     "scanner": Pair("扫码器会执行印刷设置码", "A scanner obeys printed set-up codes"),
     "used_twice": Pair("同一通行码用于两个门", "One pass used at two gates"),
     "clock": Pair("时钟不可信", "The clock cannot be trusted"),
+    "disk": Pair("磁盘将满", "The disk is nearly full"),
+    "disk_full": Pair("磁盘已满，入口停用", "The disk is full: entries are refused"),
+    "unsent": Pair("大量记录未送达中心", "Many events wait for the centre"),
     "fire_unread": Pair("火警输入无法读取", "The fire input cannot be read"),
 }
 
