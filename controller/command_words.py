@@ -13,8 +13,6 @@ STATES: Final[dict[str, Pair]] = {
     "unknown": Pair("结果不明，请到现场或查看记录", "nobody knows: look at the gate, or at its record"),
 }
 WHYS: Final[dict[str, Pair]] = {
-    "unknown_key": Pair("门岗不认识签名密钥", "the gate does not know the key that signed it"),
-    "bad_signature": Pair("签名不符", "its signature does not hold"),
     "replayed": Pair("重复或过时的指令", "it came again, or behind a newer one"),
     "no_time": Pair("门岗尚未与中心对时", "the gate does not know the centre's time yet"),
     "expired": Pair("送达太迟", "it came too late"),
