@@ -32,7 +32,9 @@ def config(
     tested: bool = False,
     lamps: bool = False,
     controller: bool = False,
+    tables: Sequence[Mapping[str, Any]] = (),
 ) -> GateConfig:
+    """A gate with an entry and an exit, or with these ``[[lane]]`` tables."""
     controller = controller or passage == "counter"
     lanes = [
         {
@@ -74,7 +76,7 @@ def config(
                 {"name": "inputs", "protocol": "modbus-inputs", "port": "b"},
                 *([{"name": "lamps", "protocol": "lcus", "port": "c"}] if lamps else []),
             ],
-            "lane": lanes,
+            "lane": list(tables) or lanes,
             "input": list(inputs),
         }
     )
@@ -94,6 +96,7 @@ class World:
     tested: bool = False
     lamps: bool = False
     controller: bool = False
+    tables: Sequence[Mapping[str, Any]] = ()
     takes: bool = True  # whether its boards take commands
 
     def bundle(self) -> Bundle | None:
@@ -113,6 +116,7 @@ class World:
             tested=self.tested,
             lamps=self.lamps,
             controller=self.controller,
+            tables=self.tables,
         )
         self.journal = Journal(self.folder, self.clock)
         standings = self.standings = Standings(

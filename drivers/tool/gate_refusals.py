@@ -111,6 +111,14 @@ MEANINGS: Final[Mapping[tuple[str, str], Meaning]] = {
             "the permit of whoever is just let through. Let people through one by one",
         ),
     ),
+    ("unsafe", "occupied"): (
+        Exit.UNSAFE,
+        Pair(
+            "道闸 {lane} 下有车辆，或车辆检测的输入读不到：栏杆不放下，没有动作。车辆驶离后自动结束",
+            "A vehicle is at barrier {lane}, or its presence input cannot be read: its arm stays up, and nothing was "
+            "done. The hold ends when the vehicle has gone",
+        ),
+    ),
     ("unsafe", "emergency"): (
         Exit.UNSAFE,
         Pair(
