@@ -9,8 +9,9 @@ kept as a dead letter and counts as applied: one bad row must never stop a gate.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, Final, Literal, NamedTuple
 
 from pydantic import ValidationError
@@ -22,7 +23,7 @@ from controller.ledger import Passage
 from controller.reading import kept, passage_of, subject_of
 from controller.refold import chunks, refold
 from shell.logs import get_logger
-from sync.messages import Event, GapData, Kind
+from sync.messages import Event, GapData, Kind, utc_text
 from sync.received import ReceivedRow
 from sync.topics import up
 
@@ -30,6 +31,7 @@ WHY_MAX: Final = 300
 CURSOR_STEP: Final = 1_000  # rows looked at in one go when a cursor moves
 NOTHING_BEFORE: Final = "0" * 64  # what a journal's first row names as the hash before it
 _IN_MAX: Final = 400  # values in one IN list
+_OWN_COLUMNS: Final = ("seq", "id", "kind", "at", "person", "pass_id", "stay_id", "raw")  # of an event's row
 log = get_logger("records")
 
 
@@ -57,7 +59,7 @@ def record(
             raise
         log.exception("rows cannot be recorded together, trying them one by one", gate=stream.gate)
         _apply_singly(connection, stream, rows, received_at)
-    return advance(connection, stream)
+    return advance(connection, stream, stored=[row.seq for row in rows])
 
 
 def _apply(
@@ -157,63 +159,92 @@ def _store(
     connection: Connection, stream: Stream, rows: Sequence[ReceivedRow], received_at: datetime
 ) -> list[Passage]:
     """Insert what is new; returns the passages among it."""
-    held = _held(connection, stream, [row.seq for row in rows])
+    held = _held(connection, stream, sorted(row.seq for row in rows))
     elsewhere = _known_elsewhere(connection, stream, [row.event.id for row in rows if row.event])
-    new, passages, known = [], [], []
+    new: list[ReceivedRow] = []
+    values, passages, known = [], [], []
     for row in rows:
         if row.event is None:
             _bury_row(connection, stream, row, row.why or "unreadable", received_at)
             continue
         before = held.get(row.seq)
         if before is not None:
-            if before["id"] != row.event.id:
+            if before.id != row.event.id:
                 _conflict(connection, stream, before, row, received_at)
             continue
         if row.event.id in elsewhere:
             known.append(row.seq)
             continue
         try:
-            values, passage = _read(stream, row.event, row.text, received_at)
+            of_row, passage = _read(stream, row.event, row.text)
         except OverflowError:  # a moment that no calendar holds once it is in UTC
             _bury_row(connection, stream, row, "at: outside the calendar", received_at)
             continue
-        new.append(values)
-        held[row.seq] = values
+        new.append(row)
+        values.append(of_row)
+        held[row.seq] = _Held(row.event.id, row.text, received_at)
         if passage is not None:
             passages.append(passage)
         why = _heed(connection, stream, row.event, passage)
         if why is not None:
             _bury_row(connection, stream, row, why, received_at)
     if new:
-        connection.execute(schema.event.insert(), new)
-        _check_chain(connection, stream, rows, {values["seq"] for values in new}, received_at)
-    for first, last in _runs(known):
+        _insert(connection, stream, values, received_at)
+        _check_chain(connection, stream, new, received_at)
+    for first, last in _runs(sorted(known)):
         note_gap(connection, stream, first, last, "known")
     return passages
 
 
+class _Held(NamedTuple):
+    """What a row under this key says already."""
+
+    id: str
+    raw: str
+    received_at: datetime
+
+
+def _insert(
+    connection: Connection, stream: Stream, values: Sequence[tuple[Any, ...]], received_at: datetime
+) -> None:
+    """The rows as ``_read`` gives them, by the driver's own way for many: this is what a backlog is made of."""
+    table = schema.event
+    statement = table.insert().compile(dialect=connection.dialect)
+    every = {**stream._asdict(), "received_at": utc_text(received_at)}
+    names = (*every, *_OWN_COLUMNS)
+    same = tuple(every.values())
+    if statement.positiontup is None:
+        connection.exec_driver_sql(
+            str(statement), [dict(zip(names, (*same, *own), strict=True)) for own in values]
+        )
+        return
+    places = itemgetter(*(names.index(name) for name in statement.positiontup))
+    connection.exec_driver_sql(str(statement), [places((*same, *own)) for own in values])
+
+
 def _check_chain(
-    connection: Connection, stream: Stream, rows: Sequence[ReceivedRow], new: set[int], received_at: datetime
+    connection: Connection, stream: Stream, new: Sequence[ReceivedRow], received_at: datetime
 ) -> None:
     """Look whether new rows continue what was there before them, and are continued by what was there after them."""
-    read = {row.seq: row for row in rows if row.event is not None and row.seq in new}
-    edges = {edge for seq in new for edge in (seq - 1, seq + 1) if edge not in new}
+    links = {row.seq: (row.event.prev, row.event.hash) for row in new if row.event}
+    runs = _runs(sorted(links))
+    edges = {edge for first, last in runs for edge in (first - 1, last + 1)}
     event = schema.event.c
-    links = {seq: (row.event.prev, row.event.hash) for seq, row in read.items() if row.event}
-    for some in chunks(sorted(edges), _IN_MAX):
+    for some in chunks(sorted(edges - {0}), _IN_MAX):
         found = connection.execute(
             select(event.seq, event.raw).where(*_of(schema.event, stream), event.seq.in_(some))
         )
         for seq, raw in found:
             said = json.loads(raw)
             links[seq] = (said["prev"], said["hash"])
-    for seq, row in read.items():
+    for row in new:
+        seq = row.seq
         before, own, after = links.get(seq - 1), links[seq], links.get(seq + 1)
         continues = before is None or own[0] in (before[1], NOTHING_BEFORE)
         continued = after is None or after[0] in (own[1], NOTHING_BEFORE)
         if not (continues and continued):
             assert row.event is not None
-            _shelve_conflict(connection, stream, seq, [(row.event.id, row.text, received_at)])
+            _shelve_conflict(connection, stream, seq, [_Held(row.event.id, row.text, received_at)])
 
 
 def is_doubled(connection: Connection, stream: Stream) -> bool:
@@ -241,74 +272,77 @@ def _heed(connection: Connection, stream: Stream, event: Event, passage: Passage
 def _known_elsewhere(connection: Connection, stream: Stream, ids: Sequence[str]) -> set[str]:
     """Those of these ids under which another epoch of this gate has a row."""
     event = schema.event.c
+    of_gate = (event.site == stream.site, event.gate == stream.gate)
+    others = (
+        select(event.seq).where(*of_gate, other).limit(1)
+        for other in (event.epoch < stream.epoch, event.epoch > stream.epoch)  # so that the key answers
+    )
+    if all(connection.execute(other).first() is None for other in others):
+        return set()
     found: set[str] = set()
     for some in chunks(ids, _IN_MAX):
         found.update(
             connection.execute(
-                select(event.id).where(
-                    event.site == stream.site,
-                    event.gate == stream.gate,
-                    event.id.in_(some),
-                    event.epoch != stream.epoch,
-                )
+                select(event.id).where(*of_gate, event.id.in_(some), event.epoch != stream.epoch)
             ).scalars()
         )
     return found
 
 
-def _runs(seqs: Sequence[int]) -> list[tuple[int, int]]:
-    """First and last of each run without a hole."""
+def _runs(seqs: Iterable[int]) -> list[tuple[int, int]]:
+    """First and last of each run without a hole; the numbers come in order."""
     runs: list[tuple[int, int]] = []
-    for seq in sorted(seqs):
-        if runs and seq <= runs[-1][1] + 1:
-            runs[-1] = (runs[-1][0], seq)
-        else:
-            runs.append((seq, seq))
+    first = last = None
+    for seq in seqs:
+        if last is not None and seq <= last + 1:
+            last = seq
+            continue
+        if first is not None and last is not None:
+            runs.append((first, last))
+        first = last = seq
+    if first is not None and last is not None:
+        runs.append((first, last))
     return runs
 
 
-def _held(connection: Connection, stream: Stream, seqs: Sequence[int]) -> dict[int, dict[str, Any]]:
+def _held(connection: Connection, stream: Stream, seqs: Sequence[int]) -> dict[int, _Held]:
     event = schema.event.c
     columns = (event.seq, event.id, event.raw, event.received_at)
-    held: dict[int, dict[str, Any]] = {}
-    for some in chunks(seqs, _IN_MAX):
-        found = connection.execute(select(*columns).where(*_of(schema.event, stream), event.seq.in_(some)))
-        held |= {row.seq: row._asdict() for row in found}
+    held: dict[int, _Held] = {}
+    for first, last in _runs(seqs):
+        found = connection.execute(
+            select(*columns).where(*_of(schema.event, stream), event.seq >= first, event.seq <= last)
+        )
+        held |= {seq: _Held(*said) for seq, *said in found}
     return held
 
 
-def _read(
-    stream: Stream, event: Event, text: str, received_at: datetime
-) -> tuple[dict[str, Any], Passage | None]:
+def _read(stream: Stream, event: Event, text: str) -> tuple[tuple[Any, ...], Passage | None]:
+    """The values of ``_OWN_COLUMNS``, and the passage if it is a readable one."""
     passage = passage_of(stream.gate, stream.epoch, event) if event.kind == Kind.PASSAGE else None
     subject = subject_of(event)
-    row = {
-        **stream._asdict(),
-        "seq": event.seq,
-        "id": event.id,
-        "kind": event.kind,
-        "at": kept(event.at),
-        "received_at": received_at,
-        "person": subject.person,
-        "pass_id": subject.pass_id,
-        "stay_id": passage.stay_key if passage else None,
-        "raw": text,
-    }
-    return row, passage
+    return (
+        event.seq,
+        event.id,
+        event.kind,
+        utc_text(kept(event.at)),
+        subject.person,
+        subject.pass_id,
+        passage.stay_key if passage else None,
+        text,
+    ), passage
 
 
 def _conflict(
-    connection: Connection, stream: Stream, before: dict[str, Any], row: ReceivedRow, received_at: datetime
+    connection: Connection, stream: Stream, before: _Held, row: ReceivedRow, received_at: datetime
 ) -> None:
     """Put both sides on the shelf; the one that came first keeps its place and its effect."""
     assert row.event is not None
-    sides = [(before["id"], before["raw"], before["received_at"]), (row.event.id, row.text, received_at)]
-    _shelve_conflict(connection, stream, row.seq, sides)
+    theirs = _Held(row.event.id, row.text, received_at)
+    _shelve_conflict(connection, stream, row.seq, [before, theirs])
 
 
-def _shelve_conflict(
-    connection: Connection, stream: Stream, seq: int, sides: Sequence[tuple[str, str, datetime]]
-) -> None:
+def _shelve_conflict(connection: Connection, stream: Stream, seq: int, sides: Sequence[_Held]) -> None:
     """Keep what does not fit together, once; the first of an epoch is an alarm."""
     if not is_doubled(connection, stream):
         log.error("two journals under one epoch", site=stream.site, gate=stream.gate, epoch=stream.epoch)
@@ -341,9 +375,12 @@ def _read_gap(connection: Connection, stream: Stream, event: Event) -> None:
         log.error("a gate declared rows lost", gate=stream.gate, first=data.first, last=data.last)
 
 
-def advance(connection: Connection, stream: Stream) -> int:
-    """Move the cursor over the prefix without a hole."""
+def advance(connection: Connection, stream: Stream, *, stored: Sequence[int] = ()) -> int:
+    """Move the cursor over the prefix without a hole; rows ``stored`` need not be looked for."""
     before = upto = cursor_of(connection, stream)
+    for first, last in _runs(sorted(stored)):
+        if first <= upto + 1:
+            upto = max(upto, last)
     while True:
         reached = upto
         for first, last in _passable_after(connection, stream, upto):

@@ -103,7 +103,7 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON")
 
 
-_SCAN: Final = json.JSONDecoder(parse_constant=_refuse).scan_once
+_SCAN: Final = json.JSONDecoder(parse_constant=_refuse).raw_decode
 _EVENTS: Final = TypeAdapter(list[Event])
 
 
@@ -117,7 +117,8 @@ def _cut(payload: bytes) -> _Cut | None:
         if frame is None:
             return None
         place = frame.end() + 1
-        values, texts = [], []
+        values: list[Any] = []
+        texts: list[str] = []
         while len(values) < BATCH_EVENTS_MAX:
             value, end = _SCAN(text, place)
             values.append(value)
@@ -125,7 +126,7 @@ def _cut(payload: bytes) -> _Cut | None:
             place = end + 1
             if text[end] != ",":
                 return _Cut(frame.end(), values, texts) if text[end:] == "]}" else None
-    except (ValueError, RecursionError, StopIteration, IndexError):
+    except (ValueError, RecursionError, IndexError):
         pass
     return None
 
@@ -142,7 +143,9 @@ def _rows_cut(first: int, cut: _Cut) -> list[ReceivedRow]:
         ReceivedRow(seq=seq, text=text, event=event)
         if event.seq == seq and len(text) <= EVENT_CHARS_SURE
         else _judge(seq, value, text)
-        for seq, (event, value, text) in enumerate(zip(events, cut.values, cut.texts, strict=True), start=first)
+        for seq, (event, value, text) in enumerate(
+            zip(events, cut.values, cut.texts, strict=True), start=first
+        )
     ]
 
 
