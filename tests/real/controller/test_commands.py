@@ -26,7 +26,7 @@ from tests.real.controller.demo import Demo, demo_at
 
 pytestmark = pytest.mark.real
 GATE = "south"
-WHO = {"by": "王芳", "reason": "业主忘带手机"}
+WHO: dict[str, Any] = {"by": "王芳", "reason": "业主忘带手机"}
 
 
 class Desk:
