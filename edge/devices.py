@@ -208,8 +208,12 @@ class Devices:
         if own is not None and own.section.passage != "counter":
             return
         if own is not None and len(own.opening.ways) > 1:
+            way = own.section.direction
             for _ in range(event.delta):
-                self._lanes.advance(own, Event.PASSED, way=own.section.direction)
+                expected = _expects(own.lane, self._clock.monotonic_s(), way)
+                self._lanes.advance(own, Event.PASSED, way=way)
+                if not expected:
+                    return  # one alarm for however many
             return
         others = [state for state in on_board if state is not own and state.lane.tokens]
         now_s = self._clock.monotonic_s()
@@ -288,7 +292,8 @@ def _is_of_the_board(event: AnyEvent) -> bool:
             return isinstance(event, InputEdge | Identity | Counted)
 
 
-def _expects(lane: Lane, now_s: float) -> bool:
-    """Whether whoever is counted next may walk."""
+def _expects(lane: Lane, now_s: float, way: Direction | None = None) -> bool:
+    """Whether whoever is counted next, in this direction where there are two, may walk."""
     let_out = lane.let_out_until_s is not None and now_s <= lane.let_out_until_s
-    return bool(lane.tokens) or lane.free or let_out
+    granted = any(way in {None, token.way} for token in lane.opened)
+    return granted or lane.free or (let_out and way is not Direction.ENTRY)

@@ -197,7 +197,8 @@ class Holds:
         if waits or holds or gone or now_s < told.again_s:
             return
         if not told.failed:
-            log.warning("a hold goes on until the emergency is reset", lane=state.section.name)
+            until = "the emergency is reset" if self._emergency else "the vehicle has gone"
+            log.warning("a hold goes on", lane=state.section.name, until=until)
         if not self._submit(state.section.board, self._command(state, HOLD_S_MAX, urandom(8).hex())):
             told.fails(now_s)
 
