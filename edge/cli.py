@@ -14,6 +14,7 @@ from edge.exits_only import ExitsOnly
 from edge.files import load_key_set, load_units
 from edge.fire_cli import fire_reset
 from edge.journal import JournalBusyError, JournalError, JournalLostError, demand_usable
+from edge.journal_cli import journal_app
 from edge.walkin_cli import walkin_app
 from shell.clock import SystemClock
 from shell.logs import set_up_logs
@@ -32,6 +33,7 @@ app = typer.Typer(
     "    postern-edge scan photo.jpg --json\n\n"
     "    postern-edge scan http://127.0.0.1:8090/entry.mjpg\n\n"
     "    postern-edge camera test --lane entry --save entry.jpg\n\n"
+    "    postern-edge journal show --kind decision\n\n"
     "    postern-edge walkin issue --category food --unit 3-1202 --by 王强 --reason 已致电业主",
 )
 app.command()(enroll)
@@ -40,6 +42,7 @@ app.command()(scan)
 app.add_typer(camera_app, name="camera")
 app.add_typer(bundle_app, name="bundle")
 app.add_typer(walkin_app, name="walkin")
+app.add_typer(journal_app, name="journal")
 
 
 @app.callback()

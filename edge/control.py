@@ -15,6 +15,8 @@ for no row, and theirs follows as soon as the journal takes it::
     off           by reason [board?]                  boards: {name: whether its bus took it}; modes?: {name: OUTCOME}
                                                       of turnstile controllers, which are set to normal on both sides
     fire_reset    by reason                           emergency: "none"
+    journal_backup -                                  path bytes epoch last: a copy of the journal, which whoever asked
+                                                      deletes (the gate does after ten minutes)
     devices       -                                   SNAPSHOT; boards are asked for their names first (2 s at most)
     watch         [since?: int] [wait_s?: 0..10]      seq: to go on from; events: those behind ``since``, 64 at most,
                                                       and none without it; now: SNAPSHOT
@@ -35,10 +37,10 @@ for no row, and theirs follows as soon as the journal takes it::
 Moments (``issued_s``, ``at_s``) are seconds of this machine's monotonic clock.
 
 A refusal holds ``error``, ``problem``, ``next`` and perhaps ``why``: ``bad_request``, ``unknown_lane``,
-``unknown_board``, ``unsupported`` (why: ``controller``), ``busy`` (why: ``just_opened``, ``walking``, ``held``; none:
-the gate did not get to it), ``board_fault`` (at an entry), ``not_recorded``, ``not_clear``, ``no_answer``, and
-``unsafe`` with ``why`` = ``no_wiring_facts`` or ``controller`` (hold), ``emergency`` (release, off). What its words
-speak of comes beside it: ``lane``, ``board``, ``known``, ``detail``.
+``unknown_board``, ``unsupported`` (why: ``controller``), ``no_copy``, ``busy`` (why: ``just_opened``, ``walking``,
+``held``; none: the gate did not get to it), ``board_fault`` (at an entry), ``not_recorded``, ``not_clear``,
+``no_answer``, and ``unsafe`` with ``why`` = ``no_wiring_facts`` or ``controller`` (hold), ``emergency`` (release, off).
+What its words speak of comes beside it: ``lane``, ``board``, ``known``, ``detail``.
 """
 
 import threading
