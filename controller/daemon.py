@@ -125,6 +125,7 @@ class CentreDaemon:
                 rng=Random(),  # noqa: S311  # jitter, not a secret
                 greeted=self._greeted,
                 results=self._answered,
+                known_gate=self._registry.known,
             )
             self._commands = GateCommands(
                 self._store,
