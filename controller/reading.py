@@ -1,6 +1,8 @@
 """From an event on the wire to what the ledger folds: moments as they are kept, and what a passage says."""
 
+from collections.abc import Hashable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 from pydantic import ValidationError
@@ -9,6 +11,7 @@ from controller.ledger import Passage
 from passes.vocabulary import ClockTrust
 from sync.messages import Event, PassageData, Subject
 
+_SUBJECT_FIELDS: Final = tuple(Subject.model_fields)
 # Wide enough for any clock that forgot its time, and far enough from both ends for any zone, limit or grace.
 _CALENDAR: Final = (datetime(1900, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC))
 
@@ -22,13 +25,23 @@ def kept(moment: datetime) -> datetime:
     utc = moment.astimezone(UTC)
     if not _CALENDAR[0] <= utc < _CALENDAR[1]:
         raise OverflowError("outside the calendar")
-    return utc.replace(microsecond=utc.microsecond // 1000 * 1000)
+    return utc.replace(microsecond=utc.microsecond // 1000 * 1000) if utc.microsecond % 1000 else utc
 
 
 def subject_of(event: Event) -> Subject:
     """Whom an event is about; nobody when its data does not say so readably."""
+    said = tuple(map(event.data.get, _SUBJECT_FIELDS))
     try:
-        return Subject.model_validate(event.data)
+        return _subject(*said)
+    except TypeError:  # a list or an object where a word belongs
+        return Subject()
+
+
+@lru_cache(maxsize=4096)
+def _subject(*said: Hashable) -> Subject:
+    """The same few people fill a batch."""
+    try:
+        return Subject.model_validate(dict(zip(_SUBJECT_FIELDS, said, strict=True)))
     except ValidationError:
         return Subject()
 

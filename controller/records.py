@@ -226,25 +226,36 @@ def _check_chain(
     connection: Connection, stream: Stream, new: Sequence[ReceivedRow], received_at: datetime
 ) -> None:
     """Look whether new rows continue what was there before them, and are continued by what was there after them."""
-    links = {row.seq: (row.event.prev, row.event.hash) for row in new if row.event}
-    runs = _runs(sorted(links))
-    edges = {edge for first, last in runs for edge in (first - 1, last + 1)}
-    event = schema.event.c
-    for some in chunks(sorted(edges - {0}), _IN_MAX):
-        found = connection.execute(
-            select(event.seq, event.raw).where(*_of(schema.event, stream), event.seq.in_(some))
-        )
-        for seq, raw in found:
-            said = json.loads(raw)
-            links[seq] = (said["prev"], said["hash"])
-    for row in new:
-        seq = row.seq
-        before, own, after = links.get(seq - 1), links[seq], links.get(seq + 1)
-        continues = before is None or own[0] in (before[1], NOTHING_BEFORE)
-        continued = after is None or after[0] in (own[1], NOTHING_BEFORE)
+    runs = _runs(sorted(row.seq for row in new))
+    there = _links(connection, stream, {edge for first, last in runs for edge in (first - 1, last + 1)})
+    for row in sorted(new, key=itemgetter(0)):
+        assert row.event is not None
+        seq, prev, own = row.seq, row.event.prev, row.event.hash
+        before, after = there.get(seq - 1), there.get(seq + 1)
+        there[seq] = _Link(prev, own)
+        continues = before is None or prev in (before.own, NOTHING_BEFORE)
+        continued = after is None or after.prev in (own, NOTHING_BEFORE)
         if not (continues and continued):
-            assert row.event is not None
             _shelve_conflict(connection, stream, seq, [_Held(row.event.id, row.text, received_at)])
+
+
+class _Link(NamedTuple):
+    """The hash that a row names as the one before it, and its own."""
+
+    prev: str
+    own: str
+
+
+def _links(connection: Connection, stream: Stream, seqs: set[int]) -> dict[int, _Link]:
+    """The links of those of these rows that are there."""
+    event = schema.event.c
+    links = {}
+    for some in chunks(sorted(seqs - {0}), _IN_MAX):
+        asked = (*_of(schema.event, stream), event.seq.in_(some))
+        for seq, raw in connection.execute(select(event.seq, event.raw).where(*asked)):
+            said = json.loads(raw)
+            links[seq] = _Link(said["prev"], said["hash"])
+    return links
 
 
 def is_doubled(connection: Connection, stream: Stream) -> bool:

@@ -8,7 +8,8 @@ anything odd in it, is read in the slow and thorough way; both give the same row
 import json
 import re
 from dataclasses import dataclass
-from typing import Any, Final, NoReturn
+from json.scanner import make_scanner
+from typing import Any, Final, NamedTuple, NoReturn
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -19,8 +20,7 @@ UNWRITABLE: Final = "(a value that JSON cannot hold)"
 EVENT_CHARS_SURE: Final = EVENT_BYTES_MAX // 4  # so many characters never have more bytes than are allowed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReceivedRow:
+class ReceivedRow(NamedTuple):
     """One event of a batch. A poison row has ``why`` and no ``event``; it counts as applied all the same."""
 
     seq: int
@@ -103,7 +103,8 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON")
 
 
-_SCAN: Final = json.JSONDecoder(parse_constant=_refuse).raw_decode
+# typeshed takes the scanner for its own argument
+_SCAN: Final = make_scanner(json.JSONDecoder(parse_constant=_refuse))  # type: ignore[arg-type]
 _EVENTS: Final = TypeAdapter(list[Event])
 
 
@@ -126,7 +127,7 @@ def _cut(payload: bytes) -> _Cut | None:
             place = end + 1
             if text[end] != ",":
                 return _Cut(frame.end(), values, texts) if text[end:] == "]}" else None
-    except (ValueError, RecursionError, IndexError):
+    except (ValueError, RecursionError, StopIteration, IndexError):
         pass
     return None
 
@@ -140,7 +141,7 @@ def _rows_cut(first: int, cut: _Cut) -> list[ReceivedRow]:
             for place, (value, text) in enumerate(zip(cut.values, cut.texts, strict=True))
         ]
     return [
-        ReceivedRow(seq=seq, text=text, event=event)
+        ReceivedRow(seq, text, event)
         if event.seq == seq and len(text) <= EVENT_CHARS_SURE
         else _judge(seq, value, text)
         for seq, (event, value, text) in enumerate(
