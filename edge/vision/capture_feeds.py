@@ -85,10 +85,9 @@ class Device:
         raise FeedError(Trouble.DEVICE_ENDED)
 
     def _picture(self) -> tuple[Picture, Pixels] | None:
-        whole, picture = self._capture.retrieve()
-        if not whole:
+        made = taken(self._capture)
+        if made is None:
             return None
-        made = np.asarray(picture, np.uint8)
         return jpeg_of(made) if self._encoded else raw_of(made)
 
 
@@ -123,8 +122,8 @@ class Stream:
         raise FeedError(Trouble.STREAM_ENDED)
 
     def _picture(self) -> tuple[Picture, Pixels] | None:
-        whole, picture = self._capture.retrieve()
-        return raw_of(np.asarray(picture, np.uint8)) if whole else None
+        made = taken(self._capture)
+        return None if made is None else raw_of(made)
 
 
 class Film:
@@ -151,13 +150,26 @@ class Film:
             yield Grabbed(time.monotonic(), self._picture)
 
     def _picture(self) -> tuple[Picture, Pixels] | None:
-        whole, picture = self._capture.retrieve()
-        return raw_of(np.asarray(picture, np.uint8)) if whole else None
+        made = taken(self._capture)
+        return None if made is None else raw_of(made)
 
 
 FEEDS: Final[Mapping[str, Callable[[Mapping[str, Any]], Feed]]] = MappingProxyType(
     {"device": Device, "stream": Stream, "film": Film}
 )
+
+
+class Retrieves(Protocol):
+    """The part of ``cv2.VideoCapture`` that has a grabbed picture."""
+
+    def retrieve(self) -> tuple[bool, Any]:
+        """Whether there is one, and its pixels or bytes."""
+
+
+def taken(capture: Retrieves) -> Picture | None:
+    """The picture that was grabbed; None when there is none, which some drivers call a success."""
+    whole, picture = capture.retrieve()
+    return np.asarray(picture, np.uint8) if whole and picture is not None and picture.size else None
 
 
 def jpeg_of(picture: Picture) -> tuple[Picture, Pixels] | None:

@@ -224,6 +224,9 @@ class _Child:
 
     def __init__(self, nursery: Nursery, kind: str, areas: list[int], clock: Clock) -> None:
         self._clock = clock
+        self._room = bytearray(
+            ANSWER_MAX + 1
+        )  # to receive into: a new one for each answer would crumble the heap
         self._link, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             with theirs:
@@ -262,9 +265,9 @@ class _Child:
             used_s = self.forked.cpu_s() - began_s
             self._link.settimeout(patience.wait_s(self._clock.monotonic_s(), cpu_s=used_s))
             try:
-                data = self._link.recv(ANSWER_MAX + 1)
+                length = self._link.recv_into(self._room)
             except TimeoutError:
                 continue
-            if not data:
+            if not length:
                 raise ConnectionResetError("it died")
-            return unpack_answer(data)
+            return unpack_answer(bytes(memoryview(self._room)[:length]))

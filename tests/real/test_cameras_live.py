@@ -94,7 +94,7 @@ def test_an_rtsp_camera_that_hangs_in_the_middle_is_opened_anew_until_it_is_well
 @pytest.mark.parametrize(
     "kinds", [captures.BLOCKING, captures.DYING, captures.STOPPED], ids=["blocking", "dying", "stopped"]
 )
-def test_a_capture_that_blocks_or_dies_is_killed_and_replaced_within_three_seconds_c2(
+def test_c2_a_capture_that_blocks_or_dies_is_killed_and_replaced_within_three_seconds(
     kinds: Mapping[str, str], tmp_path: Path
 ) -> None:
     film = tmp_path / "film"
@@ -154,7 +154,7 @@ def test_a_capture_that_lies_is_not_believed(tmp_path: Path) -> None:
         assert seen.notes[0].detail == "对焦不行 focus = 3: no"
 
 
-def test_an_eye_that_hangs_costs_its_picture_and_the_next_one_is_read_c4(
+def test_c4_an_eye_that_hangs_costs_its_picture_and_the_next_one_is_read(
     tmp_path: Path, nursery: Nursery
 ) -> None:
     for name, fault in (("b", Fault.HANG), ("d", Fault.SEGFAULT)):
@@ -214,7 +214,7 @@ def test_a_truncated_jpeg_stream_gives_no_text_that_nobody_showed(nursery: Nurse
     assert set(seen.texts()) == {("PASS",)}
 
 
-def test_two_codes_in_a_frame_are_reported_together_c6(nursery: Nursery) -> None:
+def test_c6_two_codes_in_a_frame_are_reported_together(nursery: Nursery) -> None:
     both = np.hstack([card("LEFT")[:, :320], card("RIGHT")[:, :320]])
 
     def send(line: socket.socket, stop: threading.Event) -> None:
@@ -234,7 +234,7 @@ def test_two_codes_in_a_frame_are_reported_together_c6(nursery: Nursery) -> None
     assert alone.texts() == [("LEFT",)]
 
 
-def test_a_pass_taped_to_the_lens_is_one_scan_and_a_note_until_it_goes_c8(
+def test_c8_a_pass_taped_to_the_lens_is_one_scan_and_a_note_until_it_goes(
     nursery: Nursery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(presentation, "LEFT_AFTER_S", 1.0)
@@ -278,7 +278,7 @@ def test_reads_a_second_are_capped_and_the_newest_frame_is_read(nursery: Nursery
     assert (looked[-1] - looked[0]) / 7 > 0.19, "not more than five a second in the mean"
 
 
-def test_swapped_cameras_are_refused_by_identity_c9(tmp_path: Path, nursery: Nursery) -> None:
+def test_c9_swapped_cameras_are_refused_by_identity(tmp_path: Path, nursery: Nursery) -> None:
     plug(tmp_path, "video0", "1-1")
     plug(tmp_path, "video1", "1-2")
     clock, sys, dev = SystemClock(), tmp_path / "sys", tmp_path / "dev"

@@ -4,7 +4,7 @@ import threading
 
 import numpy as np
 
-from edge.vision.capture_feeds import jpeg_of, raw_of
+from edge.vision.capture_feeds import Picture, jpeg_of, raw_of, taken
 from edge.vision.capture_messages import SLOT_BYTES, SLOTS, Ended, Failed, Taken
 from edge.vision.capture_ring import Ring
 from edge.vision.shot import Pixels
@@ -93,3 +93,22 @@ def test_a_picture_too_large_for_a_slot_is_made_smaller() -> None:
     assert (ultra[0].shape, ultra[1]) == ((2160, 3840), Pixels.GREY)
     huge = raw_of(np.zeros((4320, 7680), np.uint8))
     assert (huge[0].shape, huge[1]) == ((2160, 3840), Pixels.GREY)
+
+
+class Grabbing:
+    """A driver that says whether it has a picture, and what it is."""
+
+    def __init__(self, *, whole: bool, picture: Picture | None) -> None:
+        self._answer = whole, picture
+
+    def retrieve(self) -> tuple[bool, Picture | None]:
+        return self._answer
+
+
+def test_c3_a_driver_that_calls_nothing_a_success_gives_no_picture() -> None:
+    assert taken(Grabbing(whole=True, picture=np.empty((0, 0, 3), np.uint8))) is None
+    assert taken(Grabbing(whole=True, picture=None)) is None
+    assert taken(Grabbing(whole=False, picture=grey(7))) is None
+    made = taken(Grabbing(whole=True, picture=grey(7)))
+    assert made is not None
+    assert made.tolist() == grey(7).tolist()
