@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 from typing import Final, NamedTuple
 
-from tests.faults_tools.recording import Delete, Make, Mark, Op, Sync, Truncate, Write
+from tests.faults_tools.recording import Delete, Make, Op, Replace, Said, Sync, Truncate, Write
 
 SECTOR: Final = 512
 
@@ -20,7 +20,7 @@ class State(NamedTuple):
 
     at: int
     files: dict[str, bytes]
-    said: tuple[Mark, ...]
+    said: tuple[Said, ...]
 
 
 class Disk:
@@ -33,9 +33,9 @@ class Disk:
     def take(self, op: Op) -> None:
         """Carry out one operation of the record."""
         match op:
-            case Mark():
+            case Said():
                 pass
-            case Sync(file):
+            case Sync(file) | Replace(file):
                 still: list[Op] = []
                 for one in self._loose:
                     if isinstance(one, Make | Delete) or _file(one) == file:
@@ -43,6 +43,8 @@ class Disk:
                     else:
                         still.append(one)
                 self._loose = still
+                if isinstance(op, Replace):
+                    self.sure[file] = bytearray(op.data)
             case _:
                 self._loose.append(op)
 
@@ -64,12 +66,12 @@ def states(
     trace: Sequence[Op], rng: Random, *, count: int, start: Mapping[str, bytes] | None = None
 ) -> Iterator[State]:
     """``count`` crash states and the whole one, spread evenly over every prefix of the record."""
-    places = [at for at, op in enumerate(trace) if not isinstance(op, Mark)]
+    places = [at for at, op in enumerate(trace) if not isinstance(op, Said)]
     each, rest = divmod(count, len(places))
     more = set(rng.sample(places, rest))
     disk, said = Disk(start), []
     for at, op in enumerate(trace):
-        if isinstance(op, Mark):
+        if isinstance(op, Said):
             said.append(op)
             continue
         for _ in range(each + (at in more)):
@@ -91,7 +93,7 @@ def of_a_lying_card(trace: Sequence[Op], rng: Random, *, count: int, syncs_lost_
         for op in trace[honest_to:upto]:
             if not isinstance(op, Sync):
                 disk.take(op)
-        said = tuple(op for op in trace[:upto] if isinstance(op, Mark))
+        said = tuple(op for op in trace[:upto] if isinstance(op, Said))
         yield State(upto, disk.after_a_cut(rng), said)
 
 
@@ -103,7 +105,7 @@ def put(folder: Path, state: State) -> None:
 
 
 def _file(op: Op) -> str:
-    assert not isinstance(op, Mark)
+    assert not isinstance(op, Said)
     return op.file
 
 

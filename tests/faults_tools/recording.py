@@ -1,6 +1,8 @@
-"""A record of everything that SQLite does to its files: what was written, cut off, synced, made and deleted.
+"""A record of everything that the journal does to its files: what was written, cut off, synced, made and deleted.
 
-The record is what ``crash_states`` rebuilds disks from. The shared-memory file is left out: no power cut leaves one.
+The record is what ``crash_states`` rebuilds disks from. SQLite's part comes from its own interface to files; the
+shared-memory file is left out, for no power cut leaves one. The mark beside the journal is replaced as a whole and
+durably, so it is enough to see that it changed since the last call.
 """
 
 from collections.abc import Iterator
@@ -12,6 +14,7 @@ from typing import Any, Final
 import apsw
 
 _NAME: Final = "recording"
+MARK: Final = "journal.db.mark"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,39 +46,68 @@ class Sync:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class Replace:
+    """A small file got its new content, and its folder is durable with it."""
+
+    file: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
     """Something that was said to somebody: from here on it has to be true."""
 
-    said: Any
+    what: Any
 
 
-Op = Write | Truncate | Make | Delete | Sync | Mark
+Op = Write | Truncate | Make | Delete | Sync | Replace | Said
+
+
+class Trace(list[Op]):
+    """The record of one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._mark = folder / MARK
+        self._seen: bytes | None = None
+
+    def note(self, op: Op) -> None:
+        """One more, and before it the mark if that is a new one."""
+        self.look()
+        self.append(op)
+
+    def look(self) -> None:
+        """See whether the mark was replaced."""
+        data = self._mark.read_bytes() if self._mark.exists() else None
+        if data is not None and data != self._seen:
+            self.append(Replace(self._mark.name, data))
+        self._seen = data
 
 
 class _File(apsw.VFSFile):
-    def __init__(self, base: str, name: Any, flags: list[int], trace: list[Op]) -> None:
+    def __init__(self, base: str, name: Any, flags: list[int], trace: Trace) -> None:
         path = Path(name.filename() if isinstance(name, apsw.URIFilename) else name)
         self._name, self._trace = path.name, trace
         was_there = path.exists()
         super().__init__(base, name, flags)
         if not was_there:
-            trace.append(Make(self._name))
+            trace.note(Make(self._name))
 
     def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802  # SQLite's name
-        self._trace.append(Write(self._name, offset, bytes(data)))
+        self._trace.note(Write(self._name, offset, bytes(data)))
         super().xWrite(data, offset)
 
     def xTruncate(self, newsize: int) -> None:  # noqa: N802  # SQLite's name
-        self._trace.append(Truncate(self._name, newsize))
+        self._trace.note(Truncate(self._name, newsize))
         super().xTruncate(newsize)
 
     def xSync(self, flags: int) -> None:  # noqa: N802  # SQLite's name
         super().xSync(flags)
-        self._trace.append(Sync(self._name))
+        self._trace.note(Sync(self._name))
 
 
 class _Recorder(apsw.VFS):
-    def __init__(self, base: str, trace: list[Op]) -> None:
+    def __init__(self, base: str, trace: Trace) -> None:
         self._base, self._trace = base, trace
         super().__init__(_NAME, base, makedefault=True)
 
@@ -84,17 +116,18 @@ class _Recorder(apsw.VFS):
 
     def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: N802  # SQLite's
         super().xDelete(filename, syncdir)
-        self._trace.append(Delete(Path(filename).name))
+        self._trace.note(Delete(Path(filename).name))
 
 
 @contextmanager
-def recorded() -> Iterator[list[Op]]:
-    """Every database that this process opens meanwhile, by whatever code, is recorded into the list."""
+def recorded(folder: Path) -> Iterator[Trace]:
+    """What becomes of the database in ``folder``, which this process opens meanwhile, by whatever code."""
     before = str(apsw.vfs_details()[0]["zName"])
-    trace: list[Op] = []
+    trace = Trace(folder)
     recorder = _Recorder(before, trace)
     try:
         yield trace
+        trace.look()
     finally:
         apsw.set_default_vfs(before)
         recorder.unregister()

@@ -13,11 +13,12 @@ from random import Random
 import pytest
 
 from edge.journal import Journal, JournalError
+from sync.messages import Kind
 from sync.outbox import AckResult
 from tests.faults_tools.amounts import scaled, seen
 from tests.faults_tools.crash_states import State, of_a_lying_card, put, states
 from tests.faults_tools.lives import Examined, Life, Row, chain_faults, examine, read
-from tests.faults_tools.recording import Mark, Op, recorded
+from tests.faults_tools.recording import Op, Said, recorded
 from tests.ticking import HandClock
 
 pytestmark = pytest.mark.real
@@ -41,9 +42,9 @@ def quick(tmp_path: Path) -> Iterator[Path]:
 def lived(folder: Path, *acts: Act) -> list[Op]:
     """The record of a journal's life from its first file on."""
     clock = HandClock()
-    with recorded() as trace:
+    with recorded(folder) as trace:
         journal = Journal(folder, clock)
-        life = Life(journal, clock, lambda said: trace.append(Mark(said)))
+        life = Life(journal, clock, lambda said: trace.note(Said(said)))
         for act in acts:
             act(life)
         journal.close()
@@ -62,7 +63,7 @@ def judged(folder: Path, found: Iterable[State]) -> tuple[Counter[str], list[str
         place = folder / f"state{number}"
         put(place, state)
         try:
-            told = examine(place, [mark.said for mark in state.said], HandClock())
+            told = examine(place, [one.what for one in state.said], HandClock())
         except JournalError as error:
             told = Examined((), (f"does not open: {error}",))
         kinds["lost" if told.lost else "wrong" if told.wrong else "good"] += 1
@@ -85,7 +86,7 @@ def test_p4_a_cut_at_any_write_of_a_checkpoint_leaves_every_row(quick: Path) -> 
         life.journal.read("pragma wal_autocheckpoint = 8")
 
     trace = lived(quick / "life", small_checkpoints, rows(40))
-    checkpoints = [op for op in trace if not isinstance(op, Mark) and op.file == "journal.db"]
+    checkpoints = [op for op in trace if not isinstance(op, Said) and op.file == "journal.db"]
     assert len(checkpoints) > 100
     kinds, wrong = judged(quick, states(trace, Random(SEED + 1), count=scaled(1000)))
     seen(f"{dict(kinds)} of a record of {len(trace)} calls, seed {SEED + 1}")
@@ -133,10 +134,8 @@ def test_p3_a_journal_that_does_not_wait_for_the_disk_is_found_out(quick: Path) 
     assert kinds["lost"] + kinds["wrong"] > 20
 
 
-@pytest.mark.xfail(
-    reason="a torn row that SQLite's own check does not see opens as if it were whole", strict=True
-)
-def test_p10_what_a_lying_card_has_lost_is_found_out_by_the_centres_cursor_or_by_the_file(
+@pytest.mark.xfail(reason="a row of a torn page with a number that is none ends the start", raises=ValueError)
+def test_p10_what_a_lying_card_has_lost_is_said_at_the_start_or_found_by_the_centres_cursor(
     quick: Path,
 ) -> None:
     trace = lived(quick / "life", rows(60))
@@ -145,14 +144,15 @@ def test_p10_what_a_lying_card_has_lost_is_found_out_by_the_centres_cursor_or_by
     for state in of_a_lying_card(trace, Random(SEED + 4), count=scaled(300), syncs_lost_max=12):
         place = quick / "card"
         put(place, state)
-        told = [mark.said for mark in state.said if isinstance(mark.said, Row)]
+        told = [one.what for one in state.said if isinstance(one.what, Row)]
         found[how := discovered(place, told)] += 1
         if how == "silent":
             silent.append(state.at)
         shutil.rmtree(place)
     seen(f"{dict(found)}, seed {SEED + 4}")
     assert silent == []
-    assert found["gap"] > scaled(50)
+    assert found["by the centre"] > scaled(50)
+    assert found["salvaged"] > 0
     assert found["whole"] > 0
 
 
@@ -160,17 +160,19 @@ def discovered(folder: Path, told: list[Row]) -> str:
     """How a gate that has forgotten rows finds out; the centre had them all."""
     journal = Journal(folder, HandClock())
     try:
-        if journal.set_aside is not None or journal.epoch() != told[-1].epoch:
-            return "set aside"
         kept, unreadable = read(journal)
         if unreadable or chain_faults(kept):
             return "silent"
+        if journal.epoch() != told[-1].epoch:
+            named = [row["data"]["detail"] for row in kept if row["kind"] == Kind.DEVICE]
+            salvaged = journal.set_aside is not None
+            return ("salvaged" if salvaged else "at the start") if named else "silent"
         ids = {row["seq"]: row["id"] for row in kept}
         if all(ids.get(row.seq) == row.id for row in told):
             return "whole"
         if journal.acknowledge(journal.epoch(), told[-1].seq) is not AckResult.BEYOND_LAST:
             return "silent"
         old = journal.epoch()
-        return "gap" if journal.new_epoch(centre_upto=told[-1].seq) != old else "silent"
+        return "by the centre" if journal.new_epoch(centre_upto=told[-1].seq) != old else "silent"
     finally:
         journal.close()
