@@ -89,7 +89,7 @@ def _review_pass(connection: Connection, site: int, pass_id: str, now: datetime)
             _withdraw(connection, known[stay_id].incident_id, now)
 
 
-def _overlapping(rows: Sequence[Row[Any]]) -> dict[str, str]:
+def _overlapping(rows: Sequence[Any]) -> dict[str, str]:
     """Stays that began at another gate while an earlier one of the same pass was not over: by id, the earlier one."""
     pairs: dict[str, str] = {}
     for place, later in enumerate(rows):

@@ -12,6 +12,10 @@ say() { printf '%s\n' "$*" >&2; }
 missing() {
     command -v mosquitto >/dev/null 2>&1 || printf ' mosquitto'
     command -v nats-server >/dev/null 2>&1 || printf ' nats-server'
+    command -v nft >/dev/null 2>&1 || printf ' nftables'
+    command -v ip >/dev/null 2>&1 || printf ' iproute2'
+    command -v strace >/dev/null 2>&1 || printf ' strace'
+    command -v mkfs.ext4 >/dev/null 2>&1 || printf ' e2fsprogs'
     command -v chromium >/dev/null 2>&1 || printf ' chromium'
     ls /usr/lib/*/libzbar.so.0 >/dev/null 2>&1 || printf ' libzbar0'
     ls /usr/lib/*/libatomic.so.1 >/dev/null 2>&1 || printf ' libatomic1'
@@ -40,6 +44,8 @@ for package in $wanted; do
     case $package in
     mosquitto) say "No mosquitto here: tests against Eclipse Mosquitto will be skipped (the embedded broker is tested)." ;;
     nats-server) say "No nats-server here: tests against a cluster of brokers will be skipped." ;;
+    nftables | iproute2) say "No $package here: tests of gates on bad lines will be skipped." ;;
+    strace | e2fsprogs) say "No $package here: tests of crashes and power cuts will be skipped." ;;
     chromium) say "No chromium here: tests of pages in a browser will be skipped." ;;
     libzbar0) say "No libzbar0 here: tests of the reader's second opinion will be skipped." ;;
     libatomic1) say "No libatomic1 here: the browser's driver will not start, and tests of pages will fail." ;;
