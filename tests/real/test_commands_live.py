@@ -1,5 +1,6 @@
 """Centre, broker, gate daemon and virtual board as they are: who tells a gate what, and what its relays do then."""
 
+import hashlib
 import json
 import sys
 import threading
@@ -25,6 +26,7 @@ from controller.site_keys import load_config_key
 from drivers.gate.config import load_config
 from edge.daemon import EdgeDaemon
 from shell.clock import SystemClock
+from shell.control import RefusedError
 from simulators.boards.catalogue import make_board
 from simulators.site import free_ports
 from sync.commands import Command, seal_command
@@ -173,6 +175,14 @@ def refused(gate: Served) -> list[str]:
     return [row["why"] for row in gate.events("command") if row["state"] != "done"]
 
 
+def was_reset(gate: Served) -> bool:
+    try:
+        gate.ask("fire_reset", by="李工", reason="现场检查")
+    except RefusedError:
+        return False
+    return True
+
+
 def test_i16_a_lane_is_opened_from_the_shell_once_and_audited_at_both_ends(
     office: Office, board: Running, tmp_path: Path
 ) -> None:
@@ -227,14 +237,34 @@ def test_a_lane_is_not_opened_for_a_gate_that_comes_later(
     office: Office, board: Running, tmp_path: Path
 ) -> None:
     with at_work(office, tmp_path):
-        pass
+        sha256 = hashlib.sha256((tmp_path / "gate.toml").read_bytes()).hexdigest()
+        assert office.run("want-config", "7", "south", "v2", sha256, *WHO).exit_code == 0
     until(lambda: office.gate_is("stopping"), within_s=WITHIN_S, what="its end at the centre")
     gone = office.run("open", "7", "south", "entry", *WHO)
     assert (gone.exit_code, "门岗不在线" in gone.stderr) == (3, True)
-    with at_work(office, tmp_path):
+    with at_work(office, tmp_path) as gate:
         ping = office.run("ping", "7", "south", *WHO)
-        assert ping.exit_code == 0
+        assert (ping.exit_code, ping.stdout.startswith("已执行 done (postern")) == (0, True)
         assert board.whats() == []
+        told = [row for row in gate.events("device") if row["device"] == "config"]
+        assert [(row["state"], row["detail"]) for row in told] == [("recovered", "version v2 is in force")]
+
+
+def test_an_emergency_from_the_shell_holds_the_lane_also_after_a_restart_until_its_reset(
+    office: Office, board: Running, tmp_path: Path
+) -> None:
+    with at_work(office, tmp_path):
+        declared = office.run("emergency", "7", "south", *WHO, "--yes")
+        assert declared.exit_code == 0, declared.stderr
+        until(lambda: board.whats() == [("relay_on", 1)], what="the lane held open")
+        shut = office.run("release", "7", "south", "entry", *WHO)
+        assert (shut.exit_code, "紧急状态" in shut.stderr) == (4, True)
+    until(lambda: board.whats() == ONCE, what="the end of the gate's program")
+    with at_work(office, tmp_path) as gate:
+        until(lambda: board.whats()[2:] == [("relay_on", 1)], within_s=WITHIN_S, what="the lane held again")
+        until(lambda: was_reset(gate), within_s=WITHIN_S, what="the reset, once the fire input was read")
+        until(lambda: board.whats()[2:] == ONCE, within_s=WITHIN_S, what="the lane's lock")
+        assert [row["state"] for row in gate.events("emergency")][-1] == "reset"
 
 
 def test_what_may_wait_is_done_when_the_gate_comes_also_after_a_restart_of_the_centre(
