@@ -23,7 +23,7 @@ from shell.supervision import Child
 from simulators.site import free_ports
 
 STARTS_WITHIN_S: Final = 60.0
-LOOK_EVERY_S: Final = 0.002
+LOOK_EVERY_S: Final = 0.004
 PULSE_MS: Final = 100
 _WORDS: Final = 1500  # of a log's end
 
@@ -87,7 +87,7 @@ class Rig:
         while not done():
             for child, name in ((self.gate, "gate"), (self.board, "board")):
                 if not child.running():
-                    raise RigError(f"the {name} ended: {self._last_words(name)}")
+                    raise RigError(f"the {name} ended: {self.last_words(name)}")
             if time.monotonic() > end_s:
                 return False
             pause.wait(LOOK_EVERY_S)
@@ -107,7 +107,8 @@ class Rig:
             found += [child for child, parent in parents.items() if parent == pid]
         return found
 
-    def _last_words(self, name: str) -> str:
+    def last_words(self, name: str) -> str:
+        """The end of a process's log: ``gate`` or ``board``."""
         return (self.folder / f"{name}.log").read_text("utf-8", errors="replace")[-_WORDS:]
 
 
@@ -137,18 +138,20 @@ def running(cameras: Mapping[str, str], *, reads_per_s: float | None = None) -> 
                 Child([sys.executable, "-m", module, *arguments], log_path=folder / f"{name}.log")
             )
         rig = Rig(folder, children[1], children[0])
-        if not rig.wait(
-            lambda: {row["camera"] for row in rig.traced() if row["what"] == LOOKED} == set(cameras),
-            STARTS_WITHIN_S,
-        ):
-            raise RigError(
-                f"no picture was looked at within {STARTS_WITHIN_S:g} s: {rig._last_words('gate')}"
-            )
+        if not rig.wait(lambda: not _unseen(rig, cameras), STARTS_WITHIN_S):
+            which = ", ".join(sorted(_unseen(rig, cameras)))
+            words = rig.last_words("gate")
+            raise RigError(f"no picture of {which} was looked at within {STARTS_WITHIN_S:g} s: {words}")
         yield rig
     finally:
         for child in reversed(children):
             child.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _unseen(rig: Rig, cameras: Mapping[str, str]) -> set[str]:
+    """The cameras of which no picture was looked at yet."""
+    return set(cameras) - {row["camera"] for row in rig.traced() if row["what"] == LOOKED}
 
 
 def _write(folder: Path, cameras: Mapping[str, str]) -> None:
