@@ -138,6 +138,12 @@ class Site:
         assert self._process.wait(within_s) == 0
         return SystemClock().monotonic_s() - began_s
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether it is gone."""
+        assert self._process is not None
+        return self._process.poll() is not None
+
     def ended(self, within_s: float) -> int:
         """Wait for its end; returns its exit code, or minus the signal."""
         assert self._process is not None
@@ -195,29 +201,16 @@ def site(folder: Path, *, people: bool = True, pulse_ms: int = 600) -> Iterator[
             gate.close()
 
 
-class Delayed:
-    """``strace`` at a running process: each call of a kind takes so much longer."""
-
-    def __init__(self, tracer: "subprocess.Popen[bytes]") -> None:
-        self._tracer = tracer
-
-    def end(self) -> None:
-        """Let the process go on as fast as it can; it goes on also when this is killed."""
-        self._tracer.terminate()
-        self._tracer.wait(20)
-
-
 @contextmanager
-def delayed(pid: int, call: str, seconds: float, folder: Path, *, after: bool) -> Iterator[Delayed]:
-    """Every ``call`` of this process is held up, before it is carried out or ``after``."""
-    when, words = "delay_exit" if after else "delay_enter", folder / "strace-words"
+def injected(pid: int, call: str, what: str, folder: Path) -> Iterator[None]:
+    """``what`` happens at each ``call`` of a running process, in the words of ``strace``'s option ``inject``."""
+    words = folder / "strace-words"
     command = ["strace", "-f", "-o", str(folder / "strace-calls"), "-e", f"trace={call}"]
-    command += ["-e", f"inject={call}:{when}={int(seconds * 1e6)}", "-p", str(pid)]
+    command += ["-e", f"inject={call}:{what}", "-p", str(pid)]
     with words.open("wb") as said, subprocess.Popen(command, stderr=said) as tracer:
         try:
             until(lambda: b"attached" in words.read_bytes(), what="strace at the process")
-            yield Delayed(tracer)
+            yield
         finally:
-            with suppress(ProcessLookupError):
-                tracer.kill()
+            tracer.kill()
             tracer.wait(20)

@@ -9,7 +9,7 @@ import pytest
 from tests.faults_tools import needs
 from tests.faults_tools.amounts import scaled, seen
 from tests.faults_tools.cut_disk import cut_disk
-from tests.faults_tools.gate_process import ENTRY, EXIT, GUARD, Site, delayed, fresh, site
+from tests.faults_tools.gate_process import ENTRY, EXIT, GUARD, Site, fresh, injected, site
 from tests.faults_tools.lives import chain_faults
 from tests.gate_world import FOREIGN
 from tests.waiting import until
@@ -33,7 +33,7 @@ def test_p1_killed_between_the_row_and_the_relay_nothing_moves_then_or_later(
 ) -> None:
     needs.strace()
     gate.start()
-    with delayed(gate.pid, "fdatasync", 60, tmp_path, after=True):
+    with injected(gate.pid, "fdatasync", "delay_exit=60000000", tmp_path):
         gate.show("entry", fresh(1))
         until(lambda: gate.events("decision"), what="the row of the grant")
         gate.strike()
