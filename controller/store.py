@@ -28,6 +28,7 @@ PRAGMAS: Final = {
     "synchronous": 2,
     "foreign_keys": 1,
     "secure_delete": 1,
+    "cache_size": -65_536,  # KiB: a transaction that does not fit is written twice
 }
 
 
