@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -39,6 +40,7 @@ from tests.waiting import until
 
 pytestmark = pytest.mark.real
 WITHIN_S = 30.0
+ROOT = Path(__file__).parents[2]
 TOPIC = down(SITE, "south", "cmd")
 WHO = ("--by", "王芳", "--reason", "业主忘带手机")
 ONCE = [("relay_on", 1), ("relay_off", 1)]
@@ -121,17 +123,23 @@ class Office:
             ).scalar()
         return found == state
 
-    @contextmanager
-    def gate(self, folder: Path) -> Iterator[Served]:
-        """The gate south, with its data in this folder; its board is at ``dev/line``."""
+    def gate_file(self, folder: Path, more: str = "") -> Path:
+        """``gate.toml`` of the gate south, with its data in this folder; its board is at ``dev/line``."""
         (folder / "south").mkdir(mode=0o700, exist_ok=True)
         (folder / "entry").mkdir(exist_ok=True)
         text = HEAD.format(broker=self.ports.broker, kiosk=self.ports.kiosk) + WAVESHARE + ON_IO
         text += "passage_wait_s = 60\n"  # whoever was let in is still walking when the next is asked for
+        text += more
         for name in ("keyset", "units"):
             text = text.replace(f'"{name}.json"', f'"{self.folder}/{name}.json"')
         path = folder / "gate.toml"
         path.write_text(text, "utf-8")
+        return path
+
+    @contextmanager
+    def gate(self, folder: Path) -> Iterator[Served]:
+        """The gate south, deciding in a thread of this process."""
+        path = self.gate_file(folder)
         daemon, stop = EdgeDaemon(load_config(path), path), threading.Event()
         thread = threading.Thread(target=daemon.run, args=(stop,), name="gate")
         thread.start()
@@ -285,6 +293,28 @@ def test_what_may_wait_is_done_when_the_gate_comes_also_after_a_restart_of_the_c
         assert office.run("unblock", "7", "south", "entry", *WHO).exit_code == 0
         assert office.run("open", "7", "south", "entry", *WHO).exit_code == 0
         assert board.whats() == ONCE
+
+
+def test_i3_a_gate_killed_in_mid_command_does_not_do_it_again_and_nobody_is_told_that_it_is_done(
+    office: Office, board: Running, tmp_path: Path
+) -> None:
+    path = office.gate_file(tmp_path, "pulse_ms = 2000\n")  # time enough to be killed in it
+    argv = [sys.executable, "-m", "edge.cli", "run", "--config", str(path)]
+    with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            until(lambda: office.gate_is("online"), within_s=WITHIN_S, what="the gate")
+            until(lambda: office.run("ping", "7", "south", *WHO).exit_code == 0, within_s=60, what="a ping")
+            until(lambda: office.post(op="open", lane="entry").status_code == 202, what="the order")
+            until(board.whats, within_s=WITHIN_S, what="the relay")
+        finally:
+            process.kill()
+    until(lambda: office.gate_is("lost"), within_s=WITHIN_S, what="the broker's word that it is gone")
+    assert office.listed()[0]["state"] == "sent"
+    with at_work(office, tmp_path) as gate:
+        until(lambda: office.listed()[0]["state"] == "unknown", within_s=WITHIN_S, what="the answer")
+        (ordered,) = [one for one in office.listed() if one["id"] == gate.events("override")[-1]["command"]]
+        assert (ordered["op"], ordered["why"]) == ("open", "restarted")
+        until(lambda: board.whats() == ONCE, what="the end of the one pulse")
 
 
 def test_two_supervisors_at_once_open_once_and_each_gets_an_answer(
