@@ -127,7 +127,7 @@ def mosquitto_of(house: House, name: str, port: int, own: SiteBroker | None = No
     assert program is not None
     run = plan.folder / "run.conf"
     user = pwd.getpwuid(os.geteuid()).pw_name
-    run.write_text(f"user {user}\ninclude_dir {plan.folder / 'conf.d'}\n")
+    run.write_text(f"user {user}\nlog_type information\ninclude_dir {plan.folder / 'conf.d'}\n")
     (plan.folder / "conf.d").mkdir(exist_ok=True)
     link = plan.folder / "conf.d" / "house.conf"
     if not link.exists():
