@@ -27,12 +27,12 @@ class Refusals:
         self._since_s, self._rows = float("-inf"), 0
         self._counted: Counter[Why] = Counter()
 
-    def admits(self, why: Why) -> bool:
-        """Whether this one gets a row of its own; else it is counted."""
+    def admits(self, why: Why, *, room: bool = True) -> bool:
+        """Whether this one gets a row of its own; else it is counted, as all are while the disk has no ``room``."""
         with self._lock:
             if not self._counted and self._is_over():
                 self._since_s, self._rows = self._clock.monotonic_s(), 0
-            if self._rows < ROWS_MAX:
+            if room and self._rows < ROWS_MAX:
                 self._rows += 1
                 return True
             self._counted[why] += 1

@@ -125,7 +125,7 @@ class Commands:
 
     def _refuse(self, why: Why, command: Command | None = None) -> None:
         """Record that a message was refused; it has no number of its own in the ledger."""
-        if not self._refusals.admits(why):
+        if not self._refusals.admits(why, room=not self._journal.short):
             return
         log.warning("command refused", why=why.value)
         data = CommandData(state="refused", why=why.value)
@@ -165,7 +165,7 @@ class Commands:
             except JournalError as error:
                 log.error("earlier commands cannot be read yet", error=str(error))
         self._pay()
-        counted = self._refusals.take_counted()
+        counted = None if self._journal.short else self._refusals.take_counted()
         if counted is not None:
             self._note(counted)
 

@@ -12,13 +12,13 @@ import pytest
 from drivers.model import Hold, Outputs, Refusal, Refused, Release, TimedOut
 from edge import pending_config
 from edge.command_ledger import KEPT
-from edge.command_refusals import ROWS_MAX, WINDOW_S
+from edge.command_refusals import ROWS_MAX, WINDOW_S, Refusals
 from edge.commands import WAITING_MAX
 from edge.orders import HandsError, Order
 from edge.standing import Shown
 from passes.decide import Grant
 from passes.vocabulary import ClockTrust
-from sync.commands import COMMAND_BYTES_MAX, Command
+from sync.commands import COMMAND_BYTES_MAX, Command, Why
 from tests.bundling import entry
 from tests.commanding import OFFICE, CommandWorld, received, sealed, tampered
 from tests.gate_world import granted, reason
@@ -438,6 +438,16 @@ def test_m6_a_flood_of_forged_commands_fills_no_journal_and_hides_no_command(wor
     )
     world.pass_by(WINDOW_S + 1)
     assert world.events("command")[-1] == counted
+
+
+def test_d1_a_full_disks_reserve_is_not_spent_on_forged_commands(world: CommandWorld) -> None:
+    counted = Refusals(world.clock)
+    assert not counted.admits(Why.BAD_SIGNATURE, room=False)
+    assert counted.take_counted() is None
+    world.clock.advance(WINDOW_S + 1)
+    told = counted.take_counted()
+    assert told is not None
+    assert (told.why, told.times) == ("too_many", 1)
 
 
 def test_a_flood_of_copies_waits_for_nobody_and_is_on_record(world: CommandWorld) -> None:
