@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -246,3 +249,10 @@ SECOND = timedelta(seconds=1)
 )
 def test_red_begins_at_the_limit_and_forgives_ten_minutes(facts: StayFacts, now: datetime, red: bool) -> None:
     assert is_red(facts, now) is red
+
+
+def test_t11_zones_are_known_on_a_machine_without_zone_files() -> None:
+    asked = "from zoneinfo import ZoneInfo; print(ZoneInfo('Asia/Shanghai').key)"
+    bare = {**os.environ, "PYTHONTZPATH": ""}
+    done = subprocess.run([sys.executable, "-c", asked], check=True, capture_output=True, text=True, env=bare)
+    assert done.stdout.strip() == "Asia/Shanghai"
