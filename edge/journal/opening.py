@@ -50,6 +50,7 @@ def open_file(path: Path) -> apsw.Connection:
     db = apsw.Connection(str(path))
     try:
         db.set_busy_timeout(2000)
+        db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)  # a broken file stays as it was found
         demand_known(db, path)
         for pragma in _PRAGMAS:
             db.execute(f"pragma {pragma}")
@@ -63,6 +64,7 @@ def open_file(path: Path) -> apsw.Connection:
         with suppress(apsw.FullError):
             db.execute("pragma wal_checkpoint(full)")
         migrate(db)
+        db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
     except BaseException:
         db.close()
         raise

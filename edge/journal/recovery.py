@@ -68,7 +68,9 @@ def open_or_recover(path: Path, marks: MarkFile, *, now: datetime, reserve: Rese
                     if not is_damage(error):
                         raise
                     wrong = str(error)
-            mark = mark.model_copy(update={"salvaging": _free_name(path, now).name, "why": wrong[:100]})
+            mark = mark.model_copy(
+                update={"salvaging": _free_name(path, now).name, "why": " ".join(wrong.split())[:100]}
+            )
             marks.write(mark)
         return _recover(path, marks, mark, doubt=doubt)
     except apsw.Error as error:
@@ -89,7 +91,7 @@ def _recover(path: Path, marks: MarkFile, mark: Mark, *, doubt: Doubt) -> Opened
         _sync(path.parent)
     for suffix in (*_PARTS, "-journal"):
         part.with_name(part.name + suffix).unlink(missing_ok=True)
-    found = salvage(aside, part, mark, why=f"set aside as {aside.name}: {mark.why}", doubt=doubt)
+    found = salvage(aside, part, mark, why=f"set aside as {aside.name}, for {mark.why}", doubt=doubt)
     aside.with_name(f"{aside.name}-shm").unlink(missing_ok=True)
     part.replace(path)
     _sync(path.parent)

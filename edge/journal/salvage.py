@@ -6,7 +6,7 @@ be read, rows are looked for in the bytes themselves.
 """
 
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from enum import IntEnum
 from itertools import pairwise
@@ -85,13 +85,13 @@ def salvage(source: Path, target: Path, mark: Mark, *, why: str, doubt: Doubt) -
         migrate(new)
         with new:
             _carry(source, new, mark, found, doubt)
-            words = f"{why}; {found.words()}"[:200]
+            words = f"{found.words()}; {why}"[:200]
             new.execute("insert or replace into meta values ('renew', ?)", (words,))
     return found
 
 
 def _carry(source: Path, new: apsw.Connection, mark: Mark, found: Salvaged, doubt: Doubt) -> None:
-    with closing(apsw.Connection(str(source)) if source.is_file() else apsw.Connection(":memory:")) as old:
+    with closing(_opened(source)) as old:
         old.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)  # it stays as it was found
         meta = whole_figures(dict(table_rows(old, "meta", "key", ["key", "value"])))
         epoch = found.epoch = meta.get("epoch") or mark.epoch or "0" * 16
@@ -110,6 +110,14 @@ def _carry(source: Path, new: apsw.Connection, mark: Mark, found: Salvaged, doub
         new.executemany("insert or replace into meta values (?, ?)", list(kept.items()))
         if doubt < Doubt.PEOPLE:
             found.people = people(old, new)
+
+
+def _opened(source: Path) -> apsw.Connection:
+    """The broken file, or one without tables where that cannot even be opened."""
+    if source.is_file():
+        with suppress(apsw.Error):
+            return apsw.Connection(str(source))
+    return apsw.Connection(":memory:")
 
 
 def _put(new: apsw.Connection, rows: Iterable[Row], found: Salvaged) -> set[int]:
