@@ -11,6 +11,7 @@ from typing import Final
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import segno
 
 from simulators.cameras.pixels import Generator, Picture, array, clipped
@@ -18,6 +19,7 @@ from simulators.cameras.pixels import Generator, Picture, array, clipped
 MODULE_PX: Final = 12  # of the drawing
 QUIET: Final = 4  # modules
 Colour = tuple[int, int, int]  # BGR
+Kernel = npt.NDArray[np.float64]
 Change = Callable[[Picture, Generator], Picture]
 
 WHITE: Final = (245, 245, 245)
@@ -152,3 +154,22 @@ def drawn(text: str, level: str, form: Form, rng: Generator) -> Picture:
     return form.change(
         array(np.where(dark[..., None], np.array(form.dark, np.uint8), np.array(form.light, np.uint8))), rng
     )
+
+
+def motion(length_px: float, rng: Generator) -> Kernel:
+    """A line of that length at any angle, for ``cv2.filter2D``: how far a hand moves while the shutter is open."""
+    reach = int(np.ceil(length_px / 2)) + 1
+    angle = rng.uniform(0, np.pi)
+    ys, xs = np.mgrid[-reach : reach + 1, -reach : reach + 1].astype(np.float64)
+    along, away = xs * np.cos(angle) + ys * np.sin(angle), ys * np.cos(angle) - xs * np.sin(angle)
+    kernel = np.clip(length_px / 2 + 0.5 - np.abs(along), 0, 1) * np.clip(1 - np.abs(away), 0, 1)
+    return np.asarray(kernel / kernel.sum())
+
+
+def glare(card: Picture, strength: float, rng: Generator) -> Picture:
+    """A streak of light across a screen, of that share of what is left to white."""
+    side = card.shape[0]
+    ys, xs = np.mgrid[0:side, 0:side].astype(np.float32) / side
+    off, slope = rng.uniform(0.2, 0.8), rng.uniform(-1, 1)
+    streak = strength * np.exp(-(((xs - off - slope * (ys - 0.5)) / 0.12) ** 2))
+    return clipped(card + (255.0 - card) * (streak if card.ndim == 2 else streak[..., None]))

@@ -17,7 +17,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from benchmarks.forms import FORMS, MODULE_PX, Form, drawn
+from benchmarks.forms import FORMS, MODULE_PX, Form, drawn, motion
 from benchmarks.held import FRAMES
 from benchmarks.minted import minted
 from benchmarks.reading import BASELINE, PROMISES, grey_of, zxing
@@ -70,7 +70,7 @@ def scene(text: str, level: str, form: Form, size: tuple[int, int], rng: Generat
     cv2.warpPerspective(
         smooth, warp, size, dst=seen, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_TRANSPARENT
     )
-    soft = cv2.filter2D(cv2.GaussianBlur(seen, (0, 0), BLUR_PX * finer), -1, _motion(MOTION_PX * finer, rng))
+    soft = cv2.filter2D(cv2.GaussianBlur(seen, (0, 0), BLUR_PX * finer), -1, motion(MOTION_PX * finer, rng))
     grain = rng.standard_normal((height, width), np.float32)[..., None] * NOISE
     taken = np.clip(soft * np.float32(rng.uniform(0.75, 1.1)) + grain, 0, 255).astype(np.uint8)
     return array(cv2.imdecode(np.frombuffer(jpeg(array(taken)), np.uint8), cv2.IMREAD_COLOR))
@@ -91,16 +91,6 @@ def _held(side_px: float, form: Form, rng: Generator) -> np.ndarray[tuple[int, .
         nearer = 1 / (1 + x * sin(aside) / (DISTANCE * side_px))
         found.append((x * cos(aside) * nearer, y * nearer))
     return np.array(found)
-
-
-def _motion(length_px: float, rng: Generator) -> Picture:
-    """A line of that length at any angle, as a kernel."""
-    reach = int(np.ceil(length_px / 2)) + 1
-    angle = rng.uniform(0, np.pi)
-    ys, xs = np.mgrid[-reach : reach + 1, -reach : reach + 1].astype(np.float64)
-    along, away = xs * np.cos(angle) + ys * np.sin(angle), ys * np.cos(angle) - xs * np.sin(angle)
-    kernel = np.clip(length_px / 2 + 0.5 - np.abs(along), 0, 1) * np.clip(1 - np.abs(away), 0, 1)
-    return np.asarray(kernel / kernel.sum())
 
 
 def measured(form: Form, size: tuple[int, int], codes: int, seed: str) -> Tally:
