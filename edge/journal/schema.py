@@ -38,6 +38,7 @@ _STAYS_OF_OTHER_GATES: Final = "alter table stay add column gate text"
 _ENDS_ARE_FOUND: Final = """
 create index stay_ended on stay (coalesce(exited_ms, granted_ms))
   where state in ('left', 'no_show', 'superseded');
+create index stay_due on stay (due_ms) where state = 'inside';
 create index pass_state_end on pass_state (pass_end_ms);
 """
 STEPS: Final = (_FIRST_TABLES, _STAYS_OF_OTHER_GATES, _ENDS_ARE_FOUND)
