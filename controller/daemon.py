@@ -45,6 +45,7 @@ from shell.broker_url import parse_broker_url
 from shell.clock import SystemClock
 from shell.logs import get_logger
 from shell.pages.server import PageServer
+from shell.systemd import Systemd
 from sync.broker import choose_broker
 from sync.intake import Intake
 from sync.link import LinkSettings
@@ -224,7 +225,10 @@ class CentreDaemon:
                 self._alerts.recover()
                 self._sending.start()
             log.info("centre serves", page=self.url, broker=self._broker.url, kind=self._broker.kind)
+            systemd = Systemd(self._clock.monotonic_s)
+            systemd.ready(f"pages at {self.url}, broker {self._broker.url}")
             stop.wait()
+            systemd.stopping()
         finally:
             self._close()
 

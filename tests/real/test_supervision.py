@@ -1,5 +1,6 @@
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -163,9 +164,11 @@ def test_a_daemon_that_is_told_to_stop_again_and_again_stops_cleanly(
     if daemon == "gate with exits only":
         (demo / "keyset.json").write_text("{", encoding="utf-8")
     arguments = [word.format(demo=demo, port=free_port()) for word in words]
-    log = tmp_path / "log"
+    log, says = tmp_path / "log", socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    says.bind(str(tmp_path / "notify"))
+    told = os.environ | {"NOTIFY_SOCKET": str(tmp_path / "notify")}
     with log.open("wb") as out:
-        process = subprocess.Popen([sys.executable, "-m", *arguments], stdout=out, stderr=out)
+        process = subprocess.Popen([sys.executable, "-m", *arguments], stdout=out, stderr=out, env=told)
     try:
         until(
             lambda: up in log.read_text("utf-8") and handles_signals(process.pid),
@@ -174,9 +177,22 @@ def test_a_daemon_that_is_told_to_stop_again_and_again_stops_cleanly(
         )
         until(lambda: tell_to_stop(process), within_s=120, what="its end")
         assert process.wait() == 0, log.read_text("utf-8")
+        heard = words_of(says)
+        assert (heard[0].partition("=")[0], heard[-1]) == ("READY", "STOPPING=1") or "simulators" in words[0]
     finally:
         process.kill()
         process.wait()
+        says.close()
+
+
+def words_of(says: socket.socket) -> list[str]:
+    """What was said to systemd."""
+    heard: list[str] = []
+    while True:
+        try:
+            heard.append(says.recv(1000).decode())
+        except BlockingIOError:
+            return heard or [""]
 
 
 def tell_to_stop(process: subprocess.Popen[bytes]) -> bool:
