@@ -191,14 +191,20 @@ class Hands:
 
     def hold_all(self) -> list[str]:
         """Hold every lane open in an emergency that was declared; returns the lanes that cannot be."""
-        shut = []
-        for state in self._lanes.states.values():
-            if state.section.channel is None or not state.section.is_tested:
+        states, shut = list(self._lanes.states.values()), []
+        held = {(one.section.board, one.section.channel) for one in states if one.held is not None}
+        for state in states:
+            relay = state.section.board, state.section.channel
+            try:
+                self._demand_holdable(state)
+            except HandsError:
                 shut.append(state.section.name)
-            elif state.held is None:  # a hold that stands goes on by itself
-                command = self._holds.begin(state, _UNTIL_RESET_S, urandom(8).hex())
-                if not self._submit(state.section.board, command):
-                    self._holds.not_begun(state)
+                continue
+            if relay in held:  # it goes on by itself; two lanes through one opening have one relay
+                continue
+            held.add(relay)
+            if not self._submit(relay[0], self._holds.begin(state, _UNTIL_RESET_S, urandom(8).hex())):
+                self._holds.not_begun(state)
         return shut
 
     def off(self, order: Order, board: str | None = None) -> dict[str, Any]:
