@@ -486,3 +486,14 @@ def test_hands_at_the_gate_are_recorded_without_a_command(world: CommandWorld) -
     assert "command" not in row
     with pytest.raises(HandsError):
         world.gate.hands.block("exit", GUARD, blocked=True)
+
+
+def test_an_emergency_says_which_lanes_no_relay_can_hold(tmp_path: Path) -> None:
+    unsigned = CommandWorld(tmp_path, HandClock(), tested=False)
+    unsigned.start()
+    unsigned.receive(unsigned.command("emergency"))
+    assert unsigned.commands == []
+    (result,) = unsigned.results()
+    assert (result.state, result.detail) == ("done", "not held open, use the key: entry, exit")
+    assert granted(unsigned.show(unsigned.fresh(), lane="exit"))
+    unsigned.journal.close()
