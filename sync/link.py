@@ -45,6 +45,8 @@ SETTLED_AFTER_S: Final = (
 )
 RIVAL_AFTER: Final = 3  # short connections in a row: somebody else has our client id, or a broker dies young
 TAKEN_OVER_ATTEMPTS: Final = 4  # … and the pause after such an end is up to 8 s from the first on
+NOT_ENROLLED: Final = "a file of our TLS identity is missing: enroll first"
+ENROLLED_LOOK_S: Final = 2.0
 TAKEN_OVER: Final = "Session taken over"  # MQTT 5, reason code 0x8E
 FAREWELL_WITHIN_S: Final = 1.0
 EXCERPT_BYTES: Final = 4096  # what is kept of a message that is too large to be read
@@ -203,6 +205,11 @@ class MqttLink:
             if not self._logged_down:
                 log.warning("broker connection is down, trying again", broker=self._address, why=why)
                 self._logged_down = True
+            if (
+                why == NOT_ENROLLED
+            ):  # which costs the network nothing: once it is mended, the broker is tried at once
+                self._stop.wait(ENROLLED_LOOK_S)
+                continue
             self._stop.wait(self._pause_s(attempt))
             attempt += 1
 
@@ -246,7 +253,7 @@ class MqttLink:
         except OSError as error:
             why = error.strerror or str(error)
             if isinstance(error, FileNotFoundError) and self._tls is not None:
-                why = "a file of our TLS identity is missing: enroll first"
+                why = NOT_ENROLLED
         except Exception as error:  # whatever paho meets in a packet must end this connection only
             older = not connection.accepted
             why = f"{type(error).__name__}: {error}"

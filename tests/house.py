@@ -119,20 +119,22 @@ def listens(port: int) -> bool:
 
 
 def mosquitto_of(house: House, name: str, port: int, own: SiteBroker | None = None) -> Program:
-    """Mosquitto on the files that the centre writes, as the user who runs the tests."""
-    require("mosquitto")
-    plan = house.plan(name, port)
+    """Mosquitto on the files that the centre writes."""
     rewrite(house, name, port, own)
+    return mosquitto_on(house.folder / name, port)
+
+
+def mosquitto_on(folder: Path, port: int) -> Program:
+    """Mosquitto on a folder of such files, as the user who runs the tests, and saying more."""
+    require("mosquitto")
     program = find_mosquitto()
     assert program is not None
-    run = plan.folder / "run.conf"
+    (folder / "conf.d").mkdir()
+    (folder / "conf.d" / "house.conf").symlink_to(folder / "mosquitto.conf")
     user = pwd.getpwuid(os.geteuid()).pw_name
-    run.write_text(f"user {user}\nlog_type information\ninclude_dir {plan.folder / 'conf.d'}\n")
-    (plan.folder / "conf.d").mkdir(exist_ok=True)
-    link = plan.folder / "conf.d" / "house.conf"
-    if not link.exists():
-        link.symlink_to(plan.folder / "mosquitto.conf")
-    return Program([program, "-c", str(run)], log=plan.folder / "log", ready=lambda: listens(port))
+    (folder / "run.conf").write_text(f"user {user}\nlog_type information\ninclude_dir {folder / 'conf.d'}\n")
+    command = [program, "-c", str(folder / "run.conf")]
+    return Program(command, log=folder / "log", ready=lambda: listens(port))
 
 
 def rewrite(house: House, name: str, port: int, own: SiteBroker | None = None) -> None:
