@@ -33,11 +33,21 @@ WHYS: Final[dict[str, Pair]] = {
     "emergency": Pair("紧急状态，只能在本门复位", "there is an emergency, which is reset at the gate alone"),
     "controller": Pair("闸机控制器不支持常开", "a turnstile controller is not held open"),
     "no_wiring_facts": Pair("接线未经签字确认", "nobody signed for this lane's wiring"),
+    "occupied": Pair("可能有车在道闸下", "a vehicle may be under the arm"),
     "board_fault": Pair("控制板故障", "the board does not work"),
     "not_taken": Pair("控制板未接受", "the board did not take it"),
+    "line_down": Pair("控制板连线断开", "the board's cable is out"),
+    "bad_channel": Pair("控制板没有此路", "the board has no such output"),
+    "bad_length": Pair("控制板不支持此时长", "the board cannot time this"),
+    "too_old": Pair("门岗过于繁忙，指令已旧", "the gate was too busy, and this is too old now"),
+    "busy": Pair("该路正在动作", "the output is in use"),
+    "overtaken": Pair("已被全部断开取代", "everything was switched off meanwhile"),
+    "wrong_device": Pair("接口上是另一台设备", "another device answers at the board's port"),
+    "full": Pair("控制板指令过多", "too much waits for the board"),
+    "denied": Pair("控制板拒绝", "the board says no"),
     "no_answer": Pair("门岗没有答复", "the gate did not answer"),
 }
-UNSAFE: Final = frozenset({"blocked", "exit", "emergency", "controller", "no_wiring_facts"})
+UNSAFE: Final = frozenset({"blocked", "exit", "emergency", "controller", "no_wiring_facts", "occupied"})
 """Refused because it would do harm."""
 
 

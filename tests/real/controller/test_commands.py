@@ -15,6 +15,7 @@ from controller.command_results import OPEN
 from controller.commands import GRACE_S, PENDING_MAX, CommandError, GateAwayError, GateCommands, Ordered
 from controller.commands_cli import COMMANDS
 from controller.site_keys import ConfigKey, load_config_key
+from drivers.model import Refusal
 from passes.keys import KeySetFile
 from passes.trust import CONFIG_USE, keys_for
 from sync.commands import Command, CommandResult, Op, Why, open_command
@@ -260,6 +261,8 @@ def test_every_state_and_every_reason_of_a_gate_has_words_in_both_languages() ->
         Why.TOO_MANY,
     }
     assert set(Why) - of_messages <= set(command_words.WHYS)  # those end no command
+    assert set(Refusal) <= set(command_words.WHYS)
+    assert set(command_words.WHYS) >= command_words.UNSAFE
     ends = set(get_args(CommandResult.model_fields["state"].annotation))
     assert set(command_words.STATES) == ends | set(OPEN)
     for words in (*command_words.WHYS.values(), *command_words.STATES.values()):
