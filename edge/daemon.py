@@ -30,6 +30,7 @@ from edge.command_ledger import Ledger
 from edge.commands import Commands
 from edge.control import SOCKET, DecidingThread, handlers
 from edge.disk_watch import DiskWatch
+from edge.exits_meanwhile import ExitsMeanwhile
 from edge.files import load_key_set, load_units
 from edge.gate import Gate
 from edge.gate_key import GateKey, GateKeyError, load_gate_key
@@ -190,6 +191,9 @@ class EdgeDaemon:
             )
             self._commands = self._make_commands()
             self._clock_watch = ClockWatch(self._clock, self._gate.alarms, self._gate.note)
+            self._exits_meanwhile = ExitsMeanwhile(
+                config.lane, self._inputs.scans, self._boards.submit, self._clock
+            )
             self._disk = DiskWatch(self.journal, self._gate.alarms, self._gate.note, self._clock)
             walk_ins = WalkIns(
                 config,
@@ -263,6 +267,7 @@ class EdgeDaemon:
     def _decide_until(self, stop: threading.Event) -> None:
         housekeeping_s = self._clock.monotonic_s() + HOUSEKEEPING_EVERY_S
         systemd, began_s = Systemd(self._clock.monotonic_s), self._clock.monotonic_s()
+        self._exits_meanwhile.start()
         systemd.ready(self._status())
         self._starts.serving()
         while not stop.is_set():
@@ -273,6 +278,7 @@ class EdgeDaemon:
             now_s = self._clock.monotonic_s()
             wait_s = TURN_S if deadline_s is None else min(TURN_S, max(0.0, deadline_s - now_s))
             item = self._inputs.get(wait_s)
+            self._exits_meanwhile.came_round(item)
             self._gate.use_keys(self._bundles.keys)
             if item is not None:
                 self._gate.handle(item)
@@ -281,6 +287,9 @@ class EdgeDaemon:
             self._disk.tick()
             self._commands.tick()
             self._peers.tick()
+            if opened := self._exits_meanwhile.opened():
+                detail = f"{opened} openings of exits without a record while it stood still"
+                self._gate.note(Kind.DEVICE, DeviceData(device="deciding", state="recovered", detail=detail))
             while self._device_news:
                 self._gate.note(Kind.DEVICE, self._device_news.popleft())
             if self._clock.monotonic_s() >= housekeeping_s:
@@ -325,6 +334,7 @@ class EdgeDaemon:
             for camera in self._cameras.values():
                 rest.callback(camera.close)
             rest.callback(self._boards.close)
+            rest.callback(self._exits_meanwhile.stop)
 
     def _link_settings(self) -> LinkSettings:
         """How to reach the broker; one that is reached by TLS wants a certificate that is looked after."""

@@ -128,6 +128,11 @@ class Inputs:
                     pass
             return item
 
+    def scans(self) -> list[ScanSeen]:
+        """The scans that wait, the oldest first; they go on waiting."""
+        with self._changed:
+            return [item for item in self._waiting.values() if isinstance(item, ScanSeen)]
+
 
 def _added_up(before: Input | None, item: BoardReported) -> BoardReported:
     if not (isinstance(before, BoardReported) and isinstance(before.event, Garbage)):

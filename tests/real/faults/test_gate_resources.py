@@ -25,7 +25,6 @@ def gate(tmp_path: Path) -> Iterator[Site]:
         yield made
 
 
-@pytest.mark.xfail(reason="the one deciding thread waits for the disk, and the exit with it", strict=True)
 def test_d9_while_a_sync_hangs_the_exit_opens_and_no_entry_does(gate: Site, tmp_path: Path) -> None:
     needs.strace()
     with injected(gate.pid, "fdatasync", f"delay_enter={int(SLOW_S * 1e6)}", tmp_path):

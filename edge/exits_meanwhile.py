@@ -1,0 +1,107 @@
+"""Exits open also while the deciding thread stands still, as it does when a disk takes half a minute over one write.
+
+A second thread looks at the first: when that has not come round for a second and a half, every code that is shown at
+an exit opens it, without a record, as with no journal at all. The scan stays where it is: when the deciding thread goes
+on, it identifies and records it, and opens once more for whoever still stands there. Nothing here opens an entry.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+
+from drivers.gate.hardware import LaneSection
+from drivers.model import BoardCommand
+from edge.boards import opening
+from edge.inputs import Input, ScanSeen
+from passes.vocabulary import Direction
+from shell.clock import Clock
+from shell.logs import get_logger
+
+STANDS_STILL_S: Final = 1.5
+LOOK_EVERY_S: Final = 0.25
+SEEN_AGAIN_S: Final = 3.0  # who still stands there after this long did not get through
+log = get_logger("exits")
+
+
+class ExitsMeanwhile:
+    """The second thread. ``came_round`` and ``opened`` are the deciding thread's; ``start`` and ``stop`` once each.
+
+    Args:
+        lanes: All lanes of the gate.
+        waiting: The scans that wait for the deciding thread.
+        submit: Gives a command to a board; thread-safe.
+        clock: Time.
+    """
+
+    def __init__(
+        self,
+        lanes: Iterable[LaneSection],
+        waiting: Callable[[], Iterable[ScanSeen]],
+        submit: Callable[[str, BoardCommand], bool],
+        clock: Clock,
+    ) -> None:
+        self._exits: Mapping[str, LaneSection] = {
+            lane.name: lane for lane in lanes if lane.direction is Direction.EXIT
+        }
+        self._waiting, self._submit, self._clock = waiting, submit, clock
+        self._lock, self._stop = threading.Lock(), threading.Event()
+        self._round: tuple[float, Input | None] = (clock.monotonic_s(), None)
+        self._seen: dict[
+            str, tuple[ScanSeen, float]
+        ] = {}  # the newest that was opened for, of each lane, and when
+        self._opened = 0
+        self._thread = threading.Thread(target=self._run, name="exits-meanwhile", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._round = (self._clock.monotonic_s(), None)
+        if self._exits:
+            self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def came_round(self, item: Input | None) -> None:
+        """The deciding thread begins another turn, with this input."""
+        self._round = (self._clock.monotonic_s(), item)
+
+    def opened(self) -> int:
+        """How often exits were opened since this was last asked."""
+        with self._lock:
+            count, self._opened = self._opened, 0
+        return count
+
+    def _run(self) -> None:
+        while not self._stop.wait(LOOK_EVERY_S):
+            try:
+                self.look()
+            except Exception:
+                log.exception("exits cannot be looked after while the gate stands still")
+
+    def look(self) -> None:
+        """Open the exits at which somebody has shown something, if the deciding thread stands still."""
+        now_s = self._clock.monotonic_s()
+        began_s, item = self._round
+        if now_s - began_s <= STANDS_STILL_S:
+            return
+        in_work = [item] if isinstance(item, ScanSeen) else []
+        newest = {scan.lane: scan for scan in (*in_work, *self._waiting()) if scan.lane in self._exits}
+        for lane, scan in newest.items():
+            seen, at_s = self._seen.get(lane, (None, 0.0))
+            if seen is scan or (
+                seen is not None and seen.texts == scan.texts and now_s - at_s < SEEN_AGAIN_S
+            ):
+                continue
+            self._seen[lane] = (scan, now_s)
+            self._open(self._exits[lane], now_s)
+
+    def _open(self, section: LaneSection, now_s: float) -> None:
+        log.error("the gate stands still: the exit opens without a record", lane=section.name)
+        id_ = f"meanwhile-{os.urandom(8).hex()}"
+        self._submit(section.board, opening(section, id_, issued_s=now_s))
+        with self._lock:
+            self._opened += 1
