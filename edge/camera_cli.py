@@ -252,9 +252,10 @@ def _print_scanned(out: Console, one: Scanned, *, as_json: bool) -> None:
         sys.stdout.write(json.dumps(one.as_json(), ensure_ascii=False) + "\n")
         sys.stdout.flush()
         return
-    out.print(visible(one.source), style="bold", markup=False, highlight=False)
+    name = visible(one.source)
+    out.print(name, style="bold", markup=False, highlight=False)
     for words in filter(None, (one.error, one.zh)):
-        out.print(f"  {visible(words)}", style="red", markup=False, highlight=False)
+        out.print(f"  {visible(words).removeprefix(f'{name} ')}", style="red", markup=False, highlight=False)
     if one.error and not one.codes:
         return
     if not one.codes:

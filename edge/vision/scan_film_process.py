@@ -38,6 +38,7 @@ def main(fds: list[int], options: Mapping[str, Any]) -> None:
             frame = next(frames, None)
             link.send(END if frame is None else _put(memory, frame))
     except SourceError:
+        link.recv(len(ASK))  # a question that nobody took would be an error of the link at the parent's end
         link.send(FAILED)
 
 

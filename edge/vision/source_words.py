@@ -128,7 +128,8 @@ SOURCE_WORDS: Final = MappingProxyType(
         ),
         Trouble.CLOSED: _words(("已关闭", "is closed"), ("请重新打开", "Open it again")),
         Trouble.FILE_UNREADABLE: _words(
-            ("读不了（{detail}）", "cannot be read ({detail})"), ("请检查权限", "Check its permissions")
+            ("读不了（{detail}）", "cannot be read ({detail})"),
+            ("请检查文件名和权限", "Check its name and its permissions"),
         ),
         Trouble.FILE_TOO_LARGE: _words(
             ("超过 {detail} MB", "is larger than {detail} MB"),

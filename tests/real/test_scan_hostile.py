@@ -2,14 +2,20 @@
 
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
 from edge.vision.annotate_files import AnnotateError, Annotations, is_own, write_own
+from edge.vision.frames import SourceMissingError
+from edge.vision.nursery import Forked, Nursery
 from edge.vision.scan import Scanned, Scanning
+from edge.vision.scan_film import film_shots
 from edge.vision.scan_kinds import KINDS
 from shell.clock import SystemClock
 from simulators.cameras.look import Look
@@ -70,6 +76,25 @@ def test_a_film_that_kills_its_decoder_is_one_error_line_and_the_run_goes_on(tmp
     film, picture = scan(tmp_path / "a.avi", tmp_path / "b.png", kinds=broken)
     assert "ended the process that decoded it" in str(film.error)
     assert picture.codes == (good("GOOD"),)
+
+
+class Hurried(Nursery):
+    """Its children have half a second to end before anybody asks them anything."""
+
+    def fork(self, kind: str, fds: Sequence[int], options: Mapping[str, Any] | None = None) -> Forked:
+        forked = super().fork(kind, fds, options)
+        forked.ended(0.5)
+        return forked
+
+
+def test_a_film_that_cannot_be_opened_is_told_so_however_soon_its_process_knows(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no film")
+    clock = SystemClock()
+    with (
+        closing(Hurried(clock, KINDS)) as nursery,
+        pytest.raises(SourceMissingError, match="neither a picture nor a video"),
+    ):
+        next(film_shots(str(tmp_path / "notes.txt"), clock, nursery))
 
 
 def test_a_scan_loads_nothing_that_looks_at_pixels() -> None:
