@@ -72,7 +72,7 @@ def test_the_person_inside_is_refused_with_another_pass(world: World) -> None:
     assert reason(world.show(world.fresh(2, person="00000000000000aa"))) == "open_stay"
 
 
-def test_red_begins_at_the_limit_refuses_entry_with_any_pass_and_never_an_exit(world: World) -> None:
+def test_x6_red_begins_at_the_limit_refuses_entry_with_any_pass_and_never_an_exit(world: World) -> None:
     world.show(world.fresh(1, person="00000000000000aa", stay=1))
     world.walk()
     world.wait(50)

@@ -78,7 +78,7 @@ def emergency_rows(world: World) -> list[str]:
 # -- fire
 
 
-def test_in_an_emergency_nobody_enters_and_everybody_leaves(world: World) -> None:
+def test_f1_in_an_emergency_nobody_enters_and_everybody_leaves(world: World) -> None:
     world.input(FIRE, active=True)
     assert world.screen.snapshot().emergency == "active"
     assert [lane.state for lane in world.screen.snapshot().lanes] == ["emergency", "emergency"]
@@ -100,7 +100,7 @@ def test_people_who_flee_through_any_lane_are_no_alarm(world: World) -> None:
     assert world.screen.snapshot().counts["emergency_passages"] == 2
 
 
-def test_an_emergency_ends_by_a_clear_input_and_a_recorded_reset_and_by_nothing_else(world: World) -> None:
+def test_f8_an_emergency_ends_by_a_clear_input_and_a_recorded_reset_and_by_nothing_else(world: World) -> None:
     world.input(FIRE, active=True)
     with pytest.raises(HandsError, match="still active"):
         world.gate.hands.fire_reset(GUARD)
@@ -121,7 +121,7 @@ def test_an_emergency_ends_by_a_clear_input_and_a_recorded_reset_and_by_nothing_
     assert len(world.events("forced")) == 1  # lanes are guarded again
 
 
-def test_a_loose_fire_wire_is_one_emergency(world: World) -> None:
+def test_f2_a_loose_fire_wire_is_one_emergency(world: World) -> None:
     for _ in range(50):
         world.input(FIRE, active=True)
         world.wait(0.05)
