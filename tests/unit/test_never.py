@@ -9,7 +9,7 @@ PAGE = ROOT / "docs/never.md"
 LINES = [f"I{number}" for number in range(1, 23)]
 
 
-def tests_in_tree() -> set[str]:
+def names_in_tree() -> set[str]:
     return {
         node.name
         for path in (ROOT / "tests").rglob("test_*.py")
@@ -23,4 +23,4 @@ def test_each_sentence_has_its_tests_and_each_test_is_there() -> None:
     assert list(rows) == LINES
     named = {line: re.findall(r"`(test_\w+)`", text) for line, text in rows.items()}
     assert [line for line, tests in named.items() if not tests] == []
-    assert {test for tests in named.values() for test in tests} - tests_in_tree() == set()
+    assert {test for tests in named.values() for test in tests} - names_in_tree() == set()
