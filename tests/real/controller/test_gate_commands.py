@@ -12,6 +12,7 @@ import pytest
 
 from controller import gate_cli, keys_cli, schema
 from controller.bundles import BundlePublisher, load_signer
+from controller.commands_cli import COMMANDS
 from controller.gate_keys import Enrolment
 from controller.issuer_keys import load_key_set, load_private
 from passes.bundle import BUNDLE_BYTES_MAX
@@ -327,7 +328,11 @@ def test_without_a_centre_the_command_says_so(served: Served) -> None:
 
 def examples() -> list[list[str]]:
     """Each command of this kind that help and manual tell people to type, split as a shell does."""
-    commands = [*gate_cli.app.registered_commands, *keys_cli.site_app.registered_commands]
+    commands = [
+        command  # those to a gate want one that runs, and are pasted in ``tests.real.test_commands_live``
+        for command in (*gate_cli.app.registered_commands, *keys_cli.site_app.registered_commands)
+        if command.callback not in COMMANDS.values()
+    ]
     pages = [str(gate_cli.app.info.help), *(str(command.callback.__doc__) for command in commands)]
     manual = (Path(__file__).parents[3] / "docs" / "keys.md").read_text("utf-8")
     pages += manual.splitlines()
