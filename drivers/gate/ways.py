@@ -70,31 +70,45 @@ def in_file(where: Where, places: Sequence[int]) -> Where:
             return where
 
 
+def each_way(table: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The tables of the lanes that one table of a file comes to, as they stand there, right or wrong."""
+    if not _leads_both_ways(table):
+        return [table]
+    return [_whole(table, way) for way in Direction]
+
+
 def _leads_both_ways(table: object) -> bool:
     return isinstance(table, Mapping) and table.get("direction") == BOTH
 
 
 def _ways(table: Mapping[str, Any]) -> list[LaneSection]:
-    shared = {key: value for key, value in table.items() if key not in {*Direction} and key != "direction"}
-    problems = list(_misplaced(table, shared))
+    problems = list(_misplaced(table, _shared(table)))
     if problems:
         raise ValidationError.from_exception_data("lane", problems)
     found: list[LaneSection] = []
     for way in Direction:
-        own = table[way.value]
-        name = shared.get("name")
-        whole = {**shared, **own, "direction": way, "of": name, "name": f"{name}_{way.value}"}
         try:
-            found.append(WaySection.model_validate(whole))
+            found.append(WaySection.model_validate(_whole(table, way)))
         except ValidationError as error:
             for one in error.errors(include_url=False):
                 key = "name" if one["loc"][:1] == ("of",) else one["loc"][0] if one["loc"] else ""
-                loc = (way.value, *one["loc"]) if key in own else (key, *one["loc"][1:])
+                loc = (way.value, *one["loc"]) if key in table[way.value] else (key, *one["loc"][1:])
                 problems.append(_placed(one, loc))
     if problems:
         unlike = {(one["loc"], str(one["type"])): one for one in problems}  # what both lack is said once
         raise ValidationError.from_exception_data("lane", list(unlike.values()))
     return found
+
+
+def _shared(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in table.items() if key not in {*Direction} and key != "direction"}
+
+
+def _whole(table: Mapping[str, Any], way: Direction) -> dict[str, Any]:
+    """One way with what it shares."""
+    shared, own, name = _shared(table), table.get(way.value), table.get("name")
+    own = own if isinstance(own, Mapping) else {}
+    return {**shared, **own, "direction": way.value, "of": name, "name": f"{name}_{way.value}"}
 
 
 def _misplaced(table: Mapping[str, Any], shared: Mapping[str, Any]) -> Iterator[InitErrorDetails]:

@@ -10,6 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
+from drivers.gate.ways import each_way
 from shell.settings import read_toml
 
 CONTROL_SOCKET: Final = "control.sock"
@@ -124,7 +125,7 @@ def read_gate_file(path: Path) -> GateFile:
         path=path,
         data_dir=base / folder if isinstance(folder, str) else base,
         boards=tuple(_board(entry, base) for entry in _tables(content.get("board"))),
-        lanes=tuple(_lane(entry) for entry in _tables(content.get("lane"))),
+        lanes=tuple(_lane(way) for entry in _tables(content.get("lane")) for way in each_way(entry)),
         inputs=tuple(_input(entry) for entry in _tables(content.get("input"))),
         content=content,
     )
@@ -143,7 +144,7 @@ def _board(entry: Mapping[str, Any], base: Path) -> BoardEntry:
 
 
 def _lane(entry: Mapping[str, Any]) -> LaneEntry:
-    contact = _table(entry.get("contact"))
+    contact = _table(entry.get("presence") or entry.get("contact"))
     channel, pulse_ms = entry.get("channel"), entry.get("pulse_ms")
     return LaneEntry(
         name=_word(entry, "name"),

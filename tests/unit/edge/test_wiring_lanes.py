@@ -6,8 +6,10 @@ import pytest
 
 from drivers.gate.config import load_config
 from drivers.gate.ways import WaySection
+from drivers.tool.config_check import problems_of
+from drivers.tool.gate_file import read_gate_file
 from passes.vocabulary import Direction
-from shell.settings import SettingsError
+from shell.settings import SettingsError, read_toml
 from tests.unit.edge.test_wiring import HEAD, TURNSTILE, WAVESHARE, lane
 
 DOOR = """[[lane]]
@@ -142,3 +144,24 @@ def test_what_does_not_fit_in_a_barrier_is_named(tmp_path: Path, was: str, becom
 def test_a_lane_for_people_has_nothing_of_a_barrier(tmp_path: Path) -> None:
     found = refusal(tmp_path, WAVESHARE + lane(more="needs_presence = true"))
     assert "lane.0.needs_presence: needs_presence and close are for kind" in found
+
+
+def test_the_installers_tool_judges_and_reads_these_lanes_as_the_gate_does(tmp_path: Path) -> None:
+    path = tmp_path / "gate.toml"
+    for text in (WAVESHARE + DOOR, TURNSTILE + TRIPOD, WAVESHARE + BARRIER):
+        path.write_text(HEAD + text, encoding="utf-8")
+        assert problems_of(read_toml(path)[1], tmp_path) == []
+        assert [one.name for one in read_gate_file(path).lanes] == [
+            one.name for one in load_config(path).lane
+        ]
+    entry, leave = read_gate_file(put(path, WAVESHARE + DOOR)).lanes
+    assert (entry.channel, leave.channel, entry.contact) == (1, 1, ("relays", 1))
+    wrong = DOOR.replace('camera = "inside.mp4"', 'camera = "inside.mp4"\nboard = "relays"')
+    found = problems_of(read_toml(put(path, WAVESHARE + wrong))[1], tmp_path)
+    assert [one.where for one in found] == ["lane.door.exit.board"]
+    assert found[0].what.zh.startswith("board 属于整条通道")
+
+
+def put(path: Path, text: str) -> Path:
+    path.write_text(HEAD + text, encoding="utf-8")
+    return path
