@@ -1,7 +1,10 @@
 """Centre, broker, gate daemon and virtual board as they are: who tells a gate what, and what its relays do then."""
 
 import hashlib
+import inspect
 import json
+import re
+import shlex
 import subprocess
 import sys
 import threading
@@ -19,6 +22,7 @@ from typer.testing import CliRunner, Result
 
 from controller import schema
 from controller.cli import app
+from controller.commands_cli import COMMANDS
 from controller.config import load_centre
 from controller.daemon import CentreDaemon
 from controller.init import DemoPlan, create_demo
@@ -30,7 +34,7 @@ from shell.clock import SystemClock
 from shell.control import RefusedError
 from simulators.boards.catalogue import make_board
 from simulators.site import free_ports
-from sync.commands import Command, seal_command
+from sync.commands import Command, Op, seal_command
 from sync.topics import down
 from tests.brokers import PlainClient
 from tests.minting import SITE
@@ -357,6 +361,31 @@ def test_k13_a_config_key_is_changed_and_commands_go_on(
         assert board.whats() == []
         assert office.run("open", "7", "south", "entry", *WHO).exit_code == 0
         assert board.whats() == ONCE
+
+
+def test_every_example_in_help_and_manual_reaches_a_gate_when_it_is_pasted(
+    office: Office, board: Running, tmp_path: Path
+) -> None:
+    manual = (ROOT / "docs" / "commands.md").read_text("utf-8")
+    pages = [manual, *(f"{inspect.getdoc(deed)}\n\n" for deed in COMMANDS.values())]
+    typed = re.compile(r"postern-controller (gate [^`|]+?)(?=\n|$)")
+    pasted = [shlex.split(found) for page in pages for found in typed.findall(page)]
+    assert {example[1] for example in pasted} == set(COMMANDS)
+    pasted.sort(
+        key=lambda example: example[1] == "emergency"
+    )  # the last, for what comes behind it is refused
+    with at_work(office, tmp_path) as gate:
+        for example in pasted:
+            words = [{"SHA256": "0" * 64}.get(word, word) for word in example[1:]]
+            if "--config" in words:
+                del words[words.index("--config") : words.index("--config") + 2]
+            more = ["--yes"] if example[1] == "emergency" else []
+            done = office.run(*words, *more)
+            assert done.exit_code in {0, 1}, (example, done.stderr)  # one at a time through the lane
+            if example[1] not in {"open", "hold", "release", "settle"}:
+                assert done.exit_code == 0, (example, done.stderr)
+        assert {row["op"] for row in gate.events("command")} == {op.value for op in Op}
+        assert board.whats()
 
 
 def test_the_interface_refuses_what_no_gate_could_do(office: Office) -> None:
