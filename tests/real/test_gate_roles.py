@@ -454,3 +454,15 @@ def test_a_controllers_own_alarm_is_shown_and_recorded(world: World) -> None:
         world.gate.handle(BoardReported(board="relays", event=alarm))
         assert alarms(world) == shown
     assert [row["state"] for row in world.events("device")] == ["fault", "recovered"]
+
+
+def test_f3_the_exit_button_opens_in_hardware_and_neither_gate_nor_papers_say_otherwise(world: World) -> None:
+    before = len(world.commands)
+    world.input(BUTTON, active=True)
+    world.wait(10)
+    assert world.commands[before:] == []  # who presses it needs no program, and this one does not answer
+    papers = Path(__file__).parents[2] / "docs"
+    installer = " ".join((papers / "installer.md").read_text("utf-8").split())
+    assert "Never wire fire release (消防联动) or an exit button (出门按钮) through this machine" in installer
+    assert "Exit button, machine off (按钮，主机关机)" in installer  # tried and signed for at the acceptance
+    assert "**The exit button** opens in hardware too" in (papers / "gate.md").read_text("utf-8")
