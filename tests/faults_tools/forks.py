@@ -26,6 +26,7 @@ def _harmless() -> dict[str, Callable[[], object]]:
         "write": lambda: os.write(nowhere, b"x"),
         "fdatasync": lambda: os.fdatasync(memory),
         "fsync": lambda: os.fsync(memory),
+        "pread64": lambda: os.pread(memory, 1, 0),
         "ftruncate": lambda: os.ftruncate(memory, 0),
         "unlink": lambda: Path("/nonexistent/harmless").unlink(missing_ok=True),
         "rename": _rename_nothing,
