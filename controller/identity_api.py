@@ -5,7 +5,7 @@ A gate sends its code as a bearer token: no browser does that by itself, and no 
 
 import secrets
 from collections.abc import Callable
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from cryptography import x509
 from fastapi import APIRouter, HTTPException, Request
@@ -232,7 +232,16 @@ def _address(request: Request) -> str:
 
 
 def _answer(one: Identity, clock: Clock) -> IdentityAnswer:
-    values: dict[str, Any] = {
-        name: getattr(one, name) for name in IdentityAnswer.model_fields if name != "state"
-    }
-    return IdentityAnswer(state=one.state(clock.now()), **values)
+    return IdentityAnswer(
+        site=one.site,
+        gate=one.gate,
+        serial=one.serial,
+        uri=one.uri,
+        state=one.state(clock.now()),
+        issued_at=one.issued_at,
+        issued_by=one.issued_by,
+        not_after=one.not_after,
+        revoked_at=one.revoked_at,
+        revoked_by=one.revoked_by,
+        revoked_reason=one.revoked_reason,
+    )

@@ -34,10 +34,11 @@ class PinnedContext(ssl.SSLContext):
         server_side: bool = False,
         do_handshake_on_connect: bool = True,
         suppress_ragged_eofs: bool = True,
-        server_hostname: str | bytes | None = None,  # noqa: ARG002  # the address that was dialled
+        server_hostname: str | bytes | None = None,
         session: ssl.SSLSession | None = None,
     ) -> ssl.SSLSocket:
-        """A TLS socket whose peer must be ``server_name``."""
+        """A TLS socket whose peer must be ``server_name``; ``server_hostname`` is only what was dialled."""
+        assert server_hostname and self.server_name
         self.wrapped = super().wrap_socket(
             sock,
             server_side=server_side,
