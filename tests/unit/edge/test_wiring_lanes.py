@@ -1,5 +1,6 @@
 """What ``gate.toml`` may say of lanes that lead both ways and of barriers, and how wrong combinations are told."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -165,3 +166,12 @@ def test_the_installers_tool_judges_and_reads_these_lanes_as_the_gate_does(tmp_p
 def put(path: Path, text: str) -> Path:
     path.write_text(HEAD + text, encoding="utf-8")
     return path
+
+
+def test_the_lanes_of_the_page_are_ones_that_a_gate_starts_with(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "lanes.md").read_text("utf-8")
+    examples = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    inputs = '[[board]]\nname = "inputs"\nprotocol = "modbus-inputs"\nport = "/dev/serial/by-path/two"\n'
+    engine = '[[board]]\nname = "engine"\nprotocol = "scanner"\nmake = "gm65"\nport = "/dev/serial/by-path/three"\n'
+    found = load(tmp_path, WAVESHARE + inputs + engine + "".join(examples))
+    assert [name for name, *_ in found] == ["door_entry", "door_exit", "cars_in"]
