@@ -79,7 +79,7 @@ def run(options: Options) -> list[Outcome]:
 @contextmanager
 def _gates_disk() -> Iterator[Path]:
     """Where the gate's journal is filled: in memory where that is possible, for only the centre's commits are timed."""
-    memory = Path("/dev/shm")  # noqa: S108  # a folder of our own is made in it
+    memory = Path("/dev/shm")  # a folder of our own is made in it
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else "build") as name:
         yield Path(name)
 
@@ -313,14 +313,18 @@ class _BareCentre:
 def _client(url: str, topic: str, take: Callable[[bytes], None]) -> paho.Client:
     ready = threading.Event()
     client = paho.Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv311)
-    client.on_socket_open = lambda _c, _u, sock: sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    client.on_socket_open = _no_delay
     client.on_message = lambda _c, _u, message: take(bytes(message.payload))
-    client.on_connect = lambda *_: client.subscribe(topic, 1)
     client.on_subscribe = lambda *_: ready.set()
     client.connect("127.0.0.1", _port_of(url))
     client.loop_start()
+    client.subscribe(topic, 1)
     assert ready.wait(10.0), "the broker did not answer"
     return client
+
+
+def _no_delay(_client: paho.Client, _userdata: object, sock: Any) -> None:
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _leave(client: paho.Client) -> None:
