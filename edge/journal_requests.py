@@ -7,9 +7,6 @@ from typing import Any, Final
 from edge.disk_watch import COPIES
 from edge.journal import Journal, JournalError
 from shell.control import Handler, RequestError
-from shell.logs import get_logger
-
-log = get_logger("journal")
 
 COPIES_MAX: Final = 2  # that nobody has taken away yet
 
@@ -31,7 +28,6 @@ def journal_handlers(journal: Journal) -> dict[str, Handler]:
             size = journal.backup(path)
         except (JournalError, OSError) as error:
             raise RequestError("no_copy", f"日志无法复制 The journal cannot be copied: {error}") from error
-        log.info("the journal was copied for a tool", bytes=size)
         return {"path": str(path), "bytes": size, "epoch": journal.epoch(), "last": journal.last_seq()}
 
     return {"journal_backup": journal_backup}
