@@ -28,7 +28,7 @@ from sync.received import ReceivedBatch, UnreadableError, check_origin, explain,
 from sync.topics import ALL_UP, CENTRE_STATE, GateTopic, down, parse_up
 
 ROWS_MAX: Final = 2000  # in one transaction
-READ_WITHIN_S: Final = 0.020  # … or as much as can be read in this time
+READ_WITHIN_S: Final = 0.2  # … or as much as can be read in this time
 ITEMS_MAX: Final = 32  # taken out of the mailbox at once; what is in it is bounded for each gate
 OF_ONE_GATE_MAX: Final = (
     24  # messages of one gate that may wait: a full window, alarms apart, and what goes beside

@@ -1,8 +1,9 @@
 """How much may be on the wire at once: the line must be busy, never full, and a busy centre may ask for less.
 
 Bytes in flight are bounded by what the way to the centre's commit was seen to carry in about ``QUEUE_S`` seconds, so
-that whatever is urgent waits no longer than that, on a line of 64 kbit/s as on a fast one. The bound begins low,
-doubles in each round trip while answers come fast, and shrinks in proportion when they come late. A credit (events a
+that whatever is urgent waits no longer than that, on a line of 64 kbit/s as on a fast one. The bound begins with what
+the hello's own round trip proves, grows fourfold in each round trip while answers come fast, and shrinks in proportion
+when they come late. A credit (events a
 second, from the centre's acks) bounds the rate beside it. Rows that travel apart from the rest (alarms) have a small
 bound of their own and need no credit.
 
@@ -19,6 +20,7 @@ WINDOW_BATCHES: Final = 4  # unacknowledged batches on the wire; hides a bridge 
 WINDOW_FAR_BATCHES: Final = 8
 FAR_S: Final = 0.050  # a round trip above this makes the window wider
 START_BYTES: Final = 16 * 1024
+HELLO_BYTES: Final = 500  # a hello and its answer at least: a line that carried them in so long carries as much again
 BYTES_MIN: Final = 4 * 1024
 BYTES_MAX: Final = WINDOW_FAR_BATCHES * BATCH_BYTES_MAX
 QUEUE_S: Final = 2.0  # what is in flight may take this long to arrive
@@ -103,7 +105,10 @@ class Pace:
     def answered(self, now_s: float) -> None:
         """The hello's answer came."""
         if self._asked_at_s is not None:
-            self._round_trips_s.append(now_s - self._asked_at_s)
+            took_s = now_s - self._asked_at_s
+            self._round_trips_s.append(took_s)
+            proven = BYTES_MAX if took_s <= 0 else int(HELLO_BYTES / took_s * QUEUE_S)
+            self._bytes_max = min(BYTES_MAX, max(self._bytes_max, proven))
             self._asked_at_s = None
 
     def clear(self) -> None:
@@ -164,5 +169,5 @@ class Pace:
             ):  # those that left before the bound shrank say nothing about it
                 self._bytes_max = max(BYTES_MIN, int(self._bytes_max * QUEUE_S / took_s))
                 self._shrunk_at_s = now_s
-        elif busy and took_s < QUEUE_S / 2:
-            self._bytes_max = min(BYTES_MAX, self._bytes_max + flight.size)
+        elif busy and took_s < QUEUE_S / 4:
+            self._bytes_max = min(BYTES_MAX, self._bytes_max + 3 * flight.size)
