@@ -36,6 +36,9 @@ CA_KEY: Final = "gate-ca.pem"
 CA_CERTIFICATE: Final = "gate-ca.crt"
 CA_LIVES: Final = timedelta(days=3650)
 LIVES_MAX: Final = timedelta(days=365)
+BROKER_LIVES: Final = timedelta(
+    days=825
+)  # a broker's certificate is carried by hand: it outlives two winters
 EARLY: Final = timedelta(hours=1)  # so that a clock that is a little slow takes it at once
 RENEW_BELOW: Final = timedelta(days=60)
 CENTRE: Final = "centre-1"  # the centre's name on the broker
@@ -175,13 +178,14 @@ class GateCa:
     def _builder(
         self, public: ec.EllipticCurvePublicKey, name: str, now: datetime, use: x509.ObjectIdentifier
     ) -> x509.CertificateBuilder:
+        lives = BROKER_LIVES if use == ExtendedKeyUsageOID.SERVER_AUTH else LIVES_MAX
         return (
             x509.CertificateBuilder()
             .subject_name(_named(name))
             .issuer_name(self.certificate.subject)
             .public_key(public)
             .not_valid_before(now - EARLY)
-            .not_valid_after(min(now - EARLY + LIVES_MAX, self.certificate.not_valid_after_utc))
+            .not_valid_after(min(now - EARLY + lives, self.certificate.not_valid_after_utc))
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(x509.ExtendedKeyUsage([use]), critical=False)
             .add_extension(

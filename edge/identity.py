@@ -71,7 +71,12 @@ class EnrolledAt(BaseModel):
 def tls_files(data_dir: Path) -> TlsFiles:
     """Where the files are, whether or not they are there."""
     folder = data_dir / FOLDER
-    return TlsFiles(ca=folder / "centre-ca.crt", certificate=folder / "gate.crt", key=folder / "gate.pem")
+    return TlsFiles(
+        ca=folder / "centre-ca.crt",
+        certificate=folder / "gate.crt",
+        key=folder / "gate.pem",
+        address=folder / "broker-address",
+    )
 
 
 def make_request(data_dir: Path, gate: str) -> str:

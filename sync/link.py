@@ -14,6 +14,7 @@ Nothing here is a promise of delivery. ``publish`` says whether paho took the me
 
 import contextlib
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ from shell.clock import Clock
 from shell.logs import get_logger
 from sync.mailbox import LinkDown, LinkUp, Mailbox, Received
 from sync.messages import MESSAGE_BYTES_MAX
-from sync.tls import PinnedContext, TlsFiles, client_context
+from sync.tls import PinnedContext, TlsFiles, client_context, ends_soon, keep_address, proven_address
 
 KEEPALIVE_S: Final = 15
 USER_TIMEOUT_MS: Final = 20_000  # the kernel gives up on unacknowledged bytes after this
@@ -116,7 +117,9 @@ class MqttLink:
         self._host, self._port, by_tls = parse_broker_url(settings.url)
         assert not by_tls or settings.tls is not None, "mqtts:// needs a certificate of ours"
         self._tls = settings.tls if by_tls else None
-        self._proven_ip: str | None = None  # where the broker last was, and proved it
+        self._proven_ip = (
+            proven_address(self._tls) if self._tls else None
+        )  # where the broker last was, and proved it
         self._dial_ip = False
         self._short_in_a_row, self._rivalry = 0, False
         self._settings, self._subscriptions, self._will = settings, list(subscriptions), will
@@ -304,12 +307,24 @@ class MqttLink:
         self._client = client
         self._logged_down = False
         sock = client.socket()
-        if self._tls is not None and isinstance(sock, socket.socket):
-            with contextlib.suppress(OSError):
-                self._proven_ip = sock.getpeername()[0]
+        if self._tls is not None and isinstance(sock, ssl.SSLSocket):
+            self._proved(self._tls, sock)
         protocol = _LEVEL_NAMES[self._level]
         log.info("connected to the broker", broker=self._address, mqtt=protocol)
         self._mailbox.put_news(LinkUp(birth=self._birth, protocol=protocol))
+
+    def _proved(self, tls: TlsFiles, sock: ssl.SSLSocket) -> None:
+        """The other end is the broker: remember where, and say when it will be no more."""
+        with contextlib.suppress(OSError):
+            self._proven_ip = str(sock.getpeername()[0])
+            keep_address(tls, self._proven_ip)
+        ends = ends_soon(sock, self._clock.now())
+        if ends is not None:
+            log.warning(
+                "the broker's own certificate ends soon: postern-controller broker rules, then restart it",
+                broker=self._address,
+                ends=f"{ends:%Y-%m-%d}",
+            )
 
     def _put(self, received: paho.MQTTMessage) -> None:
         """Called by paho's loop for every message: enqueue, and let nothing out."""

@@ -4,19 +4,33 @@ The system's list of authorities has no part in it: whoever can get a certificat
 thereby our broker. The files are read anew for every connection, so that a renewed certificate needs no restart.
 """
 
+import contextlib
 import socket
 import ssl
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
+from typing import Final
+
+from shell.file_reading import read_at_most
+from shell.files import write_whole
+
+SOON: Final = timedelta(days=30)
+ADDRESS_BYTES_MAX: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TlsFiles:
-    """The authority that signs all parties, and who we are; all in PEM form."""
+    """The authority that signs all parties, and who we are; all in PEM form.
+
+    ``address`` is where the address that last proved to be the broker's is kept, for a start without name service.
+    """
 
     ca: Path
     certificate: Path
     key: Path
+    address: Path | None = None
 
 
 class PinnedContext(ssl.SSLContext):
@@ -54,6 +68,32 @@ class PinnedContext(ssl.SSLContext):
         if self.wrapped is not None:
             self.wrapped.close()
             self.wrapped = None
+
+
+def proven_address(files: TlsFiles) -> str | None:
+    """The address that was kept, None where there is none."""
+    if files.address is None:
+        return None
+    try:
+        return str(ip_address(read_at_most(files.address, ADDRESS_BYTES_MAX).decode("ascii").strip()))
+    except (OSError, ValueError):
+        return None
+
+
+def keep_address(files: TlsFiles, address: str) -> None:
+    """Keep an address that proved to be the broker's; one that cannot be written is proved again next time."""
+    if files.address is not None and proven_address(files) != address:
+        with contextlib.suppress(OSError):
+            write_whole(files.address, f"{address}\n".encode())
+
+
+def ends_soon(sock: ssl.SSLSocket, now: datetime) -> datetime | None:
+    """When the certificate of the other end ends, if that is soon."""
+    held = sock.getpeercert()
+    if not held:
+        return None
+    ends = datetime.fromtimestamp(ssl.cert_time_to_seconds(str(held["notAfter"])), UTC)
+    return ends if ends - now < SOON else None
 
 
 def client_context(files: TlsFiles, server_name: str) -> PinnedContext:

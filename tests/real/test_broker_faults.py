@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from random import Random
@@ -243,6 +244,40 @@ def test_net5_without_a_name_service_and_with_one_that_lies_the_broker_is_found(
             line.link.rebuild()
             until(lambda times=times: line.ups() == times, within_s=20, what=f"the broker, by {lie}")  # type: ignore[misc]
         assert broker.pid
+        resolver.lie = "dead"
+        kept = tmp_path / "address"
+        remembering = replace(house.files(GATE), address=kept)
+        with Listening(url, remembering) as forgetful:
+            pause = threading.Event()
+            pause.wait(0.5)
+            assert forgetful.ups() == 0
+        kept.write_text(f"{HOST}\n")
+        with Listening(url, remembering) as reminded:
+            until(reminded.ups, within_s=20, what="the broker, by what was kept")
+        resolver.lie = ""
+        kept.write_text("nonsense")
+        with Listening(url, remembering) as fresh:
+            until(fresh.ups)
+            until(lambda: kept.read_text() == f"{HOST}\n", what="the address that was kept")
+
+
+def test_b15_the_end_of_the_brokers_own_certificate_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    house, port = House(tmp_path / "house"), free_port()
+    house.gate(GATE)
+    plan = house.plan("old", port)
+    files = TlsFiles(ca=house.ca.path, certificate=plan.folder / "broker.crt", key=plan.folder / "broker.pem")
+    broker = mosquitto_of(house, "old", port)
+    url = f"mqtts://localhost:{port}"
+    with started(broker), Listening(url, house.files(GATE)) as line:
+        until(line.ups)
+    assert "ends soon" not in capsys.readouterr().out
+    files.certificate.unlink()
+    house.ca.keep_server(files, plan.names, house.now - timedelta(days=800))
+    with started(broker), Listening(url, house.files(GATE)) as line:
+        until(line.ups)
+    assert "ends soon" in capsys.readouterr().out
 
 
 def test_net5_no_byte_leaves_in_plain_and_no_other_name_or_authority_is_taken(
