@@ -47,6 +47,8 @@ class Hit(NamedTuple):
     turn: int
     status: int  # its exit code, or minus the signal
     error: str
+    errors: tuple[str, ...]
+    after_errors: tuple[Said, ...]  # what it said in spite of them
 
     @property
     def killed(self) -> bool:
@@ -72,11 +74,14 @@ class Traced:
                 if lines[-1][0] == "ended":
                     break
         errors = [" ".join(rest) for name, *rest in lines if name == "error"]
+        first = next((at for at, line in enumerate(lines) if line[0] == "error"), len(lines))
         return Hit(
-            tuple(SAYINGS[name](*rest) for name, *rest in lines if name in SAYINGS),
+            _said(lines),
             max((turn for name, turn, *_ in lines if name == "settings"), default=-1),
             lines[-1][1],
             errors[-1] if errors else "",
+            tuple(errors),
+            _said(lines[first:]),
         )
 
 
@@ -99,6 +104,10 @@ def traced(call: str, what: str, folder: Path, *, lasting: bool = False) -> Iter
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
         yield Traced(process)
+
+
+def _said(lines: list[list[Any]]) -> tuple[Said, ...]:
+    return tuple(SAYINGS[name](*rest) for name, *rest in lines if name in SAYINGS)
 
 
 def _serve() -> None:

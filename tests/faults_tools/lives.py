@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
+import apsw
+
 from edge.journal import GENESIS, Journal, Recorded, chain_hash
 from edge.standing import Shown, Standings
 from passes.decide import Grant
@@ -168,6 +170,19 @@ def chain_faults(rows: list[dict[str, Any]], *, after: int = 0) -> list[str]:
             found.append(f"the chain breaks at row {number}")
         head = row["hash"]
     return found
+
+
+def copy_faults(path: Path) -> list[str]:
+    """What is wrong with a copy of a journal: it has to be whole as it lies there, without any file beside it."""
+    db = apsw.Connection(f"file:{path}?immutable=1", flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
+    try:
+        if (check := db.execute("pragma integrity_check(3)").get) != "ok":
+            return [f"integrity check: {check}"]
+        return chain_faults(
+            [json.loads(body) for (body,) in db.execute("select body from event order by seq")]
+        )
+    finally:
+        db.close()
 
 
 def _people(rows: list[dict[str, Any]]) -> set[tuple[str, str]]:

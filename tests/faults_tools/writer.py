@@ -53,6 +53,32 @@ def prune(folder: Path, turns: int) -> None:
     journal.close()
 
 
+def insist(folder: Path, turns: int) -> None:
+    """As ``rows``, and after an error it goes on with the same journal, as no gate should."""
+    clock = HandClock()
+    journal = Journal(folder, clock)
+    life = Life(journal, clock, tell, first=journal.last_seq() * _PER_PASS)
+    for _ in range(turns):
+        try:
+            life.visitor()
+        except JournalError as error:
+            say("error", type(error).__name__, str(error))
+    journal.close()
+
+
+def backup(folder: Path, turns: int) -> None:
+    """Copies of the journal are made while it goes on."""
+    clock = HandClock()
+    journal = Journal(folder, clock)
+    life = Life(journal, clock, tell, first=journal.last_seq() * _PER_PASS)
+    for turn in range(turns):
+        life.rows(2)
+        name = f"copy{journal.last_seq()}-{turn}"
+        journal.backup(folder / name)
+        say("copied", name)
+    journal.close()
+
+
 def settings(folder: Path, turns: int) -> None:
     """A file is replaced again and again; each of its contents is of one letter."""
     for turn in range(turns):
@@ -65,7 +91,13 @@ def content(turn: int) -> bytes:
     return bytes([ord("a") + turn % 26]) * (SETTINGS_BYTES + turn)
 
 
-ROLES: Final[dict[str, Callable[[Path, int], None]]] = {"rows": rows, "prune": prune, "settings": settings}
+ROLES: Final[dict[str, Callable[[Path, int], None]]] = {
+    "rows": rows,
+    "prune": prune,
+    "insist": insist,
+    "backup": backup,
+    "settings": settings,
+}
 
 
 def tell(said: Said) -> None:

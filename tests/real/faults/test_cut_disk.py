@@ -16,7 +16,7 @@ from tests.faults_tools import needs
 from tests.faults_tools.amounts import scaled, seen
 from tests.faults_tools.children import booting, writing
 from tests.faults_tools.cut_disk import CutDisk, cut_disk
-from tests.faults_tools.lives import Said, chain_faults, examine, read
+from tests.faults_tools.lives import Said, chain_faults, copy_faults, examine, read
 from tests.faults_tools.writer import SETTINGS, content
 from tests.ticking import HandClock
 
@@ -63,6 +63,21 @@ def test_p6_a_real_power_cut_among_receipts_and_deletions_takes_no_row_before_it
         told = examine(disk.folder / "gate", said, HandClock())
         assert (told.lost, told.wrong) == ((), ())
     seen(f"{cuts} cuts, {len(said)} times said, nothing lost, seed {SEED}")
+
+
+def test_p6_a_real_power_cut_leaves_a_copy_of_the_journal_whole_or_none(disk: CutDisk) -> None:
+    rng, said, cuts, copies = Random(SEED), [], scaled(4), 0
+    for _ in range(cuts):
+        more, _ = cut_while(disk, "backup", after=rng.randint(8, 40))
+        said += more
+        for copy in (disk.folder / "gate").glob("copy*[0-9]"):
+            copies += 1
+            assert copy_faults(copy) == []
+            copy.unlink()
+        told = examine(disk.folder / "gate", said, HandClock())
+        assert (told.lost, told.wrong) == ((), ())
+    seen(f"{cuts} cuts, {copies} whole copies, {len(said)} times said, nothing lost, seed {SEED}")
+    assert copies > 0
 
 
 def test_p7_a_real_power_cut_while_the_journal_is_made_leaves_a_folder_that_the_next_start_takes(

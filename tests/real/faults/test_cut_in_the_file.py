@@ -10,15 +10,17 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from random import Random
 
+import apsw
 import pytest
 
 from edge.journal import Journal, JournalError
+from edge.journal.schema import STEPS
 from sync.messages import Kind
 from sync.outbox import AckResult
 from tests.faults_tools.amounts import scaled, seen
 from tests.faults_tools.crash_states import State, of_a_lying_card, put, states
 from tests.faults_tools.lives import Examined, Life, Row, chain_faults, examine, read
-from tests.faults_tools.recording import Op, Said, recorded
+from tests.faults_tools.recording import MARK, Op, Said, recorded
 from tests.ticking import HandClock
 
 pytestmark = pytest.mark.real
@@ -114,6 +116,50 @@ def test_p6_a_cut_while_receipts_are_noted_and_old_rows_deleted_loses_no_row_bef
     assert kinds["good"] >= scaled(1000)
 
 
+def test_p5_a_cut_while_tables_are_brought_up_to_this_version_leaves_the_old_or_the_new_ones(
+    quick: Path,
+) -> None:
+    """From the first version's tables, with visitors inside and events without a receipt."""
+    folder = quick / "life"
+    said = [op for op in lived(folder, rows(30)) if isinstance(op, Said)]
+    as_first_version(folder)
+    start = {"journal.db": (folder / "journal.db").read_bytes()}
+    with recorded(folder) as trace:
+        Journal(folder, HandClock()).close()
+    found = (
+        State(state.at, state.files, tuple(said))
+        for state in states(trace, Random(SEED + 5), count=scaled(500), start=start)
+    )
+    kinds, wrong = judged(quick, found)
+    seen(f"{dict(kinds)} of a record of {len(trace)} calls, seed {SEED + 5}")
+    assert wrong == []
+    assert kinds["good"] >= scaled(500)
+
+
+def as_first_version(folder: Path) -> None:
+    """Take back what later versions added; there was no mark beside that file either."""
+    db = apsw.Connection(str(folder / "journal.db"))
+    first = apsw.Connection(":memory:")
+    first.execute(STEPS[0])
+    for (name,) in db.execute(
+        "select name from sqlite_schema where type = 'index' and sql is not null"
+    ).fetchall():
+        if not first.execute("select 1 from sqlite_schema where name = ?", (name,)).get:
+            db.execute(f"drop index {name}")
+    for (table,) in db.execute("select name from sqlite_schema where type = 'table'").fetchall():
+        known = {row[1] for row in first.execute(f"pragma table_info({table})")}
+        if not known:
+            db.execute(f"drop table {table}")
+            continue
+        for column in {row[1] for row in db.execute(f"pragma table_info({table})")} - known:
+            db.execute(f"alter table {table} drop column {column}")
+    db.execute("pragma user_version = 1")
+    db.execute("pragma journal_mode = delete")
+    db.close()
+    first.close()
+    (folder / MARK).unlink()
+
+
 def test_p7_a_cut_while_the_journal_is_made_leaves_a_folder_that_the_next_start_takes(quick: Path) -> None:
     trace = lived(quick / "life", rows(1))
     kinds, wrong = judged(quick, states(trace, Random(SEED + 3), count=scaled(500)))
@@ -134,7 +180,7 @@ def test_p3_a_journal_that_does_not_wait_for_the_disk_is_found_out(quick: Path) 
     assert kinds["lost"] + kinds["wrong"] > 20
 
 
-@pytest.mark.xfail(reason="a row of a torn page with a number that is none ends the start", raises=ValueError)
+@pytest.mark.xfail(reason="behind a key that is torn the rows before are not looked at", strict=True)
 def test_p10_what_a_lying_card_has_lost_is_said_at_the_start_or_found_by_the_centres_cursor(
     quick: Path,
 ) -> None:

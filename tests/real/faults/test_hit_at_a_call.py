@@ -9,7 +9,7 @@ import pytest
 from tests.faults_tools import needs
 from tests.faults_tools.amounts import scaled, seen
 from tests.faults_tools.forks import Traced, traced
-from tests.faults_tools.lives import examine
+from tests.faults_tools.lives import copy_faults, examine
 from tests.faults_tools.writer import SETTINGS, content
 from tests.ticking import HandClock
 
@@ -91,3 +91,40 @@ def test_d1_a_disk_that_is_full_at_any_write_takes_no_row_and_loses_none(tmp_pat
         ends = lives(tmp_path, by, "rows", 4, call="pwrite64", places=places)
     seen(f"ENOSPC from pwrite64 {places} on: {dict(ends)}")
     assert ends["refused"] == len(places)
+
+
+def test_d4_after_a_sync_that_failed_the_same_handle_says_nothing_is_durable_any_more(tmp_path: Path) -> None:
+    places = some(20, usual=6)
+    lost = 0
+    with traced("fdatasync", "error=EIO", tmp_path) as by:
+        for at in places:
+            hit = by.run(tmp_path / f"insist{at}", "insist", 4, call="fdatasync", at=at)
+            if any("JournalLostError" in error for error in hit.errors):
+                lost += 1
+                assert hit.after_errors == ()
+            told = examine(tmp_path / f"insist{at}", hit.said, HandClock())
+            assert (told.lost, told.wrong) == ((), ()), f"fdatasync {at}"
+    seen(f"EIO at fdatasync {places}: the file was closed for good in {lost}")
+    assert lost > 2
+
+
+def test_p6_a_copy_of_the_journal_is_whole_or_not_there(tmp_path: Path) -> None:
+    copies, kinds = 0, Counter[str]()
+    for call, places in (
+        ("pwrite64", some(240, usual=12)),
+        ("fdatasync", some(24, usual=4)),
+        ("rename", [1, 2]),
+    ):
+        with traced(call, "signal=KILL", tmp_path) as by:
+            for at in places:
+                folder = tmp_path / f"{call}{at}"
+                hit = by.run(folder, "backup", 2, call=call, at=at)
+                kinds["killed" if hit.killed else "ended"] += 1
+                for copy in folder.glob("copy*[0-9]"):
+                    copies += 1
+                    assert copy_faults(copy) == [], f"{call} {at}"
+                told = examine(folder, hit.said, HandClock())
+                assert (told.lost, told.wrong) == ((), ()), f"{call} {at}"
+    seen(f"{dict(kinds)}, {copies} whole copies")
+    assert copies > 2
+    assert kinds["killed"] > 5
