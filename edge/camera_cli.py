@@ -25,6 +25,7 @@ from edge.vision.scan import Scanned, Scanning
 from edge.vision.scan_progress import Bar, Progressing, Silent
 from passes.bundle import Refused
 from passes.check import Foreign, Verified, check
+from passes.gp1 import PREFIX
 from passes.keys import KeyTable
 from shell.clock import Clock, SystemClock
 from shell.logs import set_up_logs
@@ -212,6 +213,7 @@ def scan(
 
     out, err = Console(soft_wrap=True), Console(stderr=True)
     failed: list[Scanned] = []
+    unjudged = False
     with ExitStack() as open_things:
         progress: Progressing = Silent()
         if err.is_terminal:
@@ -222,11 +224,14 @@ def scan(
         for one in open_things.enter_context(closing(scanning.run(sources))):
             if one.error is not None:
                 failed.append(one)
+            unjudged |= config is None and any(code.text.startswith(PREFIX) for code in one.codes)
             # What goes elsewhere than the terminal with the bar needs no room made for it.
             put = progress.write if out.is_terminal else Silent().write
             put(lambda: _print_scanned(out, one, as_json=as_json))  # noqa: B023  # called at once
     if scanning.skipped:
         say(f"Passed over, by their names neither pictures nor videos: {scanning.skipped}")
+    if unjudged:
+        say("No pass is valid without the gate's keys. To have passes judged add: --config gate.toml")
     if annotations is not None:
         say(f"{annotations.written} annotated pictures are in {visible(str(annotate))}")
     if failed:
