@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection, select
 
-from controller import records, schema
+from controller import epochs, records, schema
 from controller.store import Store
+from controller.streams import Stream
 from shell.clock import Clock
 from shell.logs import get_logger
 from sync.messages import GateState, Health, Hello
@@ -26,13 +27,16 @@ class CentreIntake:
 
     def __init__(self, *, store: Store, clock: Clock, changed: Callable[[], None] = lambda: None) -> None:
         self._store, self._clock, self._changed = store, clock, changed
+        self._said_last: dict[
+            tuple[int, str], tuple[str, int]
+        ] = {}  # of each gate: its journal, and how far it goes
 
     def apply(self, batches: list[ReceivedBatch]) -> dict[tuple[int, str], tuple[str, int]]:
         """Store the rows of all batches and move the cursors, in one transaction."""
         now = self._clock.now()
-        rows: dict[records.Stream, list[ReceivedRow]] = {}
+        rows: dict[Stream, list[ReceivedRow]] = {}
         for batch in batches:
-            rows.setdefault(records.Stream(batch.site, batch.gate, batch.epoch), []).extend(batch.rows)
+            rows.setdefault(Stream(batch.site, batch.gate, batch.epoch), []).extend(batch.rows)
         answers: dict[tuple[int, str], tuple[str, int]] = {}
         with self._store.transaction() as connection:
             for stream, found in rows.items():
@@ -42,24 +46,31 @@ class CentreIntake:
         self._changed()
         return answers
 
-    def cursor(self, site: int, gate: str, epoch: str) -> int:
-        """How far this journal is recorded without a hole."""
+    def greet(self, hello: Hello) -> int:
+        """How far this journal is recorded without a hole; one that speaks for the first time is noted."""
+        stream = Stream(hello.site, hello.gate, hello.epoch)
+        gate = (hello.site, hello.gate)
+        before = self._said_last.get(gate)
         with self._store.transaction() as connection:
-            return records.cursor_of(connection, records.Stream(site, gate, epoch))
+            said_last = before[1] if before and before[0] != hello.epoch else None
+            epochs.greet(connection, stream, said_last=said_last, at=self._clock.now())
+            upto = records.cursor_of(connection, stream)
+        self._said_last[gate] = (hello.epoch, hello.last)
+        return upto
 
     def row_hash(self, site: int, gate: str, epoch: str, seq: int) -> str | None:
         """The hash in one recorded row."""
         with self._store.transaction() as connection:
-            return records.hash_of(connection, records.Stream(site, gate, epoch), seq)
+            return records.hash_of(connection, Stream(site, gate, epoch), seq)
 
     def doubled(self, site: int, gate: str, epoch: str) -> bool:
         """Whether rows of two histories came under this epoch."""
         with self._store.transaction() as connection:
-            return records.is_doubled(connection, records.Stream(site, gate, epoch))
+            return records.is_doubled(connection, Stream(site, gate, epoch))
 
     def pass_hole(self, hello: Hello, first: int, last: int) -> int:
         """Record that the gate no longer has these rows, and move the cursor over them."""
-        stream = records.Stream(hello.site, hello.gate, hello.epoch)
+        stream = Stream(hello.site, hello.gate, hello.epoch)
         with self._store.transaction() as connection:
             if first <= last:
                 records.note_gap(connection, stream, first, last)

@@ -22,6 +22,7 @@ from controller import audit, command_results, double_use, overstay, registratio
 from controller.ledger import Passage
 from controller.reading import kept, passage_of, subject_of
 from controller.refold import chunks, refold
+from controller.streams import Stream
 from shell.logs import get_logger
 from sync.messages import Event, GapData, Kind, utc_text
 from sync.received import ReceivedRow
@@ -33,14 +34,6 @@ NOTHING_BEFORE: Final = "0" * 64  # what a journal's first row names as the hash
 _IN_MAX: Final = 400  # values in one IN list
 _OWN_COLUMNS: Final = ("seq", "id", "kind", "at", "person", "pass_id", "stay_id", "raw")  # of an event's row
 log = get_logger("records")
-
-
-class Stream(NamedTuple):
-    """One journal of one gate."""
-
-    site: int
-    gate: str
-    epoch: str
 
 
 def record(

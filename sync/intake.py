@@ -56,8 +56,8 @@ class IntakeStore(Protocol):
             For each (site, gate) in ``batches``: the epoch and the highest seq below which nothing is missing.
         """
 
-    def cursor(self, site: int, gate: str, epoch: str) -> int:
-        """The highest seq of this epoch below which nothing is missing; 0 for an epoch never seen."""
+    def greet(self, hello: Hello) -> int:
+        """The highest seq of this epoch below which nothing is missing; 0 for an epoch never seen, which is noted."""
 
     def row_hash(self, site: int, gate: str, epoch: str, seq: int) -> str | None:
         """The hash in this row as its gate sent it; None when it is not recorded as an event of this epoch."""
@@ -294,7 +294,7 @@ class Intake:
 
     def _greet(self, hello: Hello, answers: dict[Gate, tuple[str, int]]) -> None:
         """Answer where the centre stands; only what the gate had receipted and deleted is passed over."""
-        upto = self._store.cursor(hello.site, hello.gate, hello.epoch)
+        upto = self._store.greet(hello)
         if upto < hello.pruned_to:
             log.error("a gate lost rows for good", gate=hello.gate, first=upto + 1, last=hello.pruned_to)
             upto = self._store.pass_hole(hello, upto + 1, hello.pruned_to)

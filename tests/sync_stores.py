@@ -220,9 +220,9 @@ class SqliteIntake:
         ).fetchone()
         return found[0] if found else 0
 
-    def cursor(self, site: int, gate: str, epoch: str) -> int:
+    def greet(self, hello: Hello) -> int:
         with self._lock:
-            return self._cursor((site, gate, epoch))
+            return self._cursor((hello.site, hello.gate, hello.epoch))
 
     def row_hash(self, site: int, gate: str, epoch: str, seq: int) -> str | None:
         with self._lock:

@@ -12,9 +12,10 @@ from sqlalchemy import Connection, select
 
 from controller import schema
 from controller.ledger import Passage, Visit, fold
-from controller.records import Stream, cursor_of, record
+from controller.records import cursor_of, record
 from controller.refold import visit_of
 from controller.store import Store
+from controller.streams import Stream
 from passes.vocabulary import ClockTrust
 from sync.messages import Event, Kind, PassageData
 from sync.received import ReceivedRow
