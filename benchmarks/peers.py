@@ -180,10 +180,10 @@ def _until_heard(here: _Gate, there: _Gate) -> float:
 
 
 def _await(holds: Callable[[], bool]) -> None:
-    until_s = time.monotonic() + WITHIN_S
+    until_s, pause = time.monotonic() + WITHIN_S, threading.Event()
     while not holds():
         assert time.monotonic() < until_s, "the other gate heard nothing"
-        time.sleep(0.0005)
+        pause.wait(0.0005)
 
 
 def _of(times_s: list[float], share: float) -> float:
