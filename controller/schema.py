@@ -245,7 +245,7 @@ visit = Table(
     Index("ix_visit_pass_id_entered", "site", "pass_id", "entered_at"),
 )
 
-double_use = Table(  # a visitor's stay that began at another gate while an earlier one of its pass was not over
+double_use = Table(  # a visitor's stay that began elsewhere while an earlier one of its pass was not over
     "double_use",
     metadata,
     Column("site", Integer, primary_key=True),
