@@ -16,6 +16,8 @@ from tests.waiting import until
 
 pytestmark = pytest.mark.real
 SLOW_S = 40.0  # of one sync
+FLOOD = 200
+LOG_BYTES_EACH = 100  # less than a line
 
 
 @pytest.fixture
@@ -63,6 +65,18 @@ def test_d11_without_another_file_the_lanes_go_on_and_the_tools_are_back_when_th
     until(lambda: gate.opened(EXIT), what="the exit")
     resource.prlimit(gate.pid, resource.RLIMIT_NOFILE, (soft, hard))
     until(gate.works, within_s=30, what="the tools")
+
+
+def test_d13_a_flood_of_codes_does_not_fill_the_log_and_the_next_visitor_is_let_in(gate: Site) -> None:
+    before = len(gate.log())
+    for number in range(FLOOD):
+        gate.show("entry", f"{FOREIGN}{number}")
+        gate.show("entry", f"GP1:{number:X}")
+    gate.show("entry", fresh(1))
+    until(lambda: gate.opened(ENTRY), within_s=30, what="the entry of a visitor behind a flood of codes")
+    grown = len(gate.log()) - before
+    seen(f"{2 * FLOOD} codes that are no passes, {grown} bytes of log")
+    assert grown < FLOOD * LOG_BYTES_EACH
 
 
 @contextmanager
