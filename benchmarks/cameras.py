@@ -42,7 +42,7 @@ MEMORY_MAX_MB: Final = 250.0
 GROWTH_MAX: Final = 1.03  # of the last quarter over the one before
 AS_FAST_AS_IT_CAN: Final = 1000.0
 MEMORY_FRAMES_PER_S: Final = 200.0
-MEMORY_WITHIN_S: Final = 400.0
+MEMORY_WITHIN_S: Final = 150.0  # a machine that is busy with other things gets no further than it gets
 AGE_MAX_MS: Final = 2 * 1000 / 30  # two frames: what is looked at is the newest, or the one before
 
 
@@ -168,9 +168,27 @@ def _two(cores: set[int], seconds: float) -> list[Outcome]:
     projector = Projector(people, frames_per_s=25)
     try:
         with running({name: projector.address(name) for name in people}) as rig:
-            return _load("two 1080p cameras, people in both", used(rig, seconds, TWO), 25, min(2, len(cores)))
+            found = used(rig, seconds, TWO)
+            held_mb = _megabytes(rig)[1]
     finally:
         projector.close()
+    return [
+        *_load("two 1080p cameras, people in both", found, 25, min(2, len(cores))),
+        Result(
+            name="two 1080p cameras: memory of the gate, all processes",
+            value=held_mb,
+            unit="MB",
+            baseline="what is promised",
+            baseline_value=MEMORY_MAX_MB,
+            ratio_max=1.0,
+        ),
+    ]
+
+
+def _megabytes(rig: Rig) -> tuple[float, float]:
+    """What the daemon holds, and what all its processes hold together, what they share counted once."""
+    held = [memory_kb(pid) for pid in rig.pids()]
+    return held[0][0] / 1024, sum(pss for _, pss in held) / 1024
 
 
 def _load(name: str, of: Used, frames_per_s: float, cores: int) -> list[Outcome]:
@@ -209,23 +227,21 @@ def _load(name: str, of: Used, frames_per_s: float, cores: int) -> list[Outcome]
 
 
 def _memory(frames: int) -> list[Outcome]:
-    """Two cameras of 1080p, as fast as the gate takes them: what all its processes hold, and whether that grows."""
-    people = {f"lane{number}": endless(peopled(LARGE, number)) for number in range(TWO)}
+    """Two cameras of 720p, as fast as the gate takes them: what all its processes hold, and whether that grows."""
+    people = {f"lane{number}": endless(peopled(SMALL, number)) for number in range(TWO)}
     projector = Projector(people, frames_per_s=MEMORY_FRAMES_PER_S)
-    sizes: list[tuple[int, float, float]] = []  # frames, parent's RSS and the sum of all shares, MB
+    sizes: list[tuple[int, float, float]] = []  # frames, then megabytes
     try:
         with running(
             {name: projector.address(name) for name in people}, reads_per_s=AS_FAST_AS_IT_CAN
         ) as rig:
-            counted = _Counted(rig)
+            counted, end_s = _Counted(rig), time.monotonic() + MEMORY_WITHIN_S
             for share in MEMORY_LOOKS_AT:
                 due = share * frames // MEMORY_FRAMES
-                if not rig.wait(lambda: counted.looks() >= due, MEMORY_WITHIN_S):  # noqa: B023
-                    return [
-                        Skipped(name="memory", why=f"only {counted.looks()} frames in {MEMORY_WITHIN_S:g} s")
-                    ]
-                held = [memory_kb(pid) for pid in rig.pids()]
-                sizes.append((counted.looks(), held[0][0] / 1024, sum(pss for _, pss in held) / 1024))
+                there = rig.wait(lambda: counted.looks() >= due, max(0.0, end_s - time.monotonic()))  # noqa: B023
+                sizes.append((counted.looks(), *_megabytes(rig)))
+                if not there:
+                    break
     finally:
         projector.close()
     for seen, parent, whole in sizes:
@@ -233,30 +249,29 @@ def _memory(frames: int) -> list[Outcome]:
             f"   after {seen:6} frames: daemon {parent:.1f} MB, with its children {whole:.1f} MB",
             file=sys.stderr,
         )
-    first, last = sizes[0], sizes[-1]
-    (half, half_parent, half_whole), grown = sizes[len(sizes) // 2], last[0] - sizes[len(sizes) // 2][0]
+    outcomes: list[Outcome] = []
+    if sizes[-1][0] < frames:
+        why = f"{sizes[-1][0]:,} of them were looked at in {MEMORY_WITHIN_S:g} s: the machine is busy"
+        outcomes.append(Skipped(name=f"memory over {frames:,} frames", why=why))
+    if len(sizes) < 3:
+        return outcomes
+    start, (half, half_parent, half_whole), (end, parent, whole) = sizes[0], sizes[len(sizes) // 2], sizes[-1]
+    a_thousand = 1024 * (parent - half_parent) * 1000 / max(1, end - half)
     return [
+        *outcomes,
         Result(
-            name=f"memory of a gate with two 1080p cameras after {last[0]:,} frames, all processes",
-            value=last[2],
+            name=f"memory of a gate with two cameras after {end:,} frames, all processes",
+            value=whole,
             unit="MB",
-            baseline="what is promised",
-            baseline_value=MEMORY_MAX_MB,
-            ratio_max=1.0,
-        ),
-        Result(
-            name=f"... against that after {half:,} frames",
-            value=last[2],
-            unit="MB",
-            baseline=f"then; {first[2]:.0f} MB at the start",
+            baseline=f"after {half:,} frames; {start[2]:.0f} MB at the start",
             baseline_value=half_whole,
             ratio_max=GROWTH_MAX,
         ),
         Result(
-            name=f"... the daemon alone, {1024 * (last[1] - half_parent) / max(1, grown) * 1000:.0f} kB in 1,000",
-            value=last[1],
+            name=f"... the daemon alone, {a_thousand:.0f} kB for each 1,000 of the last",
+            value=parent,
             unit="MB",
-            baseline=f"after {half:,} frames; {first[1]:.0f} MB at the start",
+            baseline=f"after {half:,} frames; {start[1]:.0f} MB at the start",
             baseline_value=half_parent,
             ratio_max=GROWTH_MAX,
         ),

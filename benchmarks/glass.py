@@ -108,7 +108,7 @@ def run(options: Options) -> list[Outcome]:
     projector = Projector({"entry": scene.next_jpeg}, frames_per_s=FRAMES_PER_S)
     try:
         with running({"entry": projector.address("entry")}) as rig:
-            waited = [_visit(rig, stage, scene, number) for number in range(visitors)]
+            waited = [visit(rig, stage, scene, number) for number in range(visitors)]
     except RigError as error:
         return [Skipped(name="glass to relay", why=str(error))]
     finally:
@@ -116,8 +116,8 @@ def run(options: Options) -> list[Outcome]:
     return _outcomes([one for one in waited if one is not None], visitors)
 
 
-def _visit(rig: Rig, stage: Stage, scene: Scene, number: int) -> list[float] | None:
-    """One visitor: the milliseconds of each stage, or None when the relay did not move."""
+def visit(rig: Rig, stage: Stage, scene: Scene, number: int) -> list[float] | None:
+    """Show one visitor: the milliseconds of each stage, or None when the relay did not move."""
     chance, now = random.Random(number), int(SystemClock().now().timestamp())
     visitor, on_phone = minted(random.Random(f"{number} {now}"), now), number % 2 == 0
     look = Look(
