@@ -108,10 +108,19 @@ class EdgeDaemon:
         self._inputs = Inputs(lane.name for lane in config.lane if lane.direction is Direction.ENTRY)
         self._identity: IdentityWatch | None = None
         self._starts = Starts(gate.data_dir)
-        self.journal = Journal(
-            gate.data_dir, self._clock, box=this_box(gate.data_dir), doubt=self._starts.begin()
-        )
-        try:
+        self._accepts = threading.Event()
+        self._boards = Boards(config.board, self._report, used=inputs_in_use(config.lane, config.input))
+        with ExitStack() as undo:
+            undo.callback(self._boards.close)
+            # What an earlier run left closed opens first, then boards are asked who they are; a check may take long.
+            self.journal = Journal(
+                gate.data_dir,
+                self._clock,
+                box=this_box(gate.data_dir),
+                doubt=self._starts.begin(),
+                held=self._boards.start,
+            )
+            undo.callback(self.journal.close)
             self._raise_clock_floor()
             self._bundles = BundleKeeper(
                 gate.data_dir,
@@ -150,7 +159,6 @@ class EdgeDaemon:
                 clock=self._clock,
                 uplink=self._uplink_view,
             )
-            self._boards = Boards(config.board, self._report, used=inputs_in_use(config.lane, config.input))
             self._nursery = Nursery(self._clock)
             self._cameras: dict[str, Camera] = {}
             self._previews = {
@@ -216,10 +224,8 @@ class EdgeDaemon:
                 port=config.kiosk.port,
                 report=self._device_news.append,
             )
-        except BaseException:
-            self.journal.close()
-            raise
-        self._config_sha256 = hashlib.sha256(read_at_most(config_path, FILE_BYTES_MAX)).hexdigest()
+            self._config_sha256 = hashlib.sha256(read_at_most(config_path, FILE_BYTES_MAX)).hexdigest()
+            undo.pop_all()
 
     @property
     def url(self) -> str:
@@ -248,7 +254,6 @@ class EdgeDaemon:
         self._gate.resume()
         for words in warnings(self._config.board, self._config.lane, self._config.input):
             log.warning("wiring", note=words)
-        self._boards.start()
         if self._cameras:
             with contextlib.suppress(OSError):  # no process now: whoever needs it asks again, and says so
                 self._nursery.start()
@@ -256,6 +261,7 @@ class EdgeDaemon:
         self._disk.start()
         self._uplink.start()
         self._page.start()
+        self._accepts.set()
         for camera in self._cameras.values():
             camera.start()
         try:
@@ -359,6 +365,8 @@ class EdgeDaemon:
     # -- owners of devices
 
     def _report(self, board: str, event: AnyEvent) -> None:
+        if isinstance(event, Scanned) and not self._accepts.is_set():
+            return  # codes count from when there is somebody to judge them
         if isinstance(event, Scanned):
             self._gate.feed.scanned(board, event)
             self._readers.scanned(board, event)

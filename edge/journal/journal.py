@@ -47,6 +47,7 @@ class Journal:
         box: Whose journal this is; None: that is not asked.
         limits: How much room it takes and keeps.
         doubt: What of the file is not believed, however it looks.
+        held: Called once no other gate process can be at work here, before the file is looked at, which may take long.
 
     Raises:
         JournalBusyError: Another gate process uses this folder.
@@ -61,12 +62,14 @@ class Journal:
         box: Box | None = None,
         limits: Limits | None = None,
         doubt: Doubt = Doubt.NONE,
+        held: Callable[[], None] = lambda: None,
     ) -> None:
         self._clock, self._limits = clock, limits or Limits()
         self.boot, self._next_mark_s = new_id(), 0.0
         self.path = folder / FILE
         self._folder_lock = _locked(folder)
         try:
+            held()
             self._marks = MarkFile(self.path)
             reserve = Reserve(self.path, self._limits.reserve_bytes)
             opened = open_or_recover(self.path, self._marks, now=clock.now(), reserve=reserve, doubt=doubt)
