@@ -24,7 +24,7 @@ from edge.command_refusals import Refusals
 from edge.inputs import Asked
 from edge.journal import Journal, JournalError, RowError
 from edge.orders import HandsError
-from passes.keys import KeySetError, KeySetFile
+from passes.keys import KeySetError, KeySetFile, KeyTable
 from passes.trust import CONFIG_USE, keys_for
 from passes.vocabulary import ClockTrust
 from shell.clock import Clock
@@ -94,6 +94,8 @@ class Commands:
         self._centre_now, self._not_before = centre_now, not_before
         self._put, self._publish, self._recorded = put, publish, recorded
         self._refusals = Refusals(clock)
+        self._keys = KeyTable(())
+        self._keys_of: KeySetFile | None = None  # what they were read from
         self._room = threading.Semaphore(WAITING_MAX)
         self._early: list[tuple[Command, float]] = []
         self._owed: dict[int, Entry] = {}  # ended, and not in the journal yet; by number
@@ -116,12 +118,15 @@ class Commands:
             self._refuse(Why.TOO_MANY, command)
 
     def _opened(self, payload: bytes) -> Command | Refusal:
-        try:
-            keys = keys_for(CONFIG_USE, self._key_set())
-        except KeySetError as error:
-            log.error("no key of the centre can be used", error=str(error))
-            return Refusal(Why.UNKNOWN_KEY)
-        return open_command(payload, keys, now=self._time())
+        key_set = self._key_set()
+        if key_set is not self._keys_of:  # read once: a flood is to cost little
+            try:
+                self._keys = keys_for(CONFIG_USE, key_set)
+            except KeySetError as error:
+                log.error("no key of the centre can be used", error=str(error))
+                self._keys = KeyTable(())
+            self._keys_of = key_set
+        return open_command(payload, self._keys, now=self._time())
 
     def _refuse(self, why: Why, command: Command | None = None) -> None:
         """Record that a message was refused; it has no number of its own in the ledger."""
