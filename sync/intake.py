@@ -253,10 +253,10 @@ class Intake:
 
     def _credit(self, gate: Gate) -> int | None:
         now_s = self._clock.monotonic_s()
-        if self._allowances.left(gate, now_s) < ROWS_MAX:  # a window more, and its batches are not taken
-            return self._allowances.rows_per_s
         waiting = len(self._waiting) + self._mailbox.waiting
-        return self._load.credit(gate, batches_waiting=waiting, now_s=now_s)
+        by_load = self._load.credit(gate, batches_waiting=waiting, now_s=now_s)
+        by_limit = self._allowances.credit(gate, now_s)
+        return min((one for one in (by_load, by_limit) if one is not None), default=None)
 
     def _publish_held(self, topic: str) -> None:
         self._link.publish(Message(topic=topic, payload=self._held[topic], retain=True))

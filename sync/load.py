@@ -20,6 +20,7 @@ BUSY_S: Final = 0.25  # with more than this much work waiting, already two gates
 CREDIT_MIN: Final = 10
 CAPACITY_FIRST: Final = 5_000.0  # rows a second, until it was measured
 MEASURE_ROWS_MIN: Final = 200  # smaller transactions tell what a commit costs, not a row
+ROWS_LEFT_FEW: Final = 5_000  # two windows of batches
 GATES_MAX: Final = 10_000  # remembered
 
 
@@ -86,7 +87,7 @@ class Allowances:
             self._left.pop(next(iter(self._left)))
         self._left[gate] = (left, now_s)
 
-    @property
-    def rows_per_s(self) -> int:
-        """The long run's rate: what a gate without an allowance is asked to keep to."""
-        return self._limit.rows_per_s
+    def credit(self, gate: Gate, now_s: float) -> int | None:
+        """What a gate is asked to keep to whose allowance runs out, so that nothing it sends is refused; else None."""
+        running_out = self.left(gate, now_s) < min(ROWS_LEFT_FEW, self._limit.rows / 2)
+        return self._limit.rows_per_s if running_out else None
