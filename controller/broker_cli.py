@@ -53,6 +53,10 @@ def rules(
     at: Annotated[
         str | None, typer.Option(help="Where the folder will lie on the broker's machine, if elsewhere.")
     ] = None,
+    bridge: Annotated[
+        list[int] | None,
+        typer.Option(help="A site whose own broker comes to this one; several times for several."),
+    ] = None,
     site: Annotated[
         int | None, typer.Option(help="The broker of this site alone, with a bridge to the centre's.")
     ] = None,
@@ -74,6 +78,8 @@ def rules(
         settings = load_centre(config)
     except SettingsError as error:
         raise failure(error, Exit.USAGE) from None
+    if set(bridge or ()) - set(settings.sites) or (bridge and (site is not None or nats is not None)):
+        raise failure("--bridge names sites of this centre, for the centre's own Mosquitto", Exit.USAGE)
     own = _site_broker(settings, site, mosquitto) if site is not None else None
     names = tuple(name or _own_name(settings))
     if not names:
@@ -83,7 +89,7 @@ def rules(
         here=PurePosixPath(at or folder.resolve()),
         names=names,
         port=port,
-        sites=tuple(settings.sites),
+        bridges=tuple(bridge or ()),
         found=ask(settings, "/gate-identities")["gates"],
     )
     count = len(plan.parties(site))

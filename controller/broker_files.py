@@ -34,15 +34,15 @@ class SiteBroker:
 class Plan:
     """What is to be written.
 
-    ``here`` is where the folder will lie on the broker's machine, ``names`` how the broker is reached, ``sites`` those
-    of the centre, ``found`` the certificates of gates as the centre lists them.
+    ``here`` is where the folder will lie on the broker's machine, ``names`` how the broker is reached, ``bridges`` the
+    sites whose own brokers come to this one, ``found`` the certificates of gates as the centre lists them.
     """
 
     folder: Path
     here: PurePosixPath
     names: tuple[str, ...]
     port: int
-    sites: tuple[int, ...]
+    bridges: tuple[int, ...]
     found: list[dict[str, Any]]
 
     def parties(self, site: int | None = None) -> list[Party]:
@@ -69,7 +69,7 @@ def write_mosquitto(plan: Plan, ca: GateCa, now: datetime, own: SiteBroker | Non
         )
         files[ACCESS] = broker_rules.mosquitto_access(plan.parties(own.site), centre=False)
     else:
-        files[ACCESS] = broker_rules.mosquitto_access(plan.parties(), bridges=plan.sites)
+        files[ACCESS] = broker_rules.mosquitto_access(plan.parties(), bridges=plan.bridges)
     return _write(plan.folder, files | {"mosquitto.conf": text})
 
 

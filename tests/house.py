@@ -64,7 +64,7 @@ class House:
             here=PurePosixPath(here),
             names=("localhost", HOST),
             port=port,
-            sites=self.sites,
+            bridges=self.sites,
             found=self.rows,
         )
 

@@ -73,6 +73,9 @@ def test_every_file_is_there_and_the_brokers_key_is_made_once_and_kept(
     rules(served, "--mosquitto", str(folder), "--name", "broker.example", "--name", "192.0.2.7")
     assert key.read_bytes() == before[0] and certificate.read_bytes() != before[1]
     assert "\nuser south\n" in (folder / "acl").read_text()
+    assert "site-7" not in (folder / "acl").read_text()
+    rules(served, "--mosquitto", str(folder), "--bridge", "7")
+    assert "\nuser site-7\n" in (folder / "acl").read_text()
     assert served.run("gate", "revoke", "south", *WHO, "--reason", "stolen").exit_code == 0
     assert rules(served, "--mosquitto", str(folder))["certificates"] == 0
     assert "\nuser south\n" not in (folder / "acl").read_text()
@@ -111,6 +114,9 @@ WRONG: list[tuple[str, ...]] = [
     ("--mosquitto", "m", "--nats", "n"),
     ("--nats", "n", "--site", "7"),
     ("--mosquitto", "m", "--site", "8"),
+    ("--mosquitto", "m", "--bridge", "8"),
+    ("--mosquitto", "m", "--bridge", "7", "--site", "7"),
+    ("--nats", "n", "--bridge", "7"),
 ]
 
 
