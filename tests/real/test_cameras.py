@@ -140,7 +140,9 @@ def test_a_camera_that_is_missing_at_the_start_heals_when_it_appears(
     assert "does not exist" in seen.health[0].detail
 
 
-def test_c1_a_frozen_picture_gives_no_second_scan_and_a_fault_and_heals_when_it_moves(nursery: Nursery) -> None:
+def test_c1_a_frozen_picture_gives_no_second_scan_and_a_fault_and_heals_when_it_moves(
+    nursery: Nursery,
+) -> None:
     moves = threading.Event()
     frozen, moved = part(card("PASS")), part(card("OTHER", shade=250))
 
