@@ -202,7 +202,7 @@ def test_benchmarks_print_a_ratio_for_each_figure_and_write_it_down(tmp_path: Pa
         assert one["name"] in ran.stdout
     promised = {one["name"]: one["ratio_max"] for one in report["results"] if one["ratio_max"] is not None}
     assert promised["rotating code, text to decision"] == 4.0
-    assert ran.stdout.endswith(" 0 skipped\n")
+    assert ", 0 skipped\n" in ran.stdout
 
 
 @pytest.mark.real

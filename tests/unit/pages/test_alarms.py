@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
+from edge.disk_policy import Disk
+from edge.disk_watch import UNSENT_MAX, Found
 from edge.kiosk.alarm_words import ALARMS, for_alarm
 from edge.kiosk.app import create_kiosk
 from edge.kiosk.view import AlarmView, Snapshot
@@ -19,8 +21,9 @@ def ask(snapshot: Snapshot, path: str) -> str:
 
 
 def test_every_alarm_that_the_gate_raises_has_words_and_no_words_are_idle() -> None:
-    code = "".join(Path(file).read_text("utf-8") for file in ("edge/devices.py", "edge/lanes.py"))
+    code = "".join(file.read_text("utf-8") for file in Path("edge").rglob("*.py"))
     raised = set(re.findall(r'alarms\.(?:begin|flash)\(\s*"([a-z_]+)"', code)) | {"forced", "tailgate"}
+    raised |= set(Found(disk=Disk(free=0, size=1), tight=True, full=True, unsent=UNSENT_MAX).faults)
     assert raised == set(ALARMS)
     assert for_alarm("of_a_newer_version").en == "of_a_newer_version"
 
