@@ -34,6 +34,9 @@ from sync.topics import CENTRE_STATE, down, site_bundle, up
 
 HEALTH_EVERY_S: Final = 30.0
 ANSWER_BYTES_MAX: Final = 1024  # an ack has about 120 bytes
+ACK_LATE_MAX: Final = timedelta(
+    minutes=1
+)  # behind what was known before: beyond it the centre's clock was set
 MAILBOX_MESSAGES_MAX: Final = 256
 PAUSE_AFTER_ERROR_S: Final = 0.1  # doubles with every error in a row
 PAUSE_AFTER_ERROR_MAX_S: Final = 5.0
@@ -283,7 +286,7 @@ class Uplink:
         if ack.epoch == self._store.epoch():
             now = self._clock.now()
             self._last_ack_at, self._offset_s = now, (ack.now - now).total_seconds()
-            self._centre_time = (ack.now, self._clock.monotonic_s())
+            self._hear_time(ack.now)
             if ack.trust is ClockTrust.TRUSTED:
                 self._told_time(ack.now)
         self._send(
@@ -297,6 +300,13 @@ class Uplink:
                 doubled=ack.doubled,
             )
         )
+
+    def _hear_time(self, told: datetime) -> None:
+        """An ack that was long on its way says an earlier time than the centre's: the later of two counts."""
+        known = self.centre_now()
+        if known is not None and timedelta(0) < known - told < ACK_LATE_MAX:
+            told = known
+        self._centre_time = (told, self._clock.monotonic_s())
 
     def _send(self, outputs: list[Output]) -> None:
         """Publish in order. What the link does not take is not retried here: no ack will come, and hello follows."""
