@@ -28,6 +28,7 @@ pytestmark = pytest.mark.real
 KILLS = 10
 FOR_S = 12.0
 DRAINED_WITHIN_S = 90.0
+EVENTS_MIN = 100
 SEED = 20261123
 
 
@@ -106,6 +107,17 @@ def ends(way: Way, folder: Path) -> Iterator[tuple[Program, Program]]:
         yield programs[0], programs[1]
 
 
+def recorded_so_far(folder: Path) -> int:
+    """How many events a journal has that is being written."""
+    database = sqlite3.connect(f"file:{folder / 'gate' / 'journal.db'}?mode=ro", uri=True)
+    try:
+        return int(database.execute("select count(*) from event").fetchone()[0])
+    except sqlite3.OperationalError:  # a gate that starts has it locked
+        return 0
+    finally:
+        database.close()
+
+
 def ids(path: Path) -> list[str]:
     """The ids of all events in a journal or in the centre's database, whose process has ended."""
     with sqlite3.connect(path) as database:
@@ -133,6 +145,7 @@ def test_b1_gate_centre_and_brokers_die_at_random_and_nothing_is_lost_or_counted
         for kill in order:
             pause.wait(rng.uniform(0.3, 1.7) * FOR_S / KILLS)
             kill()
+        until(lambda: recorded_so_far(tmp_path) > EVENTS_MIN, within_s=60, what="enough events")
         (tmp_path / "gate" / ENOUGH).touch()
         assert gate.process is not None
         until(
@@ -143,5 +156,5 @@ def test_b1_gate_centre_and_brokers_die_at_random_and_nothing_is_lost_or_counted
         assert gate.process.returncode == 0, (tmp_path / "gate.log").read_text()
         centre.stop()
     recorded, arrived = ids(tmp_path / "gate" / "journal.db"), ids(tmp_path / "centre.db")
-    assert len(set(recorded)) == len(recorded) > 100
+    assert len(set(recorded)) == len(recorded) > EVENTS_MIN
     assert arrived == recorded, f"seed {SEED}: of {len(recorded)} recorded {len(arrived)} arrived"
