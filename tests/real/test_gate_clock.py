@@ -139,6 +139,29 @@ def test_net1_a_gate_that_nobody_hears_for_thirty_days_works_on_and_then_all_of_
     gate.journal.close()
 
 
+def test_x12_an_exit_whose_entry_was_forgotten_meanwhile_opens_and_is_recorded(tmp_path: Path) -> None:
+    clock = HandClock()
+    gate = World(tmp_path, clock)
+    gate.start()
+    for _ in range(2):
+        assert granted(gate.show(gate.fresh(expires_at=2**31)))
+        gate.walk()
+        gate.wait(60)
+        assert granted(gate.show(gate.fresh(expires_at=2**31), lane="exit"))
+        gate.walk("exit")
+        clock.advance(40 * DAY_S)
+        gate.journal.prune()
+        while gate.standings.forget_old(clock.now()):
+            pass
+        assert gate.journal.read("select count(*) from stay") == [(0,)]
+        assert granted(gate.show(gate.fresh(expires_at=2**31), lane="exit"))
+        gate.walk("exit")
+        assert gate.events("passage")[-1]["direction"] == "exit"
+        assert "stay_id" not in gate.events("passage")[-1]
+        gate.wait(60)
+    gate.journal.close()
+
+
 def drained(journal: Journal, centre: Centre) -> int:
     """Send every row of the journal to the centre; returns the cursor that it answers."""
     topic, upto = parse_up(up(SITE, "south", "ev")), 0
