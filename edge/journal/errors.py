@@ -10,7 +10,6 @@
     └─ RowError             this row can never be recorded; others can
 """
 
-import errno
 from typing import Final
 
 import apsw
@@ -31,7 +30,6 @@ _READS: Final = {
     apsw.SQLITE_IOERR_CORRUPTFS,
     apsw.SQLITE_IOERR_DATA,
 }
-NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT}
 
 
 class JournalError(Exception):
