@@ -327,7 +327,7 @@ def test_what_cannot_be_read_is_shelved_with_the_reason(broker: EmbeddedBroker, 
         assert (kept.ids(GATE), kept.healths, kept.holes()) == ([], [], [])
 
 
-def test_an_oversized_message_is_shelved_cut_short(tmp_path: Path) -> None:
+def test_b10_an_oversized_message_is_shelved_cut_short(tmp_path: Path) -> None:
     with (  # mosquitto is configured to refuse it, amqtt carries it
         running_broker("amqtt", tmp_path) as broker,
         centre(broker.url, tmp_path / "c.db") as (_, kept),
@@ -360,7 +360,7 @@ payloads = st.binary(max_size=200) | (json_values | frames).map(lambda value: js
 leaves = st.sampled_from(["ev", "hello", "state", "health", "res", "x", "ev/ev", ""])
 
 
-def test_no_payload_stops_the_intake(broker: EmbeddedBroker, tmp_path: Path) -> None:
+def test_m8_no_payload_stops_the_intake(broker: EmbeddedBroker, tmp_path: Path) -> None:
     with (
         centre(broker.url, tmp_path / "c.db") as (intake, kept),
         PlainClient(port_of(broker), f"postern/1/dn/{SITE}/probe/ack") as outside,
