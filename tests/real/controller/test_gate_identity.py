@@ -2,13 +2,14 @@
 
 import http.server
 import json
+import ssl
 import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx2
 import pytest
@@ -19,12 +20,14 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from typer.testing import CliRunner, Result
 
 from controller import schema
+from controller.certificates import GateCa
 from controller.gate_registry import SIGNS, GateRegistry
 from edge.cli import app as edge_app
 from edge.identity import IdentityWatch, make_request, tls_files
 from passes.vocabulary import ClockTrust
 from shell.clock import SystemClock
 from sync.messages import DeviceData
+from sync.tls import TlsFiles
 from tests.real.controller.centre import NOON, SITE, SetClock
 from tests.real.controller.serving import BROKER_URL, Served, served_at
 
@@ -326,6 +329,62 @@ def test_net6_a_portals_page_is_no_certificate(served: Served, box: Path) -> Non
             done = edge(box, "--centre", url, "--code", "AAAA-AAAA-AAAA")
         assert (done.exit_code, "no centre" in done.stderr) == (3, True), done.stderr
     assert not tls_files(data_of(box)).certificate.exists()
+
+
+class Front(http.server.BaseHTTPRequestHandler):
+    """What stands before the centre's pages and speaks TLS: hands each request on."""
+
+    behind = ""
+    asked: ClassVar[list[str]] = []
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.asked.append(self.path)
+        headers = {name: self.headers[name] for name in ("Authorization", "Content-Type")}
+        got = httpx2.post(f"{self.behind}{self.path}", content=body, headers=headers, trust_env=False)
+        self.send_response(got.status_code)
+        self.end_headers()
+        self.wfile.write(got.content)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def https_before(served: Served, folder: Path) -> Iterator[tuple[str, Path, list[str]]]:
+    ca = GateCa(folder, SystemClock().now())  # a house's own authority for its pages
+    files = TlsFiles(ca=ca.path, certificate=folder / "web.crt", key=folder / "web.pem")
+    ca.keep_server(files, ["localhost"], SystemClock().now())
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files.certificate, files.key)
+    kind = type("Front", (Front,), {"behind": served.url.rstrip("/"), "asked": []})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), kind) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that hangs up is meant
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield f"https://localhost:{server.server_port}", ca.path, kind.asked  # type: ignore[attr-defined]
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_net5_a_code_goes_to_the_page_server_that_proves_itself_and_to_no_other(
+    served: Served, box: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "web").mkdir()
+    code = code_for(served)
+    with https_before(served, tmp_path / "web") as (url, ca, asked):
+        doubted = edge(box, "--centre", url, "--code", code)
+        assert (doubted.exit_code, "certificate verify failed" in doubted.stderr) == (3, True), doubted.stderr
+        misnamed = url.replace("localhost", "127.0.0.1")
+        assert edge(box, "--centre", misnamed, "--centre-ca", str(ca), "--code", code).exit_code == 3
+        assert asked == []
+        done = edge(box, "--centre", url, "--centre-ca", str(ca), "--code", code)
+        assert done.exit_code == 0, done.stderr
+        assert edge(box, "--renew").exit_code == 0  # which remembers both
+        assert asked == ["/enroll/gate", "/enroll/gate/renew"]
 
 
 UNCLEAR: list[tuple[str, ...]] = [
