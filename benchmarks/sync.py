@@ -4,6 +4,7 @@ The gate is a process of its own, as the bare sender is. The bare loop does noth
 same bytes over the same broker, parsed, written with ``executemany`` under the same durable commits, acknowledged.
 """
 
+import gc
 import json
 import multiprocessing
 import shutil
@@ -57,6 +58,7 @@ WITHIN_S: Final = 300.0
 
 def run(options: Options) -> list[Outcome]:
     """Measure everything over one broker, in wall time."""
+    gc.freeze()  # as the centre's daemon does
     build = Path("build")
     build.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=build) as name, _gates_disk() as gates:

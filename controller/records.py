@@ -32,7 +32,7 @@ WHY_MAX: Final = 300
 CURSOR_STEP: Final = 1_000  # rows looked at in one go when a cursor moves
 NOTHING_BEFORE: Final = "0" * 64  # what a journal's first row names as the hash before it
 _IN_MAX: Final = 400  # values in one IN list
-_OWN_COLUMNS: Final = ("seq", "id", "kind", "at", "person", "pass_id", "stay_id", "raw")  # of an event's row
+_COLUMNS: Final = tuple(column.name for column in schema.event.columns)
 log = get_logger("records")
 
 
@@ -154,13 +154,15 @@ def _store(
     """Insert what is new; returns the passages among it."""
     held = _held(connection, stream, sorted(row.seq for row in rows))
     elsewhere = _known_elsewhere(connection, stream, [row.event.id for row in rows if row.event])
-    new: list[ReceivedRow] = []
-    values, passages, known = [], [], []
+    fresh: dict[int, ReceivedRow] = {}
+    values, passages, known, received = [], [], [], utc_text(received_at)
     for row in rows:
         if row.event is None:
             _bury_row(connection, stream, row, row.why or "unreadable", received_at)
             continue
         before = held.get(row.seq)
+        if before is None and row.seq in fresh:
+            before = _as_held(fresh[row.seq], received_at)
         if before is not None:
             if before.id != row.event.id:
                 _conflict(connection, stream, before, row, received_at)
@@ -169,21 +171,20 @@ def _store(
             known.append(row.seq)
             continue
         try:
-            of_row, passage = _read(stream, row.event, row.text)
+            of_row, passage = _read(stream, row.event, row.text, received)
         except OverflowError:  # a moment that no calendar holds once it is in UTC
             _bury_row(connection, stream, row, "at: outside the calendar", received_at)
             continue
-        new.append(row)
         values.append(of_row)
-        held[row.seq] = _Held(row.event.id, row.text, received_at)
+        fresh[row.seq] = row
         if passage is not None:
             passages.append(passage)
         why = _heed(connection, stream, row.event, passage)
         if why is not None:
             _bury_row(connection, stream, row, why, received_at)
-    if new:
-        _insert(connection, stream, values, received_at)
-        _check_chain(connection, stream, new, received_at)
+    if fresh:
+        _insert(connection, values)
+        _check_chain(connection, stream, tuple(fresh.values()), received_at)
     for first, last in _runs(sorted(known)):
         note_gap(connection, stream, first, last, "known")
     return passages
@@ -197,22 +198,19 @@ class _Held(NamedTuple):
     received_at: datetime
 
 
-def _insert(
-    connection: Connection, stream: Stream, values: Sequence[tuple[Any, ...]], received_at: datetime
-) -> None:
-    """The rows as ``_read`` gives them, by the driver's own way for many: this is what a backlog is made of."""
-    table = schema.event
-    statement = table.insert().compile(dialect=connection.dialect)
-    every = {**stream._asdict(), "received_at": utc_text(received_at)}
-    names = (*every, *_OWN_COLUMNS)
-    same = tuple(every.values())
+def _as_held(row: ReceivedRow, received_at: datetime) -> _Held:
+    assert row.event is not None
+    return _Held(row.event.id, row.text, received_at)
+
+
+def _insert(connection: Connection, values: list[tuple[Any, ...]]) -> None:
+    """Rows as ``_read`` gives them, by the driver's own way for many: this is what a backlog is made of."""
+    statement = schema.event.insert().compile(dialect=connection.dialect)
     if statement.positiontup is None:
-        connection.exec_driver_sql(
-            str(statement), [dict(zip(names, (*same, *own), strict=True)) for own in values]
-        )
+        connection.exec_driver_sql(str(statement), [dict(zip(_COLUMNS, row, strict=True)) for row in values])
         return
-    places = itemgetter(*(names.index(name) for name in statement.positiontup))
-    connection.exec_driver_sql(str(statement), [places((*same, *own)) for own in values])
+    assert tuple(statement.positiontup) == _COLUMNS
+    connection.exec_driver_sql(str(statement), values)
 
 
 def _check_chain(
@@ -221,15 +219,18 @@ def _check_chain(
     """Look whether new rows continue what was there before them, and are continued by what was there after them."""
     runs = _runs(sorted(row.seq for row in new))
     there = _links(connection, stream, {edge for first, last in runs for edge in (first - 1, last + 1)})
+    last_seq, last_own = 0, ""
     for row in sorted(new, key=itemgetter(0)):
         assert row.event is not None
         seq, prev, own = row.seq, row.event.prev, row.event.hash
-        before, after = there.get(seq - 1), there.get(seq + 1)
-        there[seq] = _Link(prev, own)
-        continues = before is None or prev in (before.own, NOTHING_BEFORE)
-        continued = after is None or after.prev in (own, NOTHING_BEFORE)
-        if not (continues and continued):
-            _shelve_conflict(connection, stream, seq, [_Held(row.event.id, row.text, received_at)])
+        fits = seq != last_seq + 1 or prev in (last_own, NOTHING_BEFORE)
+        if seq - 1 in there:
+            fits = fits and prev in (there[seq - 1].own, NOTHING_BEFORE)
+        if seq + 1 in there:
+            fits = fits and there[seq + 1].prev in (own, NOTHING_BEFORE)
+        if not fits:
+            _shelve_conflict(connection, stream, seq, [_as_held(row, received_at)])
+        last_seq, last_own = seq, own
 
 
 class _Link(NamedTuple):
@@ -321,15 +322,19 @@ def _held(connection: Connection, stream: Stream, seqs: Sequence[int]) -> dict[i
     return held
 
 
-def _read(stream: Stream, event: Event, text: str) -> tuple[tuple[Any, ...], Passage | None]:
-    """The values of ``_OWN_COLUMNS``, and the passage if it is a readable one."""
+def _read(stream: Stream, event: Event, text: str, received: str) -> tuple[tuple[Any, ...], Passage | None]:
+    """The row as it is kept, in the order of ``_COLUMNS``, and the passage if it is a readable one."""
     passage = passage_of(stream.gate, stream.epoch, event) if event.kind == Kind.PASSAGE else None
     subject = subject_of(event)
     return (
+        stream.site,
+        stream.gate,
+        stream.epoch,
         event.seq,
         event.id,
         event.kind,
         utc_text(kept(event.at)),
+        received,
         subject.person,
         subject.pass_id,
         passage.stay_key if passage else None,
@@ -341,9 +346,7 @@ def _conflict(
     connection: Connection, stream: Stream, before: _Held, row: ReceivedRow, received_at: datetime
 ) -> None:
     """Put both sides on the shelf; the one that came first keeps its place and its effect."""
-    assert row.event is not None
-    theirs = _Held(row.event.id, row.text, received_at)
-    _shelve_conflict(connection, stream, row.seq, [before, theirs])
+    _shelve_conflict(connection, stream, row.seq, [before, _as_held(row, received_at)])
 
 
 def _shelve_conflict(connection: Connection, stream: Stream, seq: int, sides: Sequence[_Held]) -> None:

@@ -358,4 +358,5 @@ class CentreState(WireModel):
 
 def utc_text(moment: datetime) -> str:
     """One spelling of a moment: ISO 8601 in UTC with milliseconds and ``Z``."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return f"{utc.isoformat(timespec='milliseconds')[:-6]}Z"
