@@ -1,5 +1,6 @@
 """The centre as one process: broker child, intake, overstay monitor, SMS sender and pages around one database."""
 
+import gc
 import secrets
 import threading
 from collections.abc import Callable
@@ -214,6 +215,7 @@ class CentreDaemon:
             PageServerError: The page cannot be served.
         """
         self._stop = stop
+        gc.freeze()  # a backlog is many small objects: without this all modules are looked through again and again
         try:
             self._pages.start()
             self._broker.start()

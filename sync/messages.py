@@ -15,6 +15,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainValidator,
     StringConstraints,
     model_validator,
 )
@@ -45,6 +46,13 @@ def _from_utc_text(value: Any) -> Any:
         with contextlib.suppress(ValueError):
             return datetime.fromisoformat(value)
     return value
+
+
+def _object(value: Any) -> Any:
+    """A JSON object as it was read: what is in it is checked by the model of its kind, and not copied before."""
+    if isinstance(value, dict):
+        return value
+    raise ValueError("not an object")
 
 
 class WireModel(BaseModel):
@@ -105,7 +113,7 @@ class Event(WireModel):
     boot: Hex16
     prev: Hex64
     hash: Hex64
-    data: dict[str, Any]
+    data: Annotated[dict[str, Any], PlainValidator(_object)]
 
 
 class Subject(WireModel):
