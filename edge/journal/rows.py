@@ -33,22 +33,30 @@ def compose(
     recorded: Recorded, kind: Kind, data: BaseModel, *, head: str, clock: Clock, boot: str
 ) -> Composed:
     """The row behind the one whose hash is ``head``; raises ``RowError`` when no wire would carry it."""
-    row: dict[str, Any] = {
-        "v": WIRE_VERSION,
-        "seq": recorded.seq,
-        "id": recorded.id,
-        "kind": kind.value,
-        "at": utc_text(recorded.at),
-        "trust": clock.trust().value,
-        "mono_ms": int(clock.monotonic_s() * 1000),
-        "boot": boot,
-        "prev": head,
-        "data": data.model_dump(mode="json", exclude_none=True),
-    }
-    made = _hashed(row)
-    if len(made.body.encode()) > EVENT_BYTES_MAX:
-        raise RowError(f"a {kind.value} event of {len(made.body)} characters is larger than the wire allows")
-    return made
+    # The canonical text has its names in order, so "hash" has its place between these two: each is written once.
+    before = _canonical(
+        {
+            "at": utc_text(recorded.at),
+            "boot": boot,
+            "data": data.model_dump(mode="json", exclude_none=True),
+        }
+    )
+    behind = _canonical(
+        {
+            "id": recorded.id,
+            "kind": kind.value,
+            "mono_ms": int(clock.monotonic_s() * 1000),
+            "prev": head,
+            "seq": recorded.seq,
+            "trust": clock.trust().value,
+            "v": WIRE_VERSION,
+        }
+    )
+    digest = hashlib.sha256(f"{before[:-1]},{behind[1:]}".encode()).hexdigest()
+    body = f'{before[:-1]},"hash":"{digest}",{behind[1:]}'
+    if len(body.encode()) > EVENT_BYTES_MAX:
+        raise RowError(f"a {kind.value} event of {len(body)} characters is larger than the wire allows")
+    return Composed(body, digest)
 
 
 def renumbered(body: str, seq: int, head: str) -> Composed:
@@ -69,7 +77,8 @@ def read_row(body: object, seq: int) -> dict[str, Any] | None:
 
 def chain_hash(row: dict[str, Any]) -> str:
     """SHA-256 over the canonical JSON of a row without its ``hash``; ``prev`` in it covers every row before."""
-    return _digest({key: value for key, value in row.items() if key != "hash"})
+    text = _canonical({key: value for key, value in row.items() if key != "hash"})
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def at_ms(text: str) -> int:
@@ -82,9 +91,4 @@ def _hashed(row: dict[str, Any]) -> Composed:
     return Composed(_canonical(row | {"hash": digest}), digest)
 
 
-def _digest(row: dict[str, Any]) -> str:
-    return hashlib.sha256(_canonical(row).encode()).hexdigest()
-
-
-def _canonical(row: dict[str, Any]) -> str:
-    return json.dumps(row, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+_canonical = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
