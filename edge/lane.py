@@ -61,7 +61,7 @@ class Lane:
         walk: Who walks: one of ``lane_table.WALK``.
         above: What stands above that.
         opened: Grants for which it was opened, the oldest first.
-        queued: Grants that wait until the other direction is through, the oldest first.
+        queued: Grants that wait until the other direction is through: exits first, the oldest before the others.
         deadline_s: When the state ends by itself.
         blind: Its passage contact does not answer.
         occupied: Its contact is active.
@@ -135,9 +135,9 @@ def step(
     for part in PARTS.get(event, (event,)):
         lane, more = _taken(lane, now._replace(event=part))
         effects += more
-    while lane.queued and not _other_way(lane, lane.queued[0].way):
-        lane, more = _taken(lane, now._replace(event=Event.NEXT))
-        effects += more
+        while lane.queued and not _other_way(lane, lane.queued[0].way):
+            lane, more = _taken(lane, now._replace(event=Event.NEXT))
+            effects += more
     return lane, effects
 
 
@@ -222,7 +222,8 @@ def _turned_away(lane: Lane, now: _Now) -> bool:
 def _other_way(lane: Lane, way: Direction | None) -> bool:
     if lane.walk is not State.GRANTED or lane.free or len(lane.queued) >= MAX_TOKENS:
         return False
-    return any(token.way is not way for token in lane.opened)
+    leaving = way is Direction.ENTRY and any(token.way is Direction.EXIT for token in lane.queued)
+    return leaving or any(token.way is not way for token in lane.opened)
 
 
 def _waits(lane: Lane, now: _Now) -> bool:
@@ -248,7 +249,8 @@ def _drove(lane: Lane, now: _Now) -> bool:
 
 
 def _fits(token: Token, now: _Now) -> bool:
-    return now.way is None or token.way is now.way
+    """Whether a grant is of the direction that was seen; under the arm of a barrier none is."""
+    return now.traits.barrier or now.way is None or token.way is now.way
 
 
 def _let_out(lane: Lane, now: _Now) -> bool:
@@ -266,6 +268,7 @@ CONDITIONS: Final[dict[When, Callable[[Lane, _Now], bool]]] = {
     When.DROVE: _drove,
     When.DROVE_OUT: lambda lane, now: _drove(lane, now) and _let_out(lane, now),
     When.DROVE_FREE: lambda lane, now: _drove(lane, now) and lane.free,
+    When.WAITS_ALONE: lambda lane, now: now.token in lane.tokens and not lane.queued,
     When.WAITS: lambda lane, now: now.token in lane.tokens,
     When.NO_CONTACT: _no_contact,
     When.NO_CONTACT_LAST: lambda lane, now: _no_contact(lane, now) and _last(lane),
@@ -300,7 +303,8 @@ def _opened(lane: Lane, token: Token, now: _Now) -> tuple[Lane, Effects]:
 
 
 def _queue(lane: Lane, now: _Now) -> tuple[Lane, Effects]:
-    return replace(lane, queued=(*lane.queued, _granted(now))), ()
+    queued = sorted((*lane.queued, _granted(now)), key=lambda token: token.way is Direction.ENTRY)
+    return replace(lane, queued=tuple(queued)), ()
 
 
 def _open_queued(lane: Lane, now: _Now) -> tuple[Lane, Effects]:

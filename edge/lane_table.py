@@ -107,8 +107,8 @@ class Act(StrEnum):
     """What is done with grants; most come with an effect."""
 
     OPEN = "open for it; it waits for its walk"
-    QUEUE = "it waits until the other direction is through"
-    OPEN_QUEUED = "open for the oldest that waits for the other direction"
+    QUEUE = "it waits until the other direction is through, exits first"
+    OPEN_QUEUED = "open for the first that waits for the other direction"
     TURN_AWAY = "no opening; record a no-show"
     TAKE = "the oldest grant of that direction is a passage"
     TAKE_THIS = "open, and its grant is a passage at once"
@@ -125,13 +125,16 @@ class When(StrEnum):
 
     ALWAYS = ""
     TURNED_AWAY = "an entry in fault; or, unless by hand, one that is blocked, or lacks its vehicle"
-    OTHER_WAY = "somebody was let through the other way and has not walked yet"
+    OTHER_WAY = (
+        "somebody was let through the other way and has not walked yet; or, for an entry, an exit waits"
+    )
     VEHICLE = "a vehicle stands at the barrier"
     BARRIER = "a barrier"
     DROVE_LAST = "a barrier whose input works, and nobody else has a grant"
     DROVE = "a barrier whose input works"
     DROVE_OUT = "a barrier, and the button was pressed just before"
     DROVE_FREE = "a barrier that is free, or in an emergency"
+    WAITS_ALONE = "it waits for its walk, and nobody for the other direction"
     WAITS = "it waits for its walk"
     NO_CONTACT = "no contact, and it waits"
     NO_CONTACT_LAST = "no contact, and nobody else waits"
@@ -185,7 +188,7 @@ ROWS: Final = (
     Row((_G,), Event.NEXT, When.ALWAYS, None, (Act.OPEN_QUEUED,), Wait.PASSAGE),
     Row((_P, _F, _T), Event.NEXT, When.ALWAYS, None, (Act.OPEN_QUEUED,)),
     Row((_H,), Event.NEXT, When.ALWAYS, None, (Act.OPEN_QUEUED,), Wait.PASSAGE),
-    Row((_G, _H), Event.SHOWN_AGAIN, When.WAITS, None, (Act.FOLLOWED,), Wait.PASSAGE),
+    Row((_G, _H), Event.SHOWN_AGAIN, When.WAITS_ALONE, None, (Act.FOLLOWED,), Wait.PASSAGE),
     Row(WALK, Event.SHOWN_AGAIN, When.WAITS, None, (Act.FOLLOWED,)),
     Row(WALK, Event.SHOWN_AGAIN, When.ALWAYS, None, (Act.EXPECT_ONE,)),
     Row((_G,), Event.PULSE_NOT_DONE, When.LOST_LAST, _L, (Act.GIVE_BACK,), Wait.NEVER),

@@ -131,13 +131,17 @@ class AnyLane(RuleBasedStateMachine):
         if self.lane.queued:
             assert self.lane.walk is State.GRANTED
             assert self.lane.deadline_s is not None
-            assert self.lane.deadline_s <= self.now_s + self.traits.passage_wait_s
+        for token in self.lane.queued:
+            if token.way is Direction.EXIT:
+                since_s = self.waiting_since_s[token.id]
+                assert self.lane.deadline_s is not None
+                assert self.lane.deadline_s <= since_s + self.traits.passage_wait_s
 
     @rule()
     def everybody_goes_away(self) -> None:
         """However it stands: once the lane is clear and the waits are over, it is locked, and every grant has ended."""
         lane, at_s, ended = self.lane, self.now_s, Counter(self.ended)
-        for event in (Event.CONTACT_CLEAR, Event.DEADLINE, Event.DEADLINE, Event.DEADLINE):
+        for event in (Event.CONTACT_CLEAR, *[Event.DEADLINE] * (2 + len(lane.queued))):
             at_s += 100.0
             lane, effects = step(lane, event, at_s, self.traits)
             ended.update(about for effect, about in effects if effect in ENDED)
