@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -108,6 +108,20 @@ class Site:
             lambda: end.cable.say(engine, engine.show(text, SystemClock().monotonic_s()))
         )
 
+    def opens(self, lane: str, text: Callable[[], str]) -> None:
+        """Hold a code before the engine, again each second as people do, until the lane opens."""
+        channel, clock = {"entry": ENTRY, "exit": EXIT}[lane], SystemClock()
+        before, next_s = self.opened(channel), clock.monotonic_s()
+
+        def look() -> bool:
+            nonlocal next_s
+            if clock.monotonic_s() >= next_s:
+                next_s += 1.0
+                self.show(lane, text())
+            return self.opened(channel) > before
+
+        until(look, within_s=30, what=f"the {lane} that opens")
+
     def opened(self, channel: int) -> int:
         """How often the relay of a lane closed, by the board's own record."""
         return self._station.whats().count(("relay_on", channel))
@@ -150,7 +164,16 @@ class Site:
         return self._process.wait(within_s)
 
     def rows(self) -> list[dict[str, Any]]:
-        """Every row of the journal, from a copy: the daemon may run, stand still, or be dead."""
+        """Every row of the journal, whether the daemon runs, stands still, or is dead."""
+        return [json.loads(body) for (body,) in self._read("select body from event order by epoch, seq")]
+
+    def unknown(self) -> int:
+        """How many stays the next start has to assume something of: somebody was let in or out, and no end came."""
+        query = "select 1 from stay where state = 'pending' or (state = 'inside' and leaving_ms is not null)"
+        return len(self._read(query))
+
+    def _read(self, query: str) -> list[tuple[Any, ...]]:
+        """From a copy, for the file is the daemon's."""
         place = self._folder / "copy"
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir()
@@ -159,7 +182,7 @@ class Site:
                 shutil.copy(self.data / name, place)
         db = apsw.Connection(str(place / "journal.db"))
         try:
-            return [json.loads(body) for (body,) in db.execute("select body from event order by epoch, seq")]
+            return list(db.execute(query))
         except (apsw.CorruptError, apsw.NotADBError):
             return []  # copied in the middle of a checkpoint
         finally:

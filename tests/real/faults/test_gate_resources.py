@@ -27,6 +27,14 @@ def gate(tmp_path: Path) -> Iterator[Site]:
         yield made
 
 
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A gate for tests that leave it as it was, each with a pass of its own."""
+    with site(tmp_path_factory.mktemp("lasting"), people=False) as made:
+        made.start()
+        yield made
+
+
 def test_d9_while_a_sync_hangs_the_exit_opens_and_no_entry_does(gate: Site, tmp_path: Path) -> None:
     needs.strace()
     with injected(gate.pid, "fdatasync", f"delay_enter={int(SLOW_S * 1e6)}", tmp_path):
@@ -45,36 +53,31 @@ def test_d4_a_gate_whose_disk_fails_a_sync_moves_nothing_ends_and_serves_again(
         assert gate.ended(30) > 0
     assert gate.opened(ENTRY) == 0
     gate.start()
-    gate.show("exit", f"{FOREIGN}1")
-    until(lambda: gate.opened(EXIT), what="the exit")
-    gate.show("entry", fresh(2))
-    until(lambda: gate.opened(ENTRY), what="the entry of the next visitor")
+    gate.opens("exit", lambda: f"{FOREIGN}1")
+    gate.opens("entry", lambda: fresh(2))
 
 
 def test_d11_without_another_file_the_lanes_go_on_and_the_tools_are_back_when_there_is_one(
-    gate: Site,
+    lasting: Site,
 ) -> None:
-    soft, hard = resource.prlimit(gate.pid, resource.RLIMIT_NOFILE)
-    held = len(list(Path(f"/proc/{gate.pid}/fd").iterdir()))
-    resource.prlimit(gate.pid, resource.RLIMIT_NOFILE, (held, hard))
+    soft, hard = resource.prlimit(lasting.pid, resource.RLIMIT_NOFILE)
+    held = len(list(Path(f"/proc/{lasting.pid}/fd").iterdir()))
+    resource.prlimit(lasting.pid, resource.RLIMIT_NOFILE, (held, hard))
     with suppress(ControlError):
-        gate.ask("watch")
-    gate.show("entry", fresh(1))
-    until(lambda: gate.opened(ENTRY), what="the entry")
-    gate.show("exit", f"{FOREIGN}1")
-    until(lambda: gate.opened(EXIT), what="the exit")
-    resource.prlimit(gate.pid, resource.RLIMIT_NOFILE, (soft, hard))
-    until(gate.works, within_s=30, what="the tools")
+        lasting.ask("watch")
+    lasting.opens("entry", lambda: fresh(11))
+    lasting.opens("exit", lambda: f"{FOREIGN}11")
+    resource.prlimit(lasting.pid, resource.RLIMIT_NOFILE, (soft, hard))
+    until(lasting.works, within_s=30, what="the tools")
 
 
-def test_d13_a_flood_of_codes_does_not_fill_the_log_and_the_next_visitor_is_let_in(gate: Site) -> None:
-    before = len(gate.log())
+def test_d13_a_flood_of_codes_does_not_fill_the_log_and_the_next_visitor_is_let_in(lasting: Site) -> None:
+    before = len(lasting.log())
     for number in range(FLOOD):
-        gate.show("entry", f"{FOREIGN}{number}")
-        gate.show("entry", f"GP1:{number:X}")
-    gate.show("entry", fresh(1))
-    until(lambda: gate.opened(ENTRY), within_s=30, what="the entry of a visitor behind a flood of codes")
-    grown = len(gate.log()) - before
+        lasting.show("entry", f"{FOREIGN}{number}")
+        lasting.show("entry", f"GP1:{number:X}")
+    lasting.opens("entry", lambda: fresh(13))
+    grown = len(lasting.log()) - before
     seen(f"{2 * FLOOD} codes that are no passes, {grown} bytes of log")
     assert grown < FLOOD * LOG_BYTES_EACH
 
@@ -106,7 +109,6 @@ def test_d12_a_gate_that_is_killed_for_want_of_memory_leaves_its_relay_open_and_
     until(lambda: gate.closed_now() == set(), what="the end of the last pulse, which the board times")
     moved = gate.opened(ENTRY)
     gate.start()
-    gate.show("exit", f"{FOREIGN}1")
-    until(lambda: gate.opened(EXIT), what="the exit")
+    gate.opens("exit", lambda: f"{FOREIGN}1")
     seen(f"killed after {moved} pulses")
     assert gate.opened(ENTRY) == moved

@@ -111,8 +111,8 @@ def test_d4_after_a_sync_that_failed_the_same_handle_says_nothing_is_durable_any
 def test_p6_a_copy_of_the_journal_is_whole_or_not_there(tmp_path: Path) -> None:
     copies, kinds = 0, Counter[str]()
     for call, places in (
-        ("pwrite64", some(240, usual=12)),
-        ("fdatasync", some(24, usual=4)),
+        ("pwrite64", some(240, usual=7)),
+        ("fdatasync", some(40, usual=2)),
         ("rename", [1, 2]),
     ):
         with traced(call, "signal=KILL", tmp_path) as by:
