@@ -38,6 +38,7 @@ from edge.identity import IdentityWatch, tls_files
 from edge.inputs import Asked, BoardReported, CameraChanged, Inputs
 from edge.journal import Journal, JournalError
 from edge.journal.identity import this_box
+from edge.journal.limits import Limits
 from edge.journal_requests import journal_handlers
 from edge.kiosk.app import create_kiosk
 from edge.kiosk.view import Uplink as UplinkView
@@ -118,6 +119,7 @@ class EdgeDaemon:
                 self._clock,
                 box=this_box(gate.data_dir),
                 doubt=self._starts.begin(),
+                limits=Limits(receipted_bytes=config.journal.receipted_mb * 1_000_000),
                 held=self._boards.start,
             )
             undo.callback(self.journal.close)

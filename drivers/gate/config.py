@@ -82,6 +82,12 @@ class KioskSection(SettingsModel):
         return host
 
 
+class JournalSection(SettingsModel):
+    """How much of what the centre has already the gate keeps, in megabytes; at most seven days of it."""
+
+    receipted_mb: Annotated[int, Field(ge=16, le=10_000)] = 256
+
+
 class PolicySection(SettingsModel):
     """The site's choices; the defaults are the careful ones."""
 
@@ -120,6 +126,7 @@ class GateConfig(SettingsModel):
     gate: GateSection
     broker: BrokerSection
     kiosk: KioskSection = KioskSection()
+    journal: JournalSection = JournalSection()
     policy: PolicySection = PolicySection()
     stay: StaySection = StaySection()
     board: Annotated[list[BoardSection], Field(min_length=1)]

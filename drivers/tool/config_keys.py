@@ -111,6 +111,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, Key]]] = {
             "bundle_required",
         )
     },
+    "journal": {"receipted_mb": Key(number_in(16, 10_000))},
     "stay": {name: Key(_limit) for name in ("food", "courier", "renovation", "service", "other")},
 }
 LISTS: Final[Mapping[str, Mapping[str, Key]]] = {
