@@ -23,9 +23,14 @@ def kept(moment: datetime) -> datetime:
         OverflowError: The moment is outside the calendar.
     """
     utc = moment.astimezone(UTC)
-    if not _CALENDAR[0] <= utc < _CALENDAR[1]:
+    if not is_kept(utc):
         raise OverflowError("outside the calendar")
     return utc.replace(microsecond=utc.microsecond // 1000 * 1000) if utc.microsecond % 1000 else utc
+
+
+def is_kept(moment: datetime) -> bool:
+    """Whether a moment is inside the calendar."""
+    return _CALENDAR[0] <= moment < _CALENDAR[1]
 
 
 def subject_of(event: Event) -> Subject:

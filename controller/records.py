@@ -20,7 +20,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyErro
 
 from controller import audit, command_results, double_use, overstay, registrations, schema
 from controller.ledger import Passage
-from controller.reading import kept, passage_of, subject_of
+from controller.reading import is_kept, kept, passage_of, subject_of
 from controller.refold import chunks, refold
 from controller.streams import Stream
 from shell.logs import get_logger
@@ -153,7 +153,7 @@ def _store(
 ) -> list[Passage]:
     """Insert what is new; returns the passages among it."""
     held = _held(connection, stream, sorted(row.seq for row in rows))
-    elsewhere = _known_elsewhere(connection, stream, [row.event.id for row in rows if row.event])
+    elsewhere = _known_elsewhere(connection, stream, rows)
     fresh: dict[int, ReceivedRow] = {}
     values, passages, known, received = [], [], [], utc_text(received_at)
     for row in rows:
@@ -274,8 +274,8 @@ def _heed(connection: Connection, stream: Stream, event: Event, passage: Passage
     return None
 
 
-def _known_elsewhere(connection: Connection, stream: Stream, ids: Sequence[str]) -> set[str]:
-    """Those of these ids under which another epoch of this gate has a row."""
+def _known_elsewhere(connection: Connection, stream: Stream, rows: Sequence[ReceivedRow]) -> set[str]:
+    """The ids of the rows that other epochs of this gate have of these moments; a row keeps its id and its time."""
     event = schema.event.c
     of_gate = (event.site == stream.site, event.gate == stream.gate)
     others = (
@@ -284,13 +284,11 @@ def _known_elsewhere(connection: Connection, stream: Stream, ids: Sequence[str])
     )
     if all(connection.execute(other).first() is None for other in others):
         return set()
+    moments = {kept(row.event.at) for row in rows if row.event and is_kept(row.event.at)}
     found: set[str] = set()
-    for some in chunks(ids, _IN_MAX):
-        found.update(
-            connection.execute(
-                select(event.id).where(*of_gate, event.id.in_(some), event.epoch != stream.epoch)
-            ).scalars()
-        )
+    for some in chunks(sorted(moments), _IN_MAX):
+        asked = (*of_gate, event.at.in_(some), event.epoch != stream.epoch)
+        found.update(connection.execute(select(event.id).where(*asked)).scalars())
     return found
 
 

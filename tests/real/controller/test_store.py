@@ -75,6 +75,8 @@ def test_a_database_of_a_newer_version_is_refused(centre: Centre) -> None:
 
 
 BEFORE_WALK_INS = """
+drop index ix_event_at;
+create index ix_event_id on event (site, gate, id);
 drop table double_use; drop table alias; drop table command; drop table gate_identity; drop table gate_code;
 drop table gate_key; drop table registration;
 drop index ix_pass_issued_one_entry; alter table pass_issued drop column one_entry;
