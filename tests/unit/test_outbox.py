@@ -385,3 +385,15 @@ def test_a_batch_on_the_wire_holds_the_stored_texts_byte_for_byte() -> None:
     assert Batch.model_validate_json(payload) == Batch(
         gate="south", site=7, epoch="a" * 16, first=1, last=2, events=[json.loads(text) for text in texts]
     )
+
+
+def test_b6_a_lost_receipt_is_asked_for_and_the_outbox_drains() -> None:
+    store = MemoryOutbox()
+    store.record(3)
+    sender = streaming(store)
+    assert spans(sender.pump(0.0)) == [] or store.acked() == 0
+    deadline_s = sender.deadline_s
+    assert deadline_s is not None, "the receipt that never comes is missed"
+    assert sender.pump(deadline_s) == [PublishHello(epoch=FIRST, acked=0, last=3, pruned_to=0)]
+    assert sender.acked(FIRST, 3, deadline_s + 0.1) == [], "the centre had them: nothing leaves again"
+    assert (store.acked(), sender.deadline_s) == (3, None)
