@@ -180,7 +180,6 @@ def test_p3_a_journal_that_does_not_wait_for_the_disk_is_found_out(quick: Path) 
     assert kinds["lost"] + kinds["wrong"] > 20
 
 
-@pytest.mark.xfail(reason="behind a key that is torn the rows before are not looked at", strict=True)
 def test_p10_what_a_lying_card_has_lost_is_said_at_the_start_or_found_by_the_centres_cursor(
     quick: Path,
 ) -> None:
