@@ -146,6 +146,7 @@ class Camera:
         self._on_seen = on_seen
         self._eye_kind = eye
         self._eye: Eye | None = None
+        self._looked_at_any = False
         self._stop = threading.Event()
         self._source_lock = threading.Lock()
         self._source: Source | None = None
@@ -209,7 +210,11 @@ class Camera:
         return False
 
     def _watch(self) -> bool:
-        """Read from one opening of the source to its end; True when it ended for good."""
+        """Read from one opening of the source to its end; True when it ended for good.
+
+        A film that was over before there was an eye for any of its pictures is begun again.
+        """
+        self._looked_at_any = False
         source = open_source(self.spec, self._clock, self._nursery, self._settings.hints)
         with self._source_lock:
             self._source = source
@@ -218,7 +223,7 @@ class Camera:
             while not self._stop.is_set():
                 shot = source.read(turns.due_s)
                 if shot is None:
-                    return True
+                    return self._looked_at_any
                 turns.taken(shot.at_s)
                 self._report_refused(source.refused)
                 self._take(shot)
@@ -239,7 +244,7 @@ class Camera:
             self._lose_sight(str(error))
             return
         now_s = self._clock.monotonic_s()
-        self._sighted_s, self._blinded = now_s, False
+        self._sighted_s, self._blinded, self._looked_at_any = now_s, False, True
         doubted = self._freshness.doubt(seen, now_s)
         if doubted is None:
             if now_s - self._well_since_s >= WELL_AFTER_S:
