@@ -70,13 +70,17 @@ class SystemClock:
         monotonic_s: Callable[[], float] = time.monotonic,
         running_s: Callable[[], float] = partial(time.clock_gettime, time.CLOCK_BOOTTIME),
     ) -> None:
-        self._wall_s, self._running_s, self.monotonic_s = wall_s, running_s, monotonic_s
+        self._wall_s, self._running_s, self._monotonic_s = wall_s, running_s, monotonic_s
         self._lock, self._follows, self._doubted_until_s = threading.Lock(), follows, float("-inf")
         self._floor, self._floor_at_s = (floor or RELEASED).timestamp(), running_s()
         self._ceiling = float("inf") if floor is None else self._floor + AHEAD_OF_FLOOR_MAX.total_seconds()
         self._offset_s = wall_s() - running_s()  # what this clock goes by: wall less running
         self._ahead_s = 0.0  # of small steps ahead that were followed
         self._contradicted, self._step = False, Doubt.STEPPED_BACK
+
+    def monotonic_s(self) -> float:
+        """Seconds on the machine's monotonic clock."""
+        return self._monotonic_s()
 
     def now(self) -> datetime:
         """Aware UTC wall time, by the monotonic clock while the wall clock is not believed."""
