@@ -73,6 +73,7 @@ log = get_logger("edge")
 SOFTWARE: Final = "postern 0.1.0"
 TURN_S: Final = 0.25  # longest wait of the deciding thread between two looks at its deadlines
 HOUSEKEEPING_EVERY_S: Final = 30.0
+SHORT_HOUSEKEEPING_EVERY_S: Final = 1.0  # while entries wait for room on the disk
 DEVICE_NEWS_MAX: Final = 256  # between two turns of the loop; the oldest goes
 DEAD_EXIT_S: Final = 5.0  # a start that ends earlier than this for a dead board would never serve anybody
 DEAD_BOARD_S: Final = 300.0  # a new start stops the exits for seconds: not at once for a board of entries
@@ -301,8 +302,9 @@ class EdgeDaemon:
             while self._device_news:
                 self._gate.note(Kind.DEVICE, self._device_news.popleft())
             if self._clock.monotonic_s() >= housekeeping_s:
-                housekeeping_s += HOUSEKEEPING_EVERY_S
                 self._housekeep()
+                every_s = SHORT_HOUSEKEEPING_EVERY_S if self.journal.short else HOUSEKEEPING_EVERY_S
+                housekeeping_s = self._clock.monotonic_s() + every_s
         systemd.stopping()
 
     def _status(self) -> str:

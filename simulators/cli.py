@@ -74,7 +74,8 @@ def run(
         bool, typer.Option("--keep", help="Go on with the data of the last run in this folder.")
     ] = False,
     broker_url: Annotated[
-        str | None, typer.Option("--broker", help="Use this broker (mqtt://127.0.0.1:port), not the embedded one.")
+        str | None,
+        typer.Option("--broker", help="Use this broker (mqtt://127.0.0.1:port), not the embedded one."),
     ] = None,
     embedded: Annotated[
         str | None,

@@ -42,6 +42,8 @@ def carved(source: Path, epoch: str) -> Iterator[Row]:
     """Rows whose whole text lies somewhere in the bytes of the file, or of its write-ahead file."""
     found: dict[int, tuple[str, str]] = {}
     for path in (source, source.with_name(source.name + "-wal")):
+        if not path.is_file():  # a pipe in its place would be waited for
+            continue
         try:
             data = path.read_bytes()
         except OSError:

@@ -94,6 +94,9 @@ def _demand_whole(db: apsw.Connection) -> None:
         " order by seq desc limit ?",
         (TAIL_ROWS,),
     ).fetchall()
+    first = int(meta.get("pruned_to", "0")) + 1
+    if tail and len(tail) < TAIL_ROWS and tail[-1][0] != first:
+        raise apsw.CorruptError(f"the rows between {first} and {tail[-1][0]} are gone")
     rows = [read_row(body, seq) for seq, body in reversed(tail)]
     for (seq, _), row in zip(reversed(tail), rows, strict=True):
         if row is None:

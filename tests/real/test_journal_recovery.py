@@ -186,15 +186,21 @@ def emptied(path: Path) -> None:
     path.write_bytes(b"")
 
 
+def pipe_in_its_place(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
 @pytest.mark.parametrize(
     ("spoil", "words", "aside"),
     [
         (Path.unlink, "the journal was missing", False),
         (emptied, "it was empty", True),
         (folder_in_its_place, "no file in its place", True),
+        (pipe_in_its_place, "no file in its place", True),
     ],
 )
-def test_d14_a_journal_that_is_missing_empty_or_a_folder_is_told_of_and_another_begins(
+def test_d14_a_journal_that_is_missing_empty_or_no_file_is_told_of_and_another_begins(
     tmp_path: Path, clock: HandClock, spoil: Callable[[Path], None], words: str, *, aside: bool
 ) -> None:
     journal = lived(tmp_path, clock)
