@@ -1,6 +1,7 @@
 """Processes that write, and everything that they had said by the time they ended."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -42,20 +43,23 @@ class Child:
         return [SAYINGS[name](*rest) for name, *rest in self.lines if name in SAYINGS]
 
 
-def writing(folder: Path, role: str, turns: int = 1 << 30) -> AbstractContextManager[Child]:
-    """The writer in a process; killed at the end."""
-    return _child("tests.faults_tools.writer", str(folder), role, str(turns))
+def writing(
+    folder: Path, role: str, turns: int = 1 << 30, *, disk: Path | None = None
+) -> AbstractContextManager[Child]:
+    """The writer in a process; killed at the end. ``disk`` is the root of one whose power will be cut."""
+    return _child("tests.faults_tools.writer", str(folder), role, str(turns), disk=disk)
 
 
-def booting(folder: Path, number: int) -> AbstractContextManager[Child]:
+def booting(folder: Path, number: int, *, disk: Path | None = None) -> AbstractContextManager[Child]:
     """A start of the gate's core in a process; killed at the end."""
-    return _child("tests.faults_tools.booter", str(folder), str(number))
+    return _child("tests.faults_tools.booter", str(folder), str(number), disk=disk)
 
 
 @contextmanager
-def _child(module: str, *words: str) -> Iterator[Child]:
+def _child(module: str, *words: str, disk: Path | None) -> Iterator[Child]:
     command = [sys.executable, "-m", module, *words]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    env = os.environ | ({} if disk is None else {"POSTERN_CUT_DISK": str(disk)})
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as process:
         child = Child(process)
         try:
             yield child

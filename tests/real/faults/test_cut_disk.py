@@ -33,7 +33,7 @@ def disk(tmp_path: Path) -> Iterator[CutDisk]:
 
 def cut_while(disk: CutDisk, role: str, *, after: int) -> tuple[list[Said], int]:
     """Cut the power when the writer has said so many lines; returns what it had said, and its last turn."""
-    with writing(disk.folder / "gate", role) as child:
+    with writing(disk.folder / "gate", role, disk=disk.folder) as child:
         child.listen(1 + after)
         disk.cut()
     disk.unmount()
@@ -86,7 +86,7 @@ def test_p7_a_real_power_cut_while_the_journal_is_made_leaves_a_folder_that_the_
     rng, cuts, clock, found = Random(SEED), scaled(6), SystemClock(), []
     for number in range(cuts):
         folder = disk.folder / f"gate{number}"
-        with writing(folder, "rows") as child:
+        with writing(folder, "rows", disk=disk.folder) as child:
             child.listen(1)
             wait_until_s = clock.monotonic_s() + rng.random() * 0.02
             while clock.monotonic_s() < wait_until_s:
@@ -123,7 +123,7 @@ def test_p3_a_file_that_was_not_synced_is_gone_after_a_cut(disk: CutDisk) -> Non
 def test_p9_ten_power_cuts_in_a_row_are_ten_boots_and_somebody_is_let_in_after_each(disk: CutDisk) -> None:
     cuts, decided = scaled(10), 0
     for number in range(cuts):
-        with booting(disk.folder / "gate", number) as child:
+        with booting(disk.folder / "gate", number, disk=disk.folder) as child:
             child.listen(1 + number % 3)
             disk.cut()
         disk.unmount()
