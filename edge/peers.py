@@ -28,6 +28,9 @@ from sync.topics import peers as topic_of
 WAITING_MAX: Final = 256  # messages of others that were not merged yet
 MERGED_IN_A_TURN: Final = 16
 ANSWER_EVERY_S: Final = 2.0  # whoever asks, all hear the answer
+ASK_EVERY_S: Final = 300.0  # for what a broken link has swallowed unseen
+TIDY_EVERY_S: Final = 60.0
+BEHIND_MAX: Final = 200
 log = get_logger("peers")
 
 
@@ -70,8 +73,9 @@ class Peers:
         self._used_twice, self._wake = used_twice, wake
         self._waiting: deque[Received] = deque(maxlen=WAITING_MAX)
         self._lock = threading.Lock()
-        self._missed = self._was_connected = self._asked_by_others = False
-        self._answered_s = self._asked_s = float("-inf")
+        self._missed = self._was_connected = self._asked_by_others = self._woken = False
+        self._answered_s = self._asked_s = self._tidied_s = float("-inf")
+        self._behind: set[str] = set()  # stays of which another gate knows less
         self._garbage = 0
 
     def received(self, message: Received) -> None:
@@ -79,14 +83,20 @@ class Peers:
         with self._lock:
             self._missed = self._missed or len(self._waiting) == WAITING_MAX
             self._waiting.append(message)
-        self._wake()
+            woken, self._woken = self._woken, True
+        if not woken:  # one call until the deciding thread has come round, however many there are
+            self._wake()
 
     def tick(self) -> None:
-        """Merge what came, tell what changed here, ask when the link is new."""
+        """Merge what came, tell what changed here, ask when the link is new and from time to time."""
+        with self._lock:
+            self._woken = False
         try:
             self._merge()
             self._tell()
+            self._tidy()
         except JournalError as error:
+            self._missed = True
             log.error("what gates tell each other waits for the journal", error=str(error))
 
     def _merge(self) -> None:
@@ -99,6 +109,8 @@ class Peers:
                 self._was_asked(message.payload)
             else:
                 self._heard(message.payload)
+        with self._lock:
+            self._woken = True
         self._wake()
 
     def _was_asked(self, payload: bytes) -> None:
@@ -118,7 +130,9 @@ class Peers:
             return
         if news.gate == self._gate:
             return  # our own words, as the broker gives them to everybody
-        for stay in self._stays.merge(news.stays):
+        merged = self._stays.merge(news.stays)
+        self._behind.update(merged.behind[: BEHIND_MAX - len(self._behind)])
+        for stay in merged.twice:
             log.warning("a visitor's pass is used at two gates", gate=stay.gate, pass_id=stay.pass_id)
             self._used_twice(stay)
 
@@ -130,19 +144,30 @@ class Peers:
         whole = not self._was_connected or (
             self._asked_by_others and now_s - self._answered_s >= ANSWER_EVERY_S
         )
-        if not self._was_connected or (self._missed and now_s - self._asked_s >= ANSWER_EVERY_S):
+        since_asked_s = now_s - self._asked_s
+        lacking = (self._missed and since_asked_s >= ANSWER_EVERY_S) or since_asked_s >= ASK_EVERY_S
+        if not self._was_connected or lacking:
             self._was_connected, self._missed, self._asked_s = True, False, now_s
             ask = PeerAsk(site=self._site, gate=self._gate)
             self._send("sync", ask.model_dump_json().encode())
         if whole:
             self._asked_by_others, self._answered_s = False, now_s
         changed = self._stays.all_that_count() if whole else self._stays.changed()
+        if self._behind:
+            changed += self._stays.these(self._behind)
+            self._behind.clear()
         key = self._key() if changed else None
         if key is None:
             return
         for some in in_messages(changed):
             news = PeerNews(site=self._site, gate=self._gate, at=self._clock.now(), stays=some)
             self._send("pass", seal(news, number=self._number, sign=key.sign))
+
+    def _tidy(self) -> None:
+        now_s = self._clock.monotonic_s()
+        if now_s - self._tidied_s >= TIDY_EVERY_S:
+            self._tidied_s = now_s
+            self._stays.end_what_waits()
 
     def _send(self, leaf: str, payload: bytes) -> None:
         self._publish(Message(topic=topic_of(self._site, leaf), payload=payload))

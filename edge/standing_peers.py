@@ -4,9 +4,10 @@ A stay only ever moves on (pending, no-show, inside, superseded, left), so whoev
 however often, every gate that heard the same arrives at the same.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import timedelta
-from typing import Any, Final
+from enum import Enum
+from typing import Any, Final, NamedTuple
 
 import apsw
 
@@ -17,13 +18,31 @@ from sync.messages import Kind
 from sync.peers import PeerStay
 
 TELL_ENDED_FOR: Final = timedelta(hours=24)
-TELL_MAX: Final = 500
+TELL_MAX: Final = 3_000  # of those that ended, and of those that are open
+PENDING_FOR_MAX: Final = timedelta(minutes=10)  # no lane waits so long for somebody to walk
+UNKNOWN_FOR_MAX: Final = timedelta(days=29)  # older ones were here, and are forgotten after 30 days
 _RANK: Final = {"pending": 0, "no_show": 1, "inside": 2, "superseded": 3, "left": 4}
 _COLUMNS: Final = (
     "stay_id, pass_id, person, category, unit, purpose, stay_claim, pass_end_ms, gate, lane, state, granted_ms,"
-    " entered_ms, due_ms, exited_ms, (select last_shown_at from pass_state where pass_state.pass_id = stay.pass_id)"
+    " entered_ms, due_ms, exited_ms, settled,"
+    " (select last_shown_at from pass_state where pass_state.pass_id = stay.pass_id)"
 )
 _ROWS_AT_ONCE: Final = 200
+
+
+class Step(Enum):
+    """What a word of another gate did to one stay."""
+
+    NONE = "nothing that matters to anybody else"
+    INTO_USE = "it is pending or inside since"
+    BEHIND = "more is known here than was told"
+
+
+class Merged(NamedTuple):
+    """What came of a message."""
+
+    twice: list[PeerStay]  # share a visitor's pass with one that is open here
+    behind: list[str]  # of these the teller knows less than this gate
 
 
 class PeerStays:
@@ -56,34 +75,62 @@ class PeerStays:
         return found
 
     def all_that_count(self) -> list[PeerStay]:
-        """Who is inside or about to be, and who left lately; raises ``JournalError``."""
-        since_ms = int((self._clock.now() - TELL_ENDED_FOR).timestamp() * 1000)
-        found = self._those(
-            "state in ('pending', 'inside') or coalesce(exited_ms, granted_ms) >= ?"
-            " order by state in ('pending', 'inside') desc, granted_ms desc limit ?",
+        """What the others may lack, who has left first: who left lately, and which visitors are inside.
+
+        Of residents only what is a day old at most: they come and go without passing a gate. Raises ``JournalError``.
+        """
+        since_ms = self._ms_ago(TELL_ENDED_FOR)
+        ended = self._those(
+            "state in ('left', 'no_show', 'superseded') and coalesce(exited_ms, granted_ms) >= ?"
+            " order by coalesce(exited_ms, granted_ms) desc limit ?",
             (since_ms, TELL_MAX),
         )
+        present = self._those(
+            "state in ('pending', 'inside') and (category <> ? or granted_ms >= ?)"
+            " order by granted_ms desc limit ?",
+            (Category.RESIDENT.code, since_ms, TELL_MAX),
+        )
         self._epoch, self._told = self._journal.epoch(), self._journal.last_seq()
-        return found
+        return ended + present
 
-    def merge(self, news: Iterable[PeerStay]) -> list[PeerStay]:
-        """Take over what another gate knows; raises ``JournalError``.
+    def these(self, stay_ids: Collection[str]) -> list[PeerStay]:
+        """Some stays by their ids, as this gate knows them; raises ``JournalError``."""
+        return self._those(f"stay_id in ({', '.join('?' * len(stay_ids))})", tuple(stay_ids))
 
-        Returns:
-            Stays that just turned out to share a visitor's pass with one that is open here.
-        """
-        twice: list[PeerStay] = []
+    def merge(self, news: Iterable[PeerStay]) -> Merged:
+        """Take over what another gate knows; raises ``JournalError``."""
+        merged = Merged([], [])
+        forgotten_ms = self._ms_ago(UNKNOWN_FOR_MAX)
 
         def change(db: apsw.Connection) -> None:
-            twice.clear()
             for stay in news:
                 if _colour(stay.category) is None:
                     continue  # a gate of a later version; the centre knows what to make of it
-                if _merge_one(db, stay) and _open_here_too(db, stay):
-                    twice.append(stay)
+                match _merge_one(db, stay, forgotten_ms):
+                    case Step.INTO_USE if _open_here_too(db, stay):
+                        merged.twice.append(stay)
+                    case Step.BEHIND:
+                        merged.behind.append(stay.stay_id)
+                    case _:
+                        pass
 
         self._journal.amend(change)
-        return twice
+        return merged
+
+    def end_what_waits(self) -> None:
+        """Grants of other gates whose end was never told are no-shows; a later word still makes them passages."""
+        before_ms = self._ms_ago(PENDING_FOR_MAX)
+
+        def change(db: apsw.Connection) -> None:
+            db.execute(
+                "update stay set state = 'no_show' where state = 'pending' and gate is not null and granted_ms < ?",
+                (before_ms,),
+            )
+
+        self._journal.amend(change)
+
+    def _ms_ago(self, span: timedelta) -> int:
+        return int((self._clock.now() - span).timestamp() * 1000)
 
     def _those(self, where: str, values: Sequence[Any]) -> list[PeerStay]:
         rows = self._journal.read(f"select {_COLUMNS} from stay where {where}", tuple(values))  # noqa: S608  # no outside text
@@ -106,48 +153,33 @@ class PeerStays:
             "entered_ms",
             "due_ms",
             "exited_ms",
+            "settled",
             "shown_at",
         )
         told = dict(zip(names, row, strict=True))
         return PeerStay.model_validate(told | {"gate": told["gate"] or self._gate})
 
 
-def _merge_one(db: apsw.Connection, stay: PeerStay) -> bool:
-    """Put one stay where it belongs; whether that moved it into use."""
-    known = next(iter(db.execute("select state from stay where stay_id = ?", (stay.stay_id,))), None)
-    before = known[0] if known else None
-    if before is not None and _RANK[stay.state] <= _RANK[before]:
-        return False
+def _merge_one(db: apsw.Connection, stay: PeerStay, forgotten_ms: int) -> Step:
+    """Put one stay where it belongs."""
+    found = db.execute("select state, settled from stay where stay_id = ?", (stay.stay_id,)).get
+    before = found[0] if found else None
     if before is None:
-        # A second pending stay of one pass is what the own table rules out: the other gate's grant stands as inside.
-        state = "inside" if stay.state == "pending" and _is_pending(db, stay.pass_id) else stay.state
-        db.execute(
-            "insert into stay (stay_id, pass_id, person, category, unit, purpose, stay_claim, pass_end_ms, gate, lane,"
-            " state, granted_ms, entered_ms, due_ms, exited_ms) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                stay.stay_id,
-                stay.pass_id,
-                stay.person,
-                stay.category,
-                stay.unit,
-                stay.purpose,
-                stay.stay_claim,
-                stay.pass_end_ms,
-                stay.gate,
-                stay.lane,
-                state,
-                stay.granted_ms,
-                stay.entered_ms,
-                stay.due_ms,
-                stay.exited_ms,
-            ),
-        )
+        if stay.granted_ms < forgotten_ms:
+            return Step.NONE  # it was over and forgotten here, or its teller was away for a month
+        _insert(db, stay)
+    elif _RANK[stay.state] < _RANK[before]:
+        _settle(db, stay)
+        return Step.BEHIND
     else:
         db.execute(
-            "update stay set state = ?, entered_ms = coalesce(?, entered_ms), due_ms = coalesce(?, due_ms),"
-            " exited_ms = coalesce(?, exited_ms) where stay_id = ?",
+            "update stay set state = ?, entered_ms = coalesce(entered_ms, ?), due_ms = coalesce(due_ms, ?),"
+            " exited_ms = coalesce(exited_ms, ?) where stay_id = ?",
             (stay.state, stay.entered_ms, stay.due_ms, stay.exited_ms, stay.stay_id),
         )
+        _settle(db, stay)
+        if stay.state == before:
+            return Step.BEHIND if found[1] and not stay.settled else Step.NONE
     used = before in {None, "pending", "no_show"} and stay.state in {"inside", "left", "superseded"}
     db.execute(
         "insert into pass_state (pass_id, last_shown_at, entries_used, pass_end_ms) values (?, ?, ?, ?)"
@@ -161,11 +193,38 @@ def _merge_one(db: apsw.Connection, stay: PeerStay) -> bool:
             " and entered_ms < ?",
             (stay.pass_id, stay.stay_id, stay.entered_ms or stay.granted_ms),
         )
-    return stay.state in {"pending", "inside"}
+    return Step.INTO_USE if stay.state in {"pending", "inside"} else Step.NONE
 
 
-def _is_pending(db: apsw.Connection, pass_id: str) -> bool:
-    return bool(list(db.execute("select 1 from stay where pass_id = ? and state = 'pending'", (pass_id,))))
+def _insert(db: apsw.Connection, stay: PeerStay) -> None:
+    db.execute(
+        "insert into stay (stay_id, pass_id, person, category, unit, purpose, stay_claim, pass_end_ms, gate, lane,"
+        " state, granted_ms, entered_ms, due_ms, exited_ms, settled)"
+        " values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            stay.stay_id,
+            stay.pass_id,
+            stay.person,
+            stay.category,
+            stay.unit,
+            stay.purpose,
+            stay.stay_claim,
+            stay.pass_end_ms,
+            stay.gate,
+            stay.lane,
+            stay.state,
+            stay.granted_ms,
+            stay.entered_ms,
+            stay.due_ms,
+            stay.exited_ms,
+            stay.settled,
+        ),
+    )
+
+
+def _settle(db: apsw.Connection, stay: PeerStay) -> None:
+    if stay.settled:
+        db.execute("update stay set settled = 1 where stay_id = ?", (stay.stay_id,))
 
 
 def _open_here_too(db: apsw.Connection, stay: PeerStay) -> bool:

@@ -16,7 +16,7 @@ STAYS_MAX: Final = 40  # in one message
 BODY_BYTES_MAX: Final = 32 * 1024
 DOMAIN: Final = b"postern/peer/1\0"
 
-Ms = Annotated[int, Field(ge=0, le=2**53)]
+Ms = Annotated[int, Field(ge=0, lt=253_402_300_800_000)]  # before the year 10000
 Number = Annotated[int, Field(ge=0, lt=GATES_MAX)]
 
 
@@ -38,6 +38,7 @@ class PeerStay(WireModel):
     entered_ms: Ms | None = None
     due_ms: Ms | None = None
     exited_ms: Ms | None = None
+    settled: bool = False
     shown_at: Annotated[int, Field(ge=0, lt=2**32)] | None = None  # newest code of its pass that was taken
 
 
@@ -88,7 +89,7 @@ def open_news(payload: bytes, *, site: int, verifies: Verifies) -> PeerNews:
     """What a gate of ``site`` has said.
 
     Raises:
-        PeerError: Not readable, not signed by the gate that it names, or of another site.
+        PeerError: Not readable, not signed by the gate whose number it names, or of another site.
     """
     try:
         signed = Signed.model_validate_json(payload)

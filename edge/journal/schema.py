@@ -53,7 +53,18 @@ drop table event;
 alter table event_at_end rename to event;
 create unique index event_key on event (epoch, seq);
 """
-STEPS: Final = (_FIRST_TABLES, _STAYS_OF_OTHER_GATES, _ENDS_ARE_FOUND, _ROWS_AT_THE_END)
+# Two gates may grant one pass within the time of a message: of its own grants a gate has one at most.
+_OTHERS_ARE_PENDING_TOO: Final = """
+drop index stay_pending;
+create unique index stay_pending on stay (pass_id) where state = 'pending' and gate is null;
+"""
+STEPS: Final = (
+    _FIRST_TABLES,
+    _STAYS_OF_OTHER_GATES,
+    _ENDS_ARE_FOUND,
+    _ROWS_AT_THE_END,
+    _OTHERS_ARE_PENDING_TOO,
+)
 """What makes version 1, 2, … of the one before. Steps are added at the end, and never changed."""
 
 SCHEMA_VERSION: Final = len(STEPS)
