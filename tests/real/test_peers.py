@@ -7,14 +7,15 @@ from itertools import permutations
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import apsw
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edge.gate_key import GateKey
-from edge.journal import Journal
-from edge.peers import MERGED_IN_A_TURN, WAITING_MAX, Peers
+from edge.journal import Journal, Recorded
+from edge.peers import ASK_EVERY_S, MERGED_IN_A_TURN, WAITING_MAX, Peers
 from edge.standing import AlreadyGrantedError, Shown, Standings
-from edge.standing_peers import PeerStays
+from edge.standing_peers import PENDING_FOR_MAX, PeerStays
 from passes.claims import Claims
 from passes.decide import Grant, Presence
 from passes.vocabulary import Category, Direction
@@ -22,6 +23,7 @@ from passes.walkin import Certificate, Delegation
 from simulators.staged_pages import StillClock
 from sync.link import Message
 from sync.mailbox import Received
+from sync.messages import Kind, SettlementData
 from sync.peers import STAYS_MAX, PeerStay, open_news
 from tests.minting import NOW, SITE, claims
 
@@ -45,7 +47,7 @@ class Site:
 
     def publish(self, message: Message) -> None:
         self.heard.append(message)
-        for gate in filter(lambda one: one.linked, self.gates):
+        for gate in filter(lambda one: one.linked and one.hears, self.gates):
             gate.peers.received(as_received(message.topic, message.payload))
 
     def certificates(self) -> list[Certificate]:
@@ -79,7 +81,7 @@ class Gate:
         self.journal = Journal(folder / self.name, self.clock)
         self.standings = Standings(self.journal, ZONE)
         self.twice: list[PeerStay] = []
-        self.linked = True
+        self.linked = self.hears = True
         self.peers = Peers(
             site=SITE,
             gate=self.name,
@@ -216,6 +218,121 @@ def test_net8_two_gates_that_were_apart_find_a_pass_that_was_used_at_both(site: 
     third.leave(COURIER)
     site.settle()
     assert [gate.presence(COURIER) for gate in site.gates] == [Presence.OUTSIDE] * 3
+
+
+@pytest.mark.parametrize("walks", [False, True], ids=["nobody-walks", "both-walk"])
+def test_x2_of_two_grants_within_the_time_of_a_message_neither_stays_open_without_a_walk(
+    site: Site, *, walks: bool
+) -> None:
+    gates = site.gates[:2]
+    granted = [gate.standings.record_entry_grant(Grant(COURIER), "entry", Shown(None)) for gate in gates]
+    site.settle()
+    for gate, grant in zip(gates, granted, strict=True):
+        if walks:
+            gate.standings.record_entry(grant.id, "entry", at=NOW, assumed=False)
+        else:
+            gate.standings.record_no_show(grant.id, "entry", Direction.ENTRY, at=NOW)
+    site.settle()
+    after = NOW + timedelta(minutes=61)
+    here = [gate.standings.of(COURIER, after) for gate in site.gates]
+    wanted = (Presence.INSIDE, True) if walks else (Presence.OUTSIDE, False)
+    assert [(one.presence, one.is_red) for one in here] == [wanted] * 3
+
+
+def test_a_gate_that_was_away_for_a_weekend_is_told_who_has_left_meanwhile(site: Site) -> None:
+    here, there, _ = site.gates
+    here.enter(COURIER)
+    site.settle()
+    there.linked = False
+    there.peers.tick()
+    here.leave(COURIER)
+    site.settle()
+    for gate in site.gates:
+        gate.clock.move(3 * 86_400)
+        gate.peers.tick()
+    there.linked = True
+    site.settle()
+    assert there.presence(COURIER) is Presence.OUTSIDE
+    assert not there.standings.of(COURIER, there.clock.now()).is_red
+
+
+def test_a_word_that_a_broken_link_swallowed_unseen_is_asked_for_in_time(site: Site) -> None:
+    here, there, _ = site.gates
+    here.enter(COURIER)
+    there.hears = False
+    site.settle()
+    there.hears = True
+    assert there.presence(COURIER) is Presence.OUTSIDE
+    for gate in site.gates:
+        gate.clock.move(ASK_EVERY_S)
+    site.settle()
+    assert there.presence(COURIER) is Presence.INSIDE
+
+
+def test_a_grant_whose_gate_is_gone_does_not_keep_its_pass_out_for_ever(site: Site) -> None:
+    here, there, _ = site.gates
+    granted = here.standings.record_entry_grant(Grant(COURIER), "entry", Shown(None))
+    site.settle()
+    site.gates.remove(here)
+    for gate in site.gates:
+        gate.clock.move(PENDING_FOR_MAX.total_seconds() + 60)
+    site.settle()
+    assert there.presence(COURIER) is Presence.OUTSIDE
+    site.gates.append(here)
+    here.standings.record_entry(granted.id, "entry", at=NOW, assumed=True)
+    site.settle()
+    assert there.presence(COURIER) is Presence.INSIDE
+
+
+def test_a_stay_that_is_over_and_forgotten_does_not_come_back(site: Site) -> None:
+    here, there, _ = site.gates
+    here.enter(COURIER)
+    here.peers.tick()
+    (old,) = [message for message in site.heard if message.topic.endswith("pass")]
+    site.settle()
+    there.leave(COURIER)
+    site.settle()
+    for gate in site.gates:
+        gate.clock.move(31 * 86_400)
+        while gate.standings.forget_old(gate.clock.now()):
+            pass
+    assert there.states() == {}
+    there.peers.received(as_received(old.topic, old.payload))
+    there.peers.tick()
+    assert there.states() == {}
+
+
+def test_a_settlement_at_one_gate_clears_the_same_stay_at_the_others(site: Site) -> None:
+    here, there, third = site.gates
+    here.enter(COURIER)
+    site.settle()
+    for gate in site.gates:
+        gate.clock.move(7200)
+    there.leave(COURIER)
+    site.settle()
+    now = here.clock.now()
+    assert [gate.standings.of(COURIER, now).is_red for gate in site.gates] == [True] * 3
+    (stay_id,) = third.states()
+
+    def settle(db: apsw.Connection, _: Recorded) -> None:
+        db.execute("update stay set settled = 1")
+
+    third.journal.append(Kind.SETTLEMENT, SettlementData(stay_id=stay_id, by="王强", reason="已核实"), settle)
+    site.settle()
+    assert [gate.standings.of(COURIER, now).is_red for gate in site.gates] == [False] * 3
+
+
+def test_many_messages_wake_the_deciding_thread_once(site: Site) -> None:
+    woken: list[None] = []
+    there = site.gates[1]
+    there.peers._wake = lambda: woken.append(None)
+    for _ in range(100):
+        there.peers.received(as_received("postern/1/peer/7/pass", b"{}"))
+    assert len(woken) == 1
+    there.peers.tick()
+    assert len(woken) == 2  # there is more than one turn's worth
+    there.peers.received(as_received("postern/1/peer/7/pass", b"{}"))
+    assert len(woken) == 2
 
 
 def test_x2_a_gate_that_was_away_hears_what_happened_meanwhile(site: Site) -> None:
