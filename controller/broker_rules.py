@@ -109,6 +109,7 @@ def mosquitto_config(folder: PurePosixPath, *, port: int) -> str:
         "tls_version tlsv1.2\n"
         "require_certificate true\n"
         "use_identity_as_username true\n"
+        "use_username_as_clientid true\n"  # or any gate could take another's id, and throw it off
         "allow_anonymous false\n"
         f"acl_file {folder / ACCESS}\n"
         "set_tcp_nodelay true\n"

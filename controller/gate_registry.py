@@ -169,6 +169,7 @@ class GateRegistry:
                 if row.used_by != public or not held:
                     raise CodeRefusedError
                 return _identity(held[-1])
+            self._check_name(connection, site, gate)  # it may have come in at another site since
             connection.execute(
                 table.update().where(table.c.site == site, table.c.gate == gate).values(used_by=public)
             )
@@ -186,6 +187,8 @@ class GateRegistry:
             self._check_name(connection, site, gate)
             others = [one for one in _living(connection, site, gate) if one.public != _digest(request)]
             _check_replaced(others, replace=replace)
+            codes = schema.gate_code
+            connection.execute(delete(codes).where(codes.c.gate == gate, codes.c.used_by.is_(None)))
             identity = self._admit(connection, site, gate, request, by=by)
         self._learn()
         return identity

@@ -10,6 +10,7 @@ that answer again. What is no command for this gate leaves a row at a bounded ra
 """
 
 import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import datetime
@@ -97,7 +98,7 @@ class Commands:
         self._keys = KeyTable(())
         self._keys_of: KeySetFile | None = None  # what they were read from
         self._room = threading.Semaphore(WAITING_MAX)
-        self._early: list[tuple[Command, float]] = []
+        self._early: deque[tuple[Command, float]] = deque()
         self._owed: dict[int, Entry] = {}  # ended, and not in the journal yet; by number
         self._resumed, self._again_s = False, 0.0
 
@@ -151,13 +152,8 @@ class Commands:
 
     def tick(self) -> None:
         """Do what waits: commands that came before an ack, rows that are owed."""
+        self._judge_early()
         now_s = self._clock.monotonic_s()
-        waited, self._early = self._early, []
-        for command, until_s in waited:
-            if self._centre_now() is None and now_s < until_s:
-                self._early.append((command, until_s))
-            else:
-                self._judge(command)
         if now_s >= self._again_s:
             self._again_s = now_s + PAY_AGAIN_S
             self._catch_up()
@@ -176,10 +172,21 @@ class Commands:
 
     def _take(self, command: Command) -> None:
         self._room.release()
-        waits = self._centre_now() is None and known_op(command.op) in MOVING
-        if waits and len(self._early) < WAITING_MAX:
+        self._judge_early()
+        if len(self._early) < WAITING_MAX:
             self._early.append((command, self._clock.monotonic_s() + EARLY_S))
-        else:
+            self._judge_early()
+        else:  # to judge it now would raise the highest number over those that wait
+            self._refuse(Why.TOO_MANY, command)
+
+    def _judge_early(self) -> None:
+        """In the order of their arrival; what moves a relay waits for an ack, and all that came later waits with it."""
+        while self._early:
+            command, until_s = self._early[0]
+            waits = self._centre_now() is None and known_op(command.op) in MOVING
+            if waits and self._clock.monotonic_s() < until_s:
+                return
+            self._early.popleft()
             self._judge(command)
 
     def _judge(self, command: Command) -> None:

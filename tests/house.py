@@ -215,6 +215,11 @@ class TlsClient:
         self.granted = [not reason.is_failure for reason in reasons]
         self.subscribed = True
 
+    @property
+    def lost(self) -> bool:
+        """Whether the broker ended the connection."""
+        return _ended(self._client)
+
     def subscribe(self, topic: str) -> None:
         """Ask for one topic more, and wait for an answer or the end of the connection."""
         self.subscribed = False

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from controller.broker_rules import bridge_name
+from controller.certificates import CENTRE
 from sync.broker import accepts_clients
 from sync.tls import PinnedContext
 from sync.topics import CENTRE_STATE, down, peers, site_bundle, up
@@ -82,6 +84,24 @@ def test_m2_whoever_subscribes_to_everything_hears_what_is_his(house: House, por
         others = [down(8, "west", "cmd"), site_bundle(8), CENTRE_STATE]
         until(lambda: len(set(west.messages)) == len(others))
         assert {topic for topic, _ in west.messages} == set(others)
+
+
+def test_m1_nobody_throws_another_off_by_calling_himself_by_its_id(house: House, port: int) -> None:
+    own = down(7, "south", "ack")
+    with (
+        TlsClient(port, house.centre(), "postern/1/#", client_id=CENTRE) as centre,
+        TlsClient(port, house.files("south"), own, client_id="south") as south,
+    ):
+        for id_ in ("south", CENTRE, bridge_name(7)):
+            with TlsClient(port, house.files("north"), client_id=id_) as north:
+                north.publish(up(7, "north", "ev"), id_.encode())
+        until(lambda: len(centre.messages) == 3)
+        centre.publish(own, b"still there")
+        until(lambda: (own, b"still there") in south.messages)
+        assert (centre.lost, south.lost) == (False, False)
+        with TlsClient(port, house.files("south"), client_id="any"):
+            until(lambda: south.lost, what="the end of the older connection with the same certificate")
+        assert not centre.lost
 
 
 def without_certificate(house: House) -> PinnedContext:

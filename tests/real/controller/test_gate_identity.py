@@ -17,11 +17,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
+from sqlalchemy import select
 from typer.testing import CliRunner, Result
 
 from controller import schema
-from controller.certificates import GateCa
-from controller.gate_registry import SIGNS, GateRegistry
+from controller.certificates import GateCa, read_request
+from controller.gate_registry import SIGNS, CodeRefusedError, GateIdentityError, GateRegistry
 from edge.cli import app as edge_app
 from edge.identity import IdentityWatch, make_request, tls_files
 from passes.vocabulary import ClockTrust
@@ -268,6 +269,27 @@ def test_one_id_is_one_gate_over_all_sites(served: Served, box: Path) -> None:
     )
     assert [loose.known(SITE, "anybody"), loose.known(8, "south")] == [True, False]
     assert [registry.known(SITE, "anybody"), registry.known(SITE, "south")] == [False, True]
+
+
+def test_an_id_that_came_in_at_another_site_meanwhile_comes_in_by_no_earlier_code(served: Served) -> None:
+    store, clock = served.demo.centre.store, served.demo.centre.clock
+    sites = {SITE: None, 8: None}
+    registry = GateRegistry(store, clock, keys_dir=served.demo.config.keys_dir, sites=sites, strict=True)
+    here, there = (read_request(csr_of(ec.generate_private_key(ec.SECP256R1()), "south")) for _ in sites)
+    code = registry.new_code(SITE, "south", replace=False, by="x", random_bytes=bytes)
+    with store.transaction() as connection:
+        (row,) = connection.execute(select(schema.gate_code)).mappings().all()
+    registry.certify(8, "south", there, replace=False, by="x")
+    with pytest.raises(CodeRefusedError):
+        registry.redeem(SITE, "south", code.text, here)
+    with store.transaction() as connection:  # as an older centre left it
+        connection.execute(schema.gate_code.insert().values(**row))
+    with pytest.raises(GateIdentityError, match="gate of site 8"):
+        registry.redeem(SITE, "south", code.text, here)
+    assert [(one.site, one.gate) for one in registry.all()] == [(8, "south")]
+    registry.revoke(8, "south", by="x", reason="moved")
+    registry.redeem(SITE, "south", code.text, here)
+    assert (registry.known(SITE, "south"), registry.known(8, "south")) == (True, False)
 
 
 def test_a_renewal_is_early_enough_and_not_too_early_and_wants_the_same_key(
