@@ -113,13 +113,14 @@ class EdgeDaemon:
         self._accepts = threading.Event()
         self._boards = Boards(config.board, self._report, used=inputs_in_use(config.lane, config.input))
         with ExitStack() as undo:
+            undo.enter_context(self._starts)
             undo.callback(self._boards.close)
             # What an earlier run left closed opens first, then boards are asked who they are; a check may take long.
             self.journal = Journal(
                 gate.data_dir,
                 self._clock,
                 box=this_box(gate.data_dir),
-                doubt=self._starts.begin(),
+                doubt=self._starts.begin,
                 limits=Limits(receipted_bytes=config.journal.receipted_mb * 1_000_000),
                 held=self._boards.start,
             )
@@ -242,12 +243,13 @@ class EdgeDaemon:
             BusEndedError: A board has lost its thread for good; a new start gives it another.
             JournalLostError: The journal's file cannot be believed; a new start looks at it.
         """
-        try:
-            self._start()
-            log.info("gate serves", kiosk=self.url, gate=self._config.gate.id)
-            self._decide_until(stop)
-        finally:
-            self._close()
+        with self._starts:
+            try:
+                self._start()
+                log.info("gate serves", kiosk=self.url, gate=self._config.gate.id)
+                self._decide_until(stop)
+            finally:
+                self._close()
 
     def _start(self) -> None:
         self._gate.note(Kind.BOOT, BootData(software=SOFTWARE, config_sha256=self._config_sha256))

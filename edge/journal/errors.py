@@ -64,6 +64,16 @@ def is_damage(error: apsw.Error | UnicodeDecodeError) -> bool:
     return broken or _extended(error) in _READS
 
 
+def is_of_content(error: BaseException) -> bool:
+    """Whether what lies in the file may have raised this: not another process, a full disk, or a later version."""
+    if not isinstance(error, JournalError):
+        return True
+    cause = error.__cause__
+    if isinstance(error, RowError) or isinstance(cause, OF_THE_ROW):
+        return True
+    return isinstance(cause, apsw.Error | UnicodeDecodeError) and is_damage(cause)
+
+
 def is_lost_sync(error: apsw.Error | UnicodeDecodeError) -> bool:
     """Whether the disk failed at making durable what it had taken."""
     return _extended(error) in _SYNCS

@@ -46,7 +46,8 @@ class Journal:
         clock: Time for the rows.
         box: Whose journal this is; None: that is not asked.
         limits: How much room it takes and keeps.
-        doubt: What of the file is not believed, however it looks.
+        doubt: Asked when the folder is this process's and the file's version known: what of the file is not believed,
+            however it looks.
         held: Called once no other gate process can be at work here, before the file is looked at, which may take long.
 
     Raises:
@@ -61,7 +62,7 @@ class Journal:
         *,
         box: Box | None = None,
         limits: Limits | None = None,
-        doubt: Doubt = Doubt.NONE,
+        doubt: Callable[[], Doubt] = lambda: Doubt.NONE,
         held: Callable[[], None] = lambda: None,
     ) -> None:
         self._clock, self._limits = clock, limits or Limits()

@@ -107,6 +107,27 @@ def _demand_whole(db: apsw.Connection) -> None:
             raise apsw.CorruptError(f"row {row['seq']} does not follow the one before it")
 
 
+def demand_not_newer(path: Path) -> None:
+    """Raise ``JournalNewerError`` for a file of a later version; nothing is changed, and damage is not looked at.
+
+    Raises:
+        apsw.Error: The file cannot be opened.
+    """
+    if not path.is_file() or not path.stat().st_size:
+        return  # opening it would make one, or do away with a write-ahead file that has lost it
+    # Without a write-ahead file none is to be made: that it is missing is noticed by the start.
+    alone = not path.with_name(f"{path.name}-wal").exists()
+    name = f"{path.resolve().as_uri()}?immutable=1" if alone else str(path)
+    flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_URI if alone else 0)
+    try:
+        with closing(apsw.Connection(name, flags=flags)) as db:
+            db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+            demand_known(db, path)
+    except apsw.Error as error:
+        if not is_damage(error):
+            raise
+
+
 def demand_usable(folder: Path) -> None:
     """Raise ``JournalError`` while no journal can be opened in this folder: its disk takes nothing, or it is too new.
 
@@ -118,12 +139,8 @@ def demand_usable(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         trial.write_bytes(bytes(PAGE_BYTES))
         trial.unlink()
-        if path.is_file():
-            with closing(apsw.Connection(str(path))) as db:
-                db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-                demand_known(db, path)
+        demand_not_newer(path)
     except apsw.Error as error:
-        if not is_damage(error):
-            raise JournalError(f"{path} cannot be opened: {error}") from error
+        raise JournalError(f"{path} cannot be opened: {error}") from error
     except OSError as error:
         raise JournalError(f"{folder} cannot be written ({error.strerror})") from error

@@ -6,6 +6,7 @@ row that says so, in a new epoch. A power cut in the middle is taken up by the n
 
 import os
 import stat
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ import apsw
 
 from edge.journal.errors import JournalError, is_damage
 from edge.journal.marks import Mark, MarkFile
-from edge.journal.opening import demand_sqlite, open_file
+from edge.journal.opening import demand_not_newer, demand_sqlite, open_file
 from edge.journal.reserve import LOW_BYTES, Reserve, free_bytes
 from edge.journal.salvage import Doubt, salvage
 from shell.logs import get_logger
@@ -39,7 +40,9 @@ class Opened(NamedTuple):
     renew: str
 
 
-def open_or_recover(path: Path, marks: MarkFile, *, now: datetime, reserve: Reserve, doubt: Doubt) -> Opened:
+def open_or_recover(
+    path: Path, marks: MarkFile, *, now: datetime, reserve: Reserve, doubt: Callable[[], Doubt]
+) -> Opened:
     """Open the journal at ``path``, whatever lies there.
 
     Args:
@@ -47,7 +50,8 @@ def open_or_recover(path: Path, marks: MarkFile, *, now: datetime, reserve: Rese
         marks: Beside it.
         now: For the name of a file that is set aside.
         reserve: Given up at once when the disk is full: opening takes room, too.
-        doubt: If there is any, the file is set aside however it looks.
+        doubt: Asked once the file is known to be none of a later version. If there is any, it is set aside however it
+            looks.
 
     Raises:
         JournalError: Neither the file nor a new one can be used.
@@ -57,8 +61,12 @@ def open_or_recover(path: Path, marks: MarkFile, *, now: datetime, reserve: Rese
         reserve.give_up()
     mark = marks.read()
     try:
+        wrong = _looks_wrong(path, mark)
+        if not wrong:
+            demand_not_newer(path)
+        doubted = doubt()
         if mark.salvaging is None:
-            wrong = "the gate ended at every start" if doubt else _looks_wrong(path, mark)
+            wrong = wrong or ("the gate ended at every start" if doubted else "")
             if not wrong:
                 wal_gone = mark.is_open and path.exists() and not _wal_of(path).exists()
                 try:
@@ -72,7 +80,7 @@ def open_or_recover(path: Path, marks: MarkFile, *, now: datetime, reserve: Rese
                 update={"salvaging": _free_name(path, now).name, "why": " ".join(wrong.split())[:100]}
             )
             marks.write(mark)
-        return _recover(path, marks, mark, doubt=doubt)
+        return _recover(path, marks, mark, doubt=doubted)
     except apsw.Error as error:
         raise JournalError(f"{path} cannot be opened: {error}") from error
     except OSError as error:

@@ -13,7 +13,14 @@ from typing import Any
 import apsw
 import pytest
 
-from edge.journal import Journal, JournalError, JournalLostError
+from edge.journal import (
+    Journal,
+    JournalBusyError,
+    JournalError,
+    JournalFullError,
+    JournalLostError,
+    demand_usable,
+)
 from edge.journal.errors import is_damage
 from edge.journal.reading import JournalCopy
 from edge.journal.salvage import Doubt
@@ -177,6 +184,15 @@ def test_d7_a_write_ahead_file_that_is_gone_is_noticed_and_a_shared_memory_file_
     cut.close()
 
 
+def test_d7_to_look_whether_a_file_can_be_used_makes_no_write_ahead_file(
+    tmp_path: Path, clock: HandClock
+) -> None:
+    lived(tmp_path, clock).close()
+    before = sorted(tmp_path.iterdir())
+    demand_usable(tmp_path)
+    assert sorted(tmp_path.iterdir()) == before
+
+
 def folder_in_its_place(path: Path) -> None:
     path.unlink()
     path.mkdir()
@@ -285,7 +301,7 @@ def test_k9_a_row_that_ends_every_start_is_left_behind_at_the_third(tmp_path: Pa
     doubts = []
     for _ in range(3):  # no start comes to serving
         doubts.append(Starts(tmp_path).begin())
-        journal = Journal(tmp_path, clock, doubt=doubts[-1])
+        journal = Journal(tmp_path, clock, doubt=lambda: doubts[-1])
         journal.close()
     assert doubts == [Doubt.NONE, Doubt.NONE, Doubt.ROWS]
     again = Journal(tmp_path, clock)
@@ -314,13 +330,51 @@ def test_k9_starts_that_serve_and_starts_of_another_boot_are_not_counted(tmp_pat
     ]
 
 
+def test_k9_starts_that_say_nothing_of_the_file_are_taken_back(tmp_path: Path, clock: HandClock) -> None:
+    journal = lived(tmp_path, clock)
+
+    def start() -> None:
+        starts = Starts(tmp_path)
+        with starts:
+            Journal(tmp_path, clock, doubt=starts.begin).close()
+            raise JournalFullError("no room for the first row")
+
+    for _ in range(7):
+        with pytest.raises(JournalBusyError):
+            start()
+    assert not (tmp_path / "starts").exists()  # the process that has the folder counts there, nobody else
+    people = journal.read("select * from stay")
+    journal.close()
+    for _ in range(7):
+        with pytest.raises(JournalFullError):
+            start()
+    again = Journal(tmp_path, clock, doubt=Starts(tmp_path).begin)
+    assert again.set_aside is None
+    assert again.read("select * from stay") == people
+    again.close()
+
+
+@pytest.mark.parametrize("cause", [apsw.CorruptError(), apsw.MismatchError(), None])
+def test_k9_starts_that_the_file_may_have_ended_stay_counted(
+    tmp_path: Path, cause: apsw.Error | None
+) -> None:
+    for _ in range(2):
+        starts = Starts(tmp_path)
+        with pytest.raises(Exception, match="ended"), starts:
+            starts.begin()
+            if cause is None:
+                raise ValueError("ended by what a row says")
+            raise JournalError("ended") from cause
+    assert Starts(tmp_path).begin() is Doubt.ROWS
+
+
 def test_k9_what_is_still_believed_when_that_did_not_help_is_events_alone(
     tmp_path: Path, clock: HandClock
 ) -> None:
     journal = lived(tmp_path, clock)
     before = rows_of(journal)
     journal.close()
-    again = Journal(tmp_path, clock, doubt=Doubt.PEOPLE)
+    again = Journal(tmp_path, clock, doubt=lambda: Doubt.PEOPLE)
     assert ids(rows_of(again)) == ids(before[30:])
     assert again.read("select count(*) from stay") == [(0,)]
     again.close()

@@ -11,6 +11,7 @@ import pytest
 
 from edge.journal import Journal, JournalNewerError, demand_usable
 from edge.journal.identity import Box, this_box
+from edge.journal.salvage import Doubt
 from edge.journal.schema import SCHEMA_VERSION, STEPS
 from edge.standing import Standings
 from sync.messages import Kind, LaneData
@@ -114,6 +115,8 @@ def test_k6_a_file_of_a_later_version_is_refused_in_words_and_not_changed(
             Journal(tmp_path, clock)
         with pytest.raises(JournalNewerError):
             demand_usable(tmp_path)
+    with pytest.raises(JournalNewerError):
+        Journal(tmp_path, clock, doubt=lambda: Doubt.PEOPLE)  # however often it has ended the gate
     assert path.read_bytes() == before
     assert list(tmp_path.glob("*broken*")) == []
     db = apsw.Connection(str(path))
