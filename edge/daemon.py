@@ -111,6 +111,7 @@ class EdgeDaemon:
         self._identity: IdentityWatch | None = None
         self._starts = Starts(gate.data_dir)
         self._accepts = threading.Event()
+        self._systemd = Systemd(self._clock.monotonic_s)
         self._boards = Boards(config.board, self._report, used=inputs_in_use(config.lane, config.input))
         with ExitStack() as undo:
             undo.enter_context(self._starts)
@@ -204,7 +205,7 @@ class EdgeDaemon:
             self._commands = self._make_commands()
             self._clock_watch = ClockWatch(self._clock, self._gate.alarms, self._gate.note)
             self._exits_meanwhile = ExitsMeanwhile(
-                config.lane, self._inputs.scans, self._boards.submit, self._clock
+                config.lane, self._inputs.scans, self._boards.submit, self._clock, self._systemd
             )
             self._disk = DiskWatch(self.journal, self._gate.alarms, self._gate.note, self._clock)
             walk_ins = WalkIns(
@@ -277,7 +278,7 @@ class EdgeDaemon:
 
     def _decide_until(self, stop: threading.Event) -> None:
         housekeeping_s = self._clock.monotonic_s() + HOUSEKEEPING_EVERY_S
-        systemd, began_s = Systemd(self._clock.monotonic_s), self._clock.monotonic_s()
+        systemd, began_s = self._systemd, self._clock.monotonic_s()
         self._exits_meanwhile.start()
         systemd.ready(self._status())
         self._starts.serving()

@@ -3,6 +3,9 @@
 A second thread looks at the first: when that has not come round for a second and a half, every code that is shown at
 an exit opens it, without a record, as with no journal at all. The scan stays where it is: when the deciding thread goes
 on, it identifies and records it, and opens once more for whoever still stands there. Nothing here opens an entry.
+
+While it does so it speaks to systemd for the deciding thread, for a minute: to be replaced at once would cost the open
+exits, and the new start would wait for the same disk. A thread that hangs for good is replaced after that.
 """
 
 import os
@@ -17,9 +20,11 @@ from edge.inputs import Input, ScanSeen
 from passes.vocabulary import Direction
 from shell.clock import Clock
 from shell.logs import get_logger
+from shell.systemd import Systemd
 
 STANDS_STILL_S: Final = 1.5
 LOOK_EVERY_S: Final = 0.25
+FED_FOR_S: Final = 60.0  # since the deciding thread last came round; a card may take 40 s over one write
 SEEN_AGAIN_S: Final = 3.0  # who still stands there after this long did not get through
 log = get_logger("exits")
 
@@ -32,6 +37,7 @@ class ExitsMeanwhile:
         waiting: The scans that wait for the deciding thread.
         submit: Gives a command to a board; thread-safe.
         clock: Time.
+        systemd: Hears that exits are served.
     """
 
     def __init__(
@@ -40,11 +46,12 @@ class ExitsMeanwhile:
         waiting: Callable[[], Iterable[ScanSeen]],
         submit: Callable[[str, BoardCommand], bool],
         clock: Clock,
+        systemd: Systemd,
     ) -> None:
         self._exits: Mapping[str, LaneSection] = {
             lane.name: lane for lane in lanes if lane.direction is Direction.EXIT
         }
-        self._waiting, self._submit, self._clock = waiting, submit, clock
+        self._waiting, self._submit, self._clock, self._systemd = waiting, submit, clock, systemd
         self._lock, self._stop = threading.Lock(), threading.Event()
         self._round: tuple[float, Input | None] = (clock.monotonic_s(), None)
         self._seen: dict[
@@ -88,6 +95,11 @@ class ExitsMeanwhile:
         began_s, item = self._round
         if now_s - began_s <= STANDS_STILL_S:
             return
+        self._serve(item, now_s)
+        if now_s - began_s <= FED_FOR_S:
+            self._systemd.alive()
+
+    def _serve(self, item: Input | None, now_s: float) -> None:
         in_work = [item] if isinstance(item, ScanSeen) else []
         newest = {scan.lane: scan for scan in (*in_work, *self._waiting()) if scan.lane in self._exits}
         for lane, scan in newest.items():

@@ -1,7 +1,8 @@
 """Tells systemd how this program is: a datagram to the socket that it names, and nothing without one (sd_notify(3)).
 
 With ``WatchdogSec`` in the unit, systemd replaces a program that falls silent. Say that it is alive from the loop that
-does the work, and from nowhere else: a thread of its own would go on saying it for a loop that hangs.
+does the work: a thread of its own would go on saying it for a loop that hangs. Whoever says it for that loop does so
+for a bounded time, and because ending the program would stop work of its own (``edge.exits_meanwhile``).
 """
 
 import os

@@ -18,6 +18,7 @@ from controller.init import DemoPlan, create_demo
 from drivers.bus import Bus
 from drivers.gate.config import GateConfig, load_config
 from edge import daemon as daemon_module
+from edge import exits_meanwhile
 from edge.control import SOCKET
 from edge.daemon import BusEndedError, EdgeDaemon
 from edge.gate import Gate
@@ -291,6 +292,7 @@ def test_k10_a_deciding_loop_that_hangs_is_silent_whatever_else_lives(
     config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, goes_on = config.parent / "south" / SOCKET, threading.Event()
+    monkeypatch.setattr(exits_meanwhile, "FED_FOR_S", 5.0)
     with systemd_hears(tmp_path, monkeypatch) as next_word, running(config) as daemon:
         until(lambda: next_word(20) == "WATCHDOG=1", what="the loop")
         asked = Asked(lambda: goes_on.wait(60))
@@ -299,6 +301,10 @@ def test_k10_a_deciding_loop_that_hangs_is_silent_whatever_else_lives(
             until(asked.answer.running, what="the hang")
             while next_word(0.1):
                 pass  # said before
+            daemon._inputs.put_scan(ScanSeen(lane="exit", texts=("https://example.org/",), at_s=0.0))
+            assert next_word(20) == "WATCHDOG=1"  # for a bounded time: the exits are served
+            until(lambda: daemon._exits_meanwhile.opened() == 1, what="the exit")
+            until(lambda: not next_word(3 * ALIVE_EVERY_S), within_s=30, what="silence")
             assert not next_word(3 * ALIVE_EVERY_S)
             assert get(f"{daemon.url}/api/v1/status") == 200  # other threads live
             with pytest.raises(RefusedError, match="did not get to it"):

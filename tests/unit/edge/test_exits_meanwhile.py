@@ -1,12 +1,15 @@
 """Exits open while the deciding thread stands still, and entries do not."""
 
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from drivers.model import BoardCommand, Pulse
-from edge.exits_meanwhile import SEEN_AGAIN_S, STANDS_STILL_S, ExitsMeanwhile
+from edge.exits_meanwhile import FED_FOR_S, SEEN_AGAIN_S, STANDS_STILL_S, ExitsMeanwhile
 from edge.inputs import Inputs, ScanSeen
+from shell.systemd import Systemd
 from tests.gate_world import config
 from tests.ticking import HandClock
 
@@ -17,13 +20,18 @@ class Stuck:
     def __init__(self, folder: Path) -> None:
         lanes = config(folder).lane
         self.clock, self.told = HandClock(), list[BoardCommand]()
-        self.inputs = Inputs(["entry"])
-        self.meanwhile = ExitsMeanwhile(lanes, self.inputs.scans, self._submit, self.clock)
+        self.inputs, self.fails = Inputs(["entry"]), False
+        self._systemd = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        self._systemd.bind(str(folder / "notify"))
+        systemd = Systemd(self.clock.monotonic_s, str(folder / "notify"))
+        self.meanwhile = ExitsMeanwhile(lanes, self.inputs.scans, self._submit, self.clock, systemd)
         self.exit_channel = next(lane.channel for lane in lanes if lane.name == "exit")
         self.meanwhile.came_round(None)
 
     def _submit(self, board: str, command: BoardCommand) -> bool:
         assert board == "relays"
+        if self.fails:
+            raise RuntimeError("an error of ours")
         self.told.append(command)
         return True
 
@@ -36,10 +44,24 @@ class Stuck:
         self.clock.advance(seconds)
         self.meanwhile.look()
 
+    def heard(self) -> list[bytes]:
+        """What systemd was told since this was last asked."""
+        words = list[bytes]()
+        while True:
+            try:
+                words.append(self._systemd.recv(100))
+            except BlockingIOError:
+                return words
+
+    def close(self) -> None:
+        self._systemd.close()
+
 
 @pytest.fixture
-def stuck(tmp_path: Path) -> Stuck:
-    return Stuck(tmp_path)
+def stuck(tmp_path: Path) -> Iterator[Stuck]:
+    made = Stuck(tmp_path)
+    yield made
+    made.close()
 
 
 def test_d9_i9_who_shows_a_code_at_an_exit_gets_out_while_nothing_is_decided(stuck: Stuck) -> None:
@@ -81,3 +103,28 @@ def test_d9_i1_no_entry_opens_and_a_thread_that_comes_round_is_left_alone(stuck:
     stuck.meanwhile.came_round(None)
     stuck.passes(1.0)
     assert stuck.told == []
+
+
+def test_d9_k10_systemd_hears_of_a_hang_while_exits_are_served_and_nothing_after_a_minute(
+    stuck: Stuck,
+) -> None:
+    stuck.passes(STANDS_STILL_S - 0.1)
+    assert stuck.heard() == []  # the deciding thread says it itself
+    fed_s = 0
+    for second in range(int(2 * FED_FOR_S)):
+        stuck.scan("exit", f"person {second}")
+        stuck.passes(1.0)
+        fed_s += len(stuck.heard())
+    assert len(stuck.told) == 2 * FED_FOR_S  # the exits are served on; who is fed is another matter
+    assert FED_FOR_S - 3 <= fed_s <= FED_FOR_S
+    stuck.meanwhile.came_round(None)
+    stuck.passes(STANDS_STILL_S + 0.1)
+    assert stuck.heard() == [b"WATCHDOG=1"]
+
+
+def test_k10_exits_that_cannot_be_served_keep_no_hanging_gate_alive(stuck: Stuck) -> None:
+    stuck.fails = True
+    stuck.scan("exit")
+    with pytest.raises(RuntimeError, match="an error of ours"):
+        stuck.passes(STANDS_STILL_S + 0.1)
+    assert stuck.heard() == []
