@@ -315,9 +315,9 @@ class Sender:
     def _leave_epoch(self, centre_upto: int, now_s: float, *, forked: bool) -> list[Output]:
         if self._epochs_made >= EPOCHS_WITHOUT_PROGRESS_MAX:
             return []  # the wait that is running says hello again
-        self._epochs_made += 1
         left = EpochLeft(epoch=self._store.epoch(), centre_upto=centre_upto, forked=forked)
         self._epoch = self._store.new_epoch(centre_upto=centre_upto)
+        self._epochs_made += 1  # one that failed, for want of room, is tried again
         self._confirmed = self._sent = self._store.acked()
         self._alarms = _Alarms(self._store)
         return [left] if self.phase is Phase.OFFLINE else [left, self._greet(now_s)]

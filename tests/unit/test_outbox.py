@@ -300,6 +300,25 @@ def test_k3_of_two_that_live_with_one_identity_the_second_leaves_at_the_first_ac
     assert spans(sender.acked(SECOND, 0, 0.4)) == [(1, 1)]
 
 
+def test_d2_epochs_that_could_not_be_begun_are_not_counted() -> None:
+    class Full(MemoryOutbox):
+        full = True
+
+        def new_epoch(self, *, centre_upto: int) -> str:
+            if self.full:
+                raise OSError("no room")
+            return super().new_epoch(centre_upto=centre_upto)
+
+    store = Full()
+    store.record(2)
+    sender = streaming(store)
+    for _ in range(10):
+        with pytest.raises(OSError, match="no room"):
+            sender.acked(FIRST, 150, 0.1)
+    store.full = False
+    assert [type(out) for out in sender.acked(FIRST, 150, 0.2)] == [EpochLeft, PublishHello]
+
+
 def test_a_centre_that_always_acks_too_much_does_not_make_epochs_for_ever() -> None:
     store = MemoryOutbox()
     store.record()
