@@ -212,8 +212,9 @@ class Intake:
             del self._waiting[:read]  # the item that raised as well: it must not stop those behind it
         answers = self._apply(batches)
         self._load.stored(rows, self._clock.monotonic_s() - begun_s)
+        nonces: dict[Gate, str | None] = {}
         for hello in hellos:
-            self._apart(partial(self._greet, hello, answers))
+            self._apart(partial(self._greet, hello, answers, nonces))
         for gate, (epoch, upto) in answers.items():
             beyond = [
                 batch.first
@@ -221,7 +222,7 @@ class Intake:
                 if (batch.site, batch.gate, batch.epoch) == (*gate, epoch)
                 and batch.first == batch.last > upto
             ]
-            self._apart(partial(self._acknowledge, gate, epoch, upto, beyond))
+            self._apart(partial(self._acknowledge, gate, epoch, upto, beyond, nonces.get(gate)))
         self._greeted_all(hellos)
         self._publish_outgoing()
 
@@ -238,7 +239,7 @@ class Intake:
         while self._to_publish:
             self._publish_held(self._to_publish.popleft())
 
-    def _acknowledge(self, gate: Gate, epoch: str, upto: int, beyond: list[int]) -> None:
+    def _acknowledge(self, gate: Gate, epoch: str, upto: int, beyond: list[int], nonce: str | None) -> None:
         ack = Ack(
             epoch=epoch,
             upto=upto,
@@ -248,6 +249,7 @@ class Intake:
             now=self._clock.now(),
             trust=self._clock.trust(),
             row_hash=self._store.row_hash(*gate, epoch, upto),
+            nonce=nonce,
         )
         self._link.publish(Message(topic=down(*gate, "ack"), payload=ack.model_dump_json().encode()))
 
@@ -292,13 +294,16 @@ class Intake:
                 log.exception("a batch cannot be stored", site=batch.site, gate=batch.gate, first=batch.first)
         return answers
 
-    def _greet(self, hello: Hello, answers: dict[Gate, tuple[str, int]]) -> None:
+    def _greet(
+        self, hello: Hello, answers: dict[Gate, tuple[str, int]], nonces: dict[Gate, str | None]
+    ) -> None:
         """Answer where the centre stands; only what the gate had receipted and deleted is passed over."""
         upto = self._store.greet(hello)
         if upto < hello.pruned_to:
             log.error("a gate lost rows for good", gate=hello.gate, first=upto + 1, last=hello.pruned_to)
             upto = self._store.pass_hole(hello, upto + 1, hello.pruned_to)
         answers[hello.site, hello.gate] = (hello.epoch, upto)
+        nonces[hello.site, hello.gate] = hello.nonce
 
     def _read(self, message: Received) -> ReceivedBatch | Hello | None:
         """A batch or a hello; states and health are handed on, and what cannot be read goes to the shelf."""

@@ -283,7 +283,10 @@ class Batch(WireModel):
 
 
 class Hello(WireModel):
-    """``up/<site>/<gate>/hello``: sent on every connect, and when no progress was made."""
+    """``up/<site>/<gate>/hello``: sent on every connect, when no progress was made, and to ask for the time.
+
+    ``nonce`` is new and unpredictable in each; what answers it says it again. None from an older gate.
+    """
 
     v: int = WIRE_VERSION
     gate: GateId
@@ -296,6 +299,7 @@ class Hello(WireModel):
     software: Line
     now: AwareDatetime
     trust: ClockTrust
+    nonce: Hex16 | None = None
 
     @model_validator(mode="after")
     def _deletes_only_what_was_receipted(self) -> Self:
@@ -312,7 +316,8 @@ class Ack(WireModel):
     has used the number twice. None when the centre has no such row (nothing yet, a dead letter, a hole) or is older.
     ``beyond`` names rows above ``upto`` that came apart from the rest and are committed as well. ``credit`` is how many
     events a second the centre wants from this gate at most; None asks for no bound. ``doubled`` says that rows of two
-    histories came under this epoch, so that ``upto`` proves nothing: whoever uses it has to begin another.
+    histories came under this epoch, so that ``upto`` proves nothing: whoever uses it has to begin another. ``nonce`` is
+    that of the hello which this answers: such an ack was made after that hello, any other may be of any age.
     """
 
     v: int = WIRE_VERSION
@@ -324,6 +329,7 @@ class Ack(WireModel):
     now: AwareDatetime
     trust: ClockTrust = ClockTrust.TRUSTED  # in ``now``: of the centre's clock
     row_hash: Hex64 | None = None
+    nonce: Hex16 | None = None
 
 
 class GateState(WireModel):

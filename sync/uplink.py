@@ -5,6 +5,7 @@ unexpected error is logged, the connection is rebuilt and the loop goes on: the 
 """
 
 import json
+import os
 import queue
 import threading
 from collections.abc import Callable, Mapping
@@ -25,6 +26,7 @@ from sync.outbox import (
     EpochLeft,
     OutboxStore,
     Output,
+    Phase,
     PublishBatch,
     PublishHello,
     Sender,
@@ -34,9 +36,8 @@ from sync.topics import CENTRE_STATE, down, site_bundle, up
 
 HEALTH_EVERY_S: Final = 30.0
 ANSWER_BYTES_MAX: Final = 1024  # an ack has about 120 bytes
-ACK_LATE_MAX: Final = timedelta(
-    minutes=1
-)  # behind what was known before: beyond it the centre's clock was set
+ASK_TIME_EVERY_S: Final = 60.0  # a connection may last for months
+ANSWER_WITHIN_S: Final = 60.0  # a later answer to a hello tells no time
 MAILBOX_MESSAGES_MAX: Final = 256
 PAUSE_AFTER_ERROR_S: Final = 0.1  # doubles with every error in a row
 PAUSE_AFTER_ERROR_MAX_S: Final = 5.0
@@ -51,7 +52,7 @@ class UplinkStatus:
     centre_online: bool | None  # None until the centre's state was heard on this connection
     last_ack_at: datetime | None
     depth: int  # committed events that the centre has not acknowledged
-    centre_offset_s: float | None  # add to the gate's clock to get the centre's; None before the first ack
+    centre_offset_s: float | None  # add to the gate's clock to get the centre's; None before the first answer
     garbage: int  # messages that could not be read
     dropped: int  # messages that did not fit into the mailbox
 
@@ -70,7 +71,7 @@ class Uplink:
         health: Makes a fresh health report; called on the uplink's thread.
         rng: Source of all jitter.
         bundle: Takes the site's bundles as they come, unread; called on the uplink's thread. None: not subscribed.
-        told_time: Told the centre's time with each of its acks; called on the uplink's thread.
+        told_time: Told the centre's time with each answer to a hello of ours; called on the uplink's thread.
         epoch_left: Told in words when the journal turned out to be an older copy, or to have a twin; called on the
             uplink's thread.
         others: Who takes the messages of which further topic, whole ones only; called on the uplink's thread.
@@ -121,7 +122,8 @@ class Uplink:
         self._birth = 0
         self._centre: CentreState | None = None
         self._last_ack_at: datetime | None = None
-        self._offset_s: float | None = None
+        self._nonce: str | None = None  # of this connection's newest hello, while no answer came
+        self._asked_s = 0.0  # when that hello left, monotonic
         self._centre_time: tuple[datetime, float] | None = (
             None  # as an ack told it, and our monotonic second then
         )
@@ -155,9 +157,9 @@ class Uplink:
         self._mailbox.wake()
 
     def centre_now(self) -> datetime | None:
-        """The centre's time by its newest ack and our monotonic clock; None before the first ack of this run.
+        """The centre's time by its acks and our monotonic clock; None before a hello of this run was answered.
 
-        Late by what that ack took on its way. The gate's wall clock, which may be wrong, has no part in it.
+        Late by what that answer took on its way. The gate's wall clock, which may be wrong, has no part in it.
         """
         if self._centre_time is None:
             return None
@@ -166,12 +168,14 @@ class Uplink:
 
     def status(self) -> UplinkStatus:
         """Where things stand."""
+        centre_now = self.centre_now()
+        offset_s = None if centre_now is None else (centre_now - self._clock.now()).total_seconds()
         return UplinkStatus(
             connected=self._link.connected,
             centre_online=self._centre.online if self._centre else None,
             last_ack_at=self._last_ack_at,
             depth=max(0, self._store.last_seq() - self._store.acked()),
-            centre_offset_s=self._offset_s,
+            centre_offset_s=offset_s,
             garbage=self._garbage,
             dropped=self._mailbox.dropped,
         )
@@ -193,6 +197,8 @@ class Uplink:
         if not self._link.connected:
             return None
         deadlines = [self._health_at_s]
+        if self._sender.phase is not Phase.OFFLINE:
+            deadlines.append(self._asked_s + ASK_TIME_EVERY_S)
         if self._sender.deadline_s is not None:
             deadlines.append(self._sender.deadline_s)
         return max(0.0, min(deadlines) - self._clock.monotonic_s())
@@ -205,7 +211,7 @@ class Uplink:
                     self._connected(item)
                 case LinkDown():
                     self._sender.disconnected()
-                    self._centre = None
+                    self._centre = self._nonce = None
                 case Received():
                     ack = self._received(item)
                     if ack is not None:
@@ -221,6 +227,9 @@ class Uplink:
             self._health_due.is_set() or self._clock.monotonic_s() >= self._health_at_s
         ):
             self._report_health()
+        may_ask = self._sender.phase is not Phase.OFFLINE
+        if may_ask and self._clock.monotonic_s() >= self._asked_s + ASK_TIME_EVERY_S:
+            self._ask_time()
 
     def _connected(self, news: LinkUp) -> None:
         self._birth = news.birth
@@ -283,12 +292,10 @@ class Uplink:
         """Cumulative: the newest of those that waited says it all, for one commit; rows beyond are named once each."""
         ack = acks[-1]
         beyond = tuple(seq for one in acks if one.epoch == ack.epoch for seq in one.beyond)
-        if ack.epoch == self._store.epoch():
-            now = self._clock.now()
-            self._last_ack_at, self._offset_s = now, (ack.now - now).total_seconds()
-            self._hear_time(ack.now)
-            if ack.trust is ClockTrust.TRUSTED:
-                self._told_time(ack.now)
+        for one in acks:
+            if one.epoch == self._store.epoch():
+                self._last_ack_at = self._clock.now()
+                self._hear_time(one)
         self._send(
             self._sender.acked(
                 ack.epoch,
@@ -301,12 +308,34 @@ class Uplink:
             )
         )
 
-    def _hear_time(self, told: datetime) -> None:
-        """An ack that was long on its way says an earlier time than the centre's: the later of two counts."""
-        known = self.centre_now()
-        if known is not None and timedelta(0) < known - told < ACK_LATE_MAX:
-            told = known
-        self._centre_time = (told, self._clock.monotonic_s())
+    def _hear_time(self, ack: Ack) -> None:
+        """What answers our newest hello says what time it is; anything else may be old, and says "not before" at most.
+
+        At the centre it is not before ``ack.now``, nor later than that and the time since our hello left.
+        """
+        now_s, known = self._clock.monotonic_s(), self.centre_now()
+        since_s = now_s - self._asked_s
+        if ack.nonce is not None and ack.nonce == self._nonce and since_s < ANSWER_WITHIN_S:
+            self._nonce = None  # a copy of it answers nothing
+            latest = ack.now + timedelta(seconds=since_s)
+            self._centre_time = (max(ack.now, min(known or ack.now, latest)), now_s)
+            if ack.trust is ClockTrust.TRUSTED:
+                self._told_time(ack.now)
+        elif known is not None and known < ack.now:
+            self._centre_time = (ack.now, now_s)
+
+    def _ask_time(self) -> None:
+        """A hello with which no row is sent again."""
+        self._link.publish(
+            self._hello(
+                PublishHello(
+                    epoch=self._store.epoch(),
+                    acked=self._store.acked(),
+                    last=self._store.last_seq(),
+                    pruned_to=self._store.pruned_to(),
+                )
+            )
+        )
 
     def _send(self, outputs: list[Output]) -> None:
         """Publish in order. What the link does not take is not retried here: no ack will come, and hello follows."""
@@ -328,6 +357,7 @@ class Uplink:
         self._epoch_left(f"older copy or twin: the centre {what} at {left.epoch}/{left.centre_upto}")
 
     def _hello(self, figures: PublishHello) -> Message:
+        self._nonce, self._asked_s = os.urandom(8).hex(), self._clock.monotonic_s()
         hello = Hello(
             gate=self._gate,
             site=self._site,
@@ -339,6 +369,7 @@ class Uplink:
             software=self._software,
             now=self._clock.now(),
             trust=self._clock.trust(),
+            nonce=self._nonce,
         )
         return Message(topic=up(self._site, self._gate, "hello"), payload=hello.model_dump_json().encode())
 
