@@ -113,17 +113,34 @@ class EdgeDaemon:
         self._accepts = threading.Event()
         self._systemd = Systemd(self._clock.monotonic_s)
         self._boards = Boards(config.board, self._report, used=inputs_in_use(config.lane, config.input))
+        self._nursery = Nursery(self._clock)
+        self._previews = {
+            lane.name: Preview(self._clock) for lane in config.lane if lane.camera and config.kiosk.preview
+        }
+        self._cameras = {
+            lane.name: self._make_camera(lane.name, lane.camera, lane.view)
+            for lane in config.lane
+            if lane.camera
+        }
+        self._readers = Readers(config.lane, self._inputs, cameras=self._cameras, dropped=self._unreadable)
+        self._exits = [lane for lane in config.lane if lane.direction is Direction.EXIT]
+        self._exits_meanwhile = ExitsMeanwhile(
+            config.lane, self._inputs.scans, self._boards.submit, self._clock, self._systemd
+        )
         with ExitStack() as undo:
             undo.enter_context(self._starts)
             undo.callback(self._boards.close)
-            # What an earlier run left closed opens first, then boards are asked who they are; a check may take long.
+            undo.callback(self._nursery.close)
+            for camera in self._cameras.values():
+                undo.callback(camera.close)
+            undo.callback(self._exits_meanwhile.stop)
             self.journal = Journal(
                 gate.data_dir,
                 self._clock,
                 box=this_box(gate.data_dir),
                 doubt=self._starts.begin,
                 limits=Limits(receipted_bytes=config.journal.receipted_mb * 1_000_000),
-                held=self._boards.start,
+                held=self._serve_exits,
             )
             undo.callback(self.journal.close)
             self._raise_clock_floor()
@@ -164,19 +181,6 @@ class EdgeDaemon:
                 clock=self._clock,
                 uplink=self._uplink_view,
             )
-            self._nursery = Nursery(self._clock)
-            self._cameras: dict[str, Camera] = {}
-            self._previews = {
-                lane.name: Preview(self._clock)
-                for lane in config.lane
-                if lane.camera and config.kiosk.preview
-            }
-            self._readers = Readers(
-                config.lane,
-                self._inputs,
-                cameras=self._cameras,
-                dropped=lambda: self._screen.count("unreadable_codes"),
-            )
             self._gate = Gate(
                 config,
                 keys=self._bundles.keys,
@@ -204,9 +208,6 @@ class EdgeDaemon:
             )
             self._commands = self._make_commands()
             self._clock_watch = ClockWatch(self._clock, self._gate.alarms, self._gate.note)
-            self._exits_meanwhile = ExitsMeanwhile(
-                config.lane, self._inputs.scans, self._boards.submit, self._clock, self._systemd
-            )
             self._disk = DiskWatch(self.journal, self._gate.alarms, self._gate.note, self._clock)
             walk_ins = WalkIns(
                 config,
@@ -220,9 +221,6 @@ class EdgeDaemon:
             requests = handlers(walk_ins, self._deciding, units) | journal_handlers(self.journal)
             requests |= tool_handlers(self._gate.hands, self._gate.feed, self._deciding)
             self._control = ControlServer(gate.data_dir / SOCKET, requests)
-            for lane in config.lane:
-                if lane.camera:
-                    self._cameras[lane.name] = self._make_camera(lane.name, lane.camera, lane.view)
             self._page = KioskPage(
                 lambda: create_kiosk(self._screen, clock=self._clock, previews=self._previews),
                 host=config.kiosk.host,
@@ -252,6 +250,20 @@ class EdgeDaemon:
             finally:
                 self._close()
 
+    def _serve_exits(self) -> None:
+        """Begin what needs no journal, before it is looked at, which may take long: nobody waits inside for that.
+
+        What an earlier run left closed opens first, then boards are asked who they are.
+        """
+        self._boards.start()
+        self._exits_meanwhile.start()
+        if self._cameras:
+            with contextlib.suppress(OSError):  # no process now: whoever needs it asks again, and says so
+                self._nursery.start()
+        for lane in self._exits:
+            if lane.camera:
+                self._cameras[lane.name].start()
+
     def _start(self) -> None:
         self._gate.note(Kind.BOOT, BootData(software=SOFTWARE, config_sha256=self._config_sha256))
         wanted = pending_config.look(self._config.gate.data_dir, self._config_sha256)
@@ -260,16 +272,14 @@ class EdgeDaemon:
         self._gate.resume()
         for words in warnings(self._config.board, self._config.lane, self._config.input):
             log.warning("wiring", note=words)
-        if self._cameras:
-            with contextlib.suppress(OSError):  # no process now: whoever needs it asks again, and says so
-                self._nursery.start()
         self._bundles.start()
         self._disk.start()
         self._uplink.start()
         self._page.start()
         self._accepts.set()
-        for camera in self._cameras.values():
-            camera.start()
+        exits = {lane.name for lane in self._exits}
+        for name in self._cameras.keys() - exits:
+            self._cameras[name].start()
         try:
             self._control.start()
         except ControlError as error:  # a gate without its tools is a gate all the same
@@ -279,7 +289,7 @@ class EdgeDaemon:
     def _decide_until(self, stop: threading.Event) -> None:
         housekeeping_s = self._clock.monotonic_s() + HOUSEKEEPING_EVERY_S
         systemd, began_s = self._systemd, self._clock.monotonic_s()
-        self._exits_meanwhile.start()
+        self._exits_meanwhile.came_round(None)
         systemd.ready(self._status())
         self._starts.serving()
         while not stop.is_set():
@@ -300,7 +310,7 @@ class EdgeDaemon:
             self._commands.tick()
             self._peers.tick()
             if opened := self._exits_meanwhile.opened():
-                detail = f"{opened} openings of exits without a record while it stood still"
+                detail = f"{opened} openings of exits without a record while nothing was decided"
                 self._gate.note(Kind.DEVICE, DeviceData(device="deciding", state="recovered", detail=detail))
             while self._device_news:
                 self._gate.note(Kind.DEVICE, self._device_news.popleft())
@@ -317,7 +327,7 @@ class EdgeDaemon:
 
     def _end_for_dead_boards(self, up_s: float) -> None:
         """A board without its thread is dead until the next start: at an exit that cannot wait."""
-        exits = {lane.board for lane in self._config.lane if lane.direction is Direction.EXIT}
+        exits = {lane.board for lane in self._exits}
         for board in self._boards.dead():
             if up_s >= (DEAD_EXIT_S if board in exits else DEAD_BOARD_S):
                 raise BusEndedError(board)
@@ -373,12 +383,18 @@ class EdgeDaemon:
 
     def _report(self, board: str, event: AnyEvent) -> None:
         if isinstance(event, Scanned) and not self._accepts.is_set():
-            return  # codes count from when there is somebody to judge them
+            if board in {lane.scanner for lane in self._exits}:
+                self._readers.scanned(board, event)
+            return  # an entry's codes count from when there is somebody to judge them
         if isinstance(event, Scanned):
             self._gate.feed.scanned(board, event)
             self._readers.scanned(board, event)
         else:
             self._inputs.put(BoardReported(board=board, event=event))
+
+    def _unreadable(self) -> None:
+        if self._accepts.is_set():
+            self._screen.count("unreadable_codes")
 
     def _make_camera(self, lane: str, spec: str, view: ViewSection | None) -> Camera:
         def seen(scan: Scan) -> None:

@@ -6,6 +6,9 @@ on, it identifies and records it, and opens once more for whoever still stands t
 
 While it does so it speaks to systemd for the deciding thread, for a minute: to be replaced at once would cost the open
 exits, and the new start would wait for the same disk. A thread that hangs for good is replaced after that.
+
+A start is the same: from when the boards are there until the deciding thread first comes round, which a check of a
+large journal puts off for minutes, exits open here, and systemd hears that it goes on.
 """
 
 import os
@@ -25,6 +28,7 @@ from shell.systemd import Systemd
 STANDS_STILL_S: Final = 1.5
 LOOK_EVERY_S: Final = 0.25
 FED_FOR_S: Final = 60.0  # since the deciding thread last came round; a card may take 40 s over one write
+START_S: Final = 1800.0  # the longest start: then systemd may end it
 SEEN_AGAIN_S: Final = 3.0  # who still stands there after this long did not get through
 log = get_logger("exits")
 
@@ -37,7 +41,7 @@ class ExitsMeanwhile:
         waiting: The scans that wait for the deciding thread.
         submit: Gives a command to a board; thread-safe.
         clock: Time.
-        systemd: Hears that exits are served.
+        systemd: Hears that the gate starts, and that exits are served.
     """
 
     def __init__(
@@ -54,6 +58,7 @@ class ExitsMeanwhile:
         self._waiting, self._submit, self._clock, self._systemd = waiting, submit, clock, systemd
         self._lock, self._stop = threading.Lock(), threading.Event()
         self._round: tuple[float, Input | None] = (clock.monotonic_s(), None)
+        self._decides = False  # whether the deciding thread has come round at all
         self._seen: dict[
             str, tuple[ScanSeen, float]
         ] = {}  # the newest that was opened for, of each lane, and when
@@ -61,10 +66,9 @@ class ExitsMeanwhile:
         self._thread = threading.Thread(target=self._run, name="exits-meanwhile", daemon=True)
 
     def start(self) -> None:
-        """Begin to look."""
+        """Begin to look: the boards are there, and nothing decides yet."""
         self._round = (self._clock.monotonic_s(), None)
-        if self._exits:
-            self._thread.start()
+        self._thread.start()
 
     def stop(self) -> None:
         """End the thread."""
@@ -74,7 +78,7 @@ class ExitsMeanwhile:
 
     def came_round(self, item: Input | None) -> None:
         """The deciding thread begins another turn, with this input."""
-        self._round = (self._clock.monotonic_s(), item)
+        self._round, self._decides = (self._clock.monotonic_s(), item), True
 
     def opened(self) -> int:
         """How often exits were opened since this was last asked."""
@@ -93,10 +97,13 @@ class ExitsMeanwhile:
         """Open the exits at which somebody has shown something, if the deciding thread stands still."""
         now_s = self._clock.monotonic_s()
         began_s, item = self._round
-        if now_s - began_s <= STANDS_STILL_S:
+        still_s = now_s - began_s
+        if not self._decides and still_s <= START_S:
+            self._systemd.starting()
+        if still_s <= STANDS_STILL_S:
             return
         self._serve(item, now_s)
-        if now_s - began_s <= FED_FOR_S:
+        if self._decides and self._exits and still_s <= FED_FOR_S:
             self._systemd.alive()
 
     def _serve(self, item: Input | None, now_s: float) -> None:

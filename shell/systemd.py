@@ -11,6 +11,8 @@ from collections.abc import Callable
 from typing import Final
 
 ALIVE_EVERY_S: Final = 1.0
+STARTING_EVERY_S: Final = 5.0
+STARTING_FOR_S: Final = 30  # longer than a busy machine is silent
 
 
 class Systemd:
@@ -25,8 +27,15 @@ class Systemd:
         self._monotonic_s = monotonic_s
         named = os.environ.get("NOTIFY_SOCKET", "") if address is None else address
         self._address = "\0" + named[1:] if named.startswith("@") else named
-        self._next_s = float("-inf")
+        self._next_s = self._next_starting_s = float("-inf")
         self._status = ""
+
+    def starting(self) -> None:
+        """It starts, and wants half a minute more from now, whatever the unit allows; said now and then."""
+        now_s = self._monotonic_s()
+        if now_s >= self._next_starting_s:
+            self._next_starting_s = now_s + STARTING_EVERY_S
+            self._say(f"EXTEND_TIMEOUT_USEC={STARTING_FOR_S * 1_000_000}")
 
     def ready(self, status: str) -> None:
         """It serves from now on, and how it is in words."""

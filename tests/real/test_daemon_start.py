@@ -1,5 +1,6 @@
 """How a gate starts: relays open first, then its journal is looked at. A second process does nothing."""
 
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +16,10 @@ from shell.clock import SystemClock
 from simulators.boards.cable import Cable
 from simulators.boards.catalogue import make_board
 from simulators.boards.ends import PtyEnd
+from simulators.devices.scanner import TextScanner
 from tests.real.drivers.stations import Running, running
 from tests.real.test_gate_boards import write_gate
+from tests.real.test_gate_scanners import Lens
 from tests.waiting import until
 
 pytestmark = pytest.mark.real
@@ -42,6 +45,11 @@ passage = "assumed"
 release = "pulse_to_open"
 on_power_loss = "open"
 """
+READS_IN, READS_OUT = 'scanner = "engine"', 'camera = "entry"'
+ENTRY_BY_SCANNER = (
+    GATE[GATE.index("[[lane]]") :].replace('"exit"', '"entry"').replace("channel = 1", "channel = 2")
+)
+EXIT_BY_CAMERA = GATE.replace(READS_IN, READS_OUT)
 
 
 @pytest.fixture
@@ -101,3 +109,34 @@ def test_a_second_process_in_a_gates_folder_moves_nothing(station: Running, tmp_
     finally:
         first.close()
     assert station.whats() == CLOSED
+
+
+@pytest.mark.parametrize("text", [GATE, EXIT_BY_CAMERA + ENTRY_BY_SCANNER], ids=["scanner", "camera"])
+def test_i9_while_the_journal_is_looked_at_exits_open_entries_do_not_and_systemd_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    engine = TextScanner()
+    line = PtyEnd(tmp_path / "dev" / "engine", Cable([engine], seed=1))
+    ends = [PtyEnd(tmp_path / "dev" / "line", Cable([make_board("lcus")], seed=1)), line]
+    systemd = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    systemd.bind(str(tmp_path / "notify"))
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+    with systemd, running(tmp_path, list(ends), None) as found:
+        lens, heard = Lens(found, line, engine), list[bytes]()
+
+        def out() -> bool:
+            lens.show("https://example.org/")  # until its line is up
+            return ("relay_off", 1) in found.whats()
+
+        def looks_long(*given: Any, **named: Any) -> Any:
+            until(out, within_s=40, what="the exit's pulse")
+            heard.append(systemd.recv(500))
+            return open_or_recover(*given, **named)
+
+        monkeypatch.setattr(LOOKS, looks_long)
+        path, stop = write_gate(tmp_path, text, code=True), threading.Event()
+        daemon = EdgeDaemon(load_config(path), path)
+        stop.set()
+        daemon.run(stop)
+        assert heard == [b"EXTEND_TIMEOUT_USEC=30000000"]
+        assert {channel for _, channel in found.whats()} == {1}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from drivers.model import BoardCommand, Pulse
-from edge.exits_meanwhile import FED_FOR_S, SEEN_AGAIN_S, STANDS_STILL_S, ExitsMeanwhile
+from edge.exits_meanwhile import FED_FOR_S, SEEN_AGAIN_S, STANDS_STILL_S, START_S, ExitsMeanwhile
 from edge.inputs import Inputs, ScanSeen
 from shell.systemd import Systemd
 from tests.gate_world import config
@@ -26,7 +26,6 @@ class Stuck:
         systemd = Systemd(self.clock.monotonic_s, str(folder / "notify"))
         self.meanwhile = ExitsMeanwhile(lanes, self.inputs.scans, self._submit, self.clock, systemd)
         self.exit_channel = next(lane.channel for lane in lanes if lane.name == "exit")
-        self.meanwhile.came_round(None)
 
     def _submit(self, board: str, command: BoardCommand) -> bool:
         assert board == "relays"
@@ -59,6 +58,14 @@ class Stuck:
 
 @pytest.fixture
 def stuck(tmp_path: Path) -> Iterator[Stuck]:
+    made = Stuck(tmp_path)
+    made.meanwhile.came_round(None)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def starting(tmp_path: Path) -> Iterator[Stuck]:
     made = Stuck(tmp_path)
     yield made
     made.close()
@@ -128,3 +135,18 @@ def test_k10_exits_that_cannot_be_served_keep_no_hanging_gate_alive(stuck: Stuck
     with pytest.raises(RuntimeError, match="an error of ours"):
         stuck.passes(STANDS_STILL_S + 0.1)
     assert stuck.heard() == []
+
+
+def test_a_start_that_takes_long_is_not_ended_by_systemd_and_one_without_end_is(starting: Stuck) -> None:
+    words = list[bytes]()
+    for second in range(int(START_S) + 100):
+        if second % 100 == 50:
+            starting.scan("exit", f"person {second}")
+        starting.passes(1.0)
+        words += starting.heard()
+    assert set(words) == {b"EXTEND_TIMEOUT_USEC=30000000"}
+    assert START_S / 6 <= len(words) <= START_S / 5 + 1
+    assert len(starting.told) == START_S / 100 + 1
+    starting.meanwhile.came_round(None)
+    starting.passes(STANDS_STILL_S + 0.1)
+    assert starting.heard()[-1] == b"WATCHDOG=1"
