@@ -4,12 +4,12 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import apsw
 
 from edge.journal.errors import is_damage
-from edge.journal.rows import at_ms, chain_hash
+from edge.journal.rows import chain_hash
 from sync.messages import EVENT_BYTES_MAX
 
 PORTION: Final = 500
@@ -38,9 +38,20 @@ def events(old: apsw.Connection, epoch: str) -> Iterator[Row]:
         yield from _from(old, epoch, -1)
 
 
-def carved(source: Path, epoch: str) -> Iterator[Row]:
-    """Rows whose whole text lies somewhere in the bytes of the file, or of its write-ahead file."""
-    found: dict[int, tuple[str, str]] = {}
+class Carved(NamedTuple):
+    """A row that was found in the bare bytes; the bytes do not say of which epoch it is."""
+
+    seq: int
+    prev: str
+    digest: str
+    at: str
+    kind: str
+    body: str
+
+
+def carved(source: Path) -> list[Carved]:
+    """Rows whose whole text lies somewhere in the bytes of the file, or of its write-ahead file; each once."""
+    found: dict[str, Carved] = {}
     for path in (source, source.with_name(source.name + "-wal")):
         if not path.is_file():  # a pipe in its place would be waited for
             continue
@@ -56,14 +67,10 @@ def carved(source: Path, epoch: str) -> Iterator[Row]:
                 row, end = json.JSONDecoder().raw_decode(text)
             except (ValueError, RecursionError):
                 continue
-            seq = row.get("seq")
-            if not isinstance(seq, int) or row.get("hash") != chain_hash(row):
-                continue
-            before = found.get(seq)
-            if before is None or before[0] <= row["at"]:  # of two epochs the later one
-                found[seq] = row["at"], text[:end]
-    for seq, (at_text, body) in sorted(found.items()):
-        yield epoch, seq, at_ms(at_text), str(json.loads(body)["kind"]), body
+            seq, digest = row.get("seq"), row.get("hash")
+            if isinstance(seq, int) and {"prev", "kind"} <= row.keys() and digest == chain_hash(row):
+                found[digest] = Carved(seq, row["prev"], digest, row["at"], str(row["kind"]), text[:end])
+    return list(found.values())
 
 
 def people(old: apsw.Connection, new: apsw.Connection) -> int:

@@ -17,9 +17,10 @@ import apsw
 from pydantic import BaseModel, ValidationError
 
 from edge.journal.broken import Row, carved, events, people, table_rows
+from edge.journal.chaining import chained
 from edge.journal.marks import Mark
 from edge.journal.opening import whole_figures
-from edge.journal.rows import read_row
+from edge.journal.rows import at_ms, read_row
 from edge.journal.schema import migrate
 from sync.messages import DecisionData, Event, Kind, NoShowData, PassageData
 
@@ -101,7 +102,7 @@ def _carry(source: Path, new: apsw.Connection, mark: Mark, found: Salvaged, doub
         pruned_to = int(meta.get("pruned_to", 0 if meta else min(seqs, default=1) - 1))
         found.lost = _holes(seqs, pruned_to, max([acked, *seqs, mark.last if same else 0]))
         if found.lost or not seqs:
-            missing = (row for row in carved(source, epoch) if row[1] > pruned_to and row[1] not in seqs)
+            missing = (row for row in _missing(source, new, epoch) if row[1] > pruned_to)
             seqs |= _put(new, _believed(missing, doubt), found)
             pruned_to = int(meta.get("pruned_to", 0 if meta else min(seqs, default=1) - 1))
             found.lost = _holes(seqs, pruned_to, max([acked, *seqs, mark.last if same else 0]))
@@ -110,6 +111,20 @@ def _carry(source: Path, new: apsw.Connection, mark: Mark, found: Salvaged, doub
         new.executemany("insert or replace into meta values (?, ?)", list(kept.items()))
         if doubt < Doubt.PEOPLE:
             found.people = people(old, new)
+
+
+def _missing(source: Path, new: apsw.Connection, epoch: str) -> Iterator[Row]:
+    """Rows of the epoch that no key leads to any more, by the chain of those which were put in."""
+    held: dict[int, tuple[str, str]] = {}
+    elsewhere: set[str] = set()
+    query = "select epoch, seq, body ->> 'prev', body ->> 'hash' from event"
+    for where, seq, prev, digest in new.execute(query):
+        if where == epoch:
+            held[seq] = prev, digest
+        else:
+            elsewhere.add(digest)
+    for row in chained(carved(source), held, elsewhere):
+        yield epoch, row.seq, at_ms(row.at), row.kind, row.body
 
 
 def _opened(source: Path) -> apsw.Connection:

@@ -21,6 +21,8 @@ from edge.journal import (
     JournalLostError,
     demand_usable,
 )
+from edge.journal.broken import Carved
+from edge.journal.chaining import chained
 from edge.journal.errors import is_damage
 from edge.journal.reading import JournalCopy
 from edge.journal.salvage import Doubt
@@ -160,6 +162,62 @@ def test_d6_without_its_first_page_the_rows_are_found_in_the_bytes(tmp_path: Pat
     assert "no row is known to be lost" in said(again)
     goes_on(again)
     again.close()
+
+
+def two_epochs(folder: Path, clock: HandClock) -> tuple[Journal, list[dict[str, Any]]]:
+    """A journal whose file still has every row of an earlier epoch, thirty numbers apart; and the rows of the newer."""
+    journal = lived(folder, clock, rows=300)
+    journal.new_epoch(centre_upto=400)
+    for _ in range(5):
+        journal.append(Kind.FORCED, LaneData(lane="entry"))
+    return journal, rows_of(journal)
+
+
+def test_d6_rows_of_an_earlier_epoch_do_not_stand_in_for_those_that_are_lost(
+    tmp_path: Path, clock: HandClock
+) -> None:
+    journal, before = two_epochs(tmp_path, clock)
+    epoch = journal.epoch()
+    journal.close()
+    overwrite(journal.path, page_of(journal.path, before[150]), Random(SEED))
+    again = Journal(tmp_path, clock)
+    kept = dict(again.read("select seq, body from event where epoch = ?", (epoch,)))
+    assert all(json.loads(body) == before[seq - 1] for seq, body in kept.items())
+    lost = [row["seq"] for row in before if row["seq"] not in kept]
+    assert before[150]["seq"] in lost
+    assert f"lost of epoch {epoch}: {len(lost)} ({lost[0]}-{lost[-1]})" in said(again)
+    assert ids(rows_of(again)) == ids(row for row in before if row["seq"] in kept)
+    again.close()
+
+
+def test_d6_without_its_first_page_the_rows_of_the_newest_chain_are_found_alone(
+    tmp_path: Path, clock: HandClock
+) -> None:
+    journal, before = two_epochs(tmp_path, clock)
+    journal.close()
+    overwrite(journal.path, 0, Random(SEED))
+    again = Journal(tmp_path, clock)
+    assert ids(rows_of(again)) == ids(before)
+    goes_on(again)
+    again.close()
+
+
+def test_rows_in_the_bytes_count_where_they_hang_on_rows_that_could_be_read() -> None:
+    def row(seq: int, prev: str, digest: str) -> Carved:
+        return Carved(seq, prev, digest, f"2026-11-22T09:{seq:02}:00Z", "forced", "")
+
+    ours = [row(seq, f"a{seq - 1}", f"a{seq}") for seq in range(1, 10)]
+    theirs = [row(seq, f"b{seq - 1}", f"b{seq}") for seq in range(1, 12)]
+    held = {seq: (f"a{seq - 1}", f"a{seq}") for seq in (3, 7)}
+    both = [*ours, *theirs]
+    assert [one.digest for one in chained(both, held, set())] == ["a1", "a2", "a4", "a5", "a6", "a8", "a9"]
+    no_bridge = [one for one in both if one.digest not in {"a4", "a6"}]
+    assert [one.digest for one in chained(no_bridge, held, set())] == ["a1", "a2", "a8", "a9"]
+    assert [one.digest for one in chained(ours, held, {"a8", "a5"})] == ["a1", "a2", "a4", "a5", "a6"]
+    assert [one.digest for one in chained(both, {}, set())] == [f"b{seq}" for seq in range(1, 12)]
+    apart = [one for one in ours if one.seq not in {4, 5}]
+    assert chained(apart, {}, set()) == apart
+    assert chained([], {}, set()) == []
 
 
 def test_d7_a_write_ahead_file_that_is_gone_is_noticed_and_a_shared_memory_file_is_not_missed(
