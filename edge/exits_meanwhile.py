@@ -1,8 +1,9 @@
 """Exits open also while the deciding thread stands still, as it does when a disk takes half a minute over one write.
 
-A second thread looks at the first: when that has not come round for a second and a half, every code that is shown at
-an exit opens it, without a record, as with no journal at all. The scan stays where it is: when the deciding thread goes
-on, it identifies and records it, and opens once more for whoever still stands there. Nothing here opens an entry.
+A second thread looks at the first: when that has not come round for a second and a half, or has left a scan of an exit
+waiting for so long, because too much comes, every code that is shown at the exit opens it, without a record, as with
+no journal at all. The scan stays where it is: when the deciding thread goes on, it identifies and records it, and
+opens once more for whoever still stands there. Nothing here opens an entry.
 
 While it does so it speaks to systemd for the deciding thread, for a minute: to be replaced at once would cost the open
 exits, and the new start would wait for the same disk. A thread that hangs for good is replaced after that.
@@ -62,6 +63,7 @@ class ExitsMeanwhile:
         self._seen: dict[
             str, tuple[ScanSeen, float]
         ] = {}  # the newest that was opened for, of each lane, and when
+        self._refused: set[str] = set()  # lanes whose board took nothing: said once
         self._opened = 0
         self._thread = threading.Thread(target=self._run, name="exits-meanwhile", daemon=True)
 
@@ -100,27 +102,37 @@ class ExitsMeanwhile:
         still_s = now_s - began_s
         if not self._decides and still_s <= START_S:
             self._systemd.starting()
+        waiting = [scan for scan in self._waiting() if scan.lane in self._exits]
         if still_s <= STANDS_STILL_S:
+            late = {scan.lane for scan in waiting if now_s - scan.at_s > STANDS_STILL_S}
+            self._serve([scan for scan in waiting if scan.lane in late], now_s)
             return
-        self._serve(item, now_s)
+        in_work = [item] if isinstance(item, ScanSeen) and item.lane in self._exits else []
+        self._serve([*in_work, *waiting], now_s)
         if self._decides and self._exits and still_s <= FED_FOR_S:
             self._systemd.alive()
 
-    def _serve(self, item: Input | None, now_s: float) -> None:
-        in_work = [item] if isinstance(item, ScanSeen) else []
-        newest = {scan.lane: scan for scan in (*in_work, *self._waiting()) if scan.lane in self._exits}
+    def _serve(self, scans: Iterable[ScanSeen], now_s: float) -> None:
+        newest = {scan.lane: scan for scan in scans}
         for lane, scan in newest.items():
             seen, at_s = self._seen.get(lane, (None, 0.0))
             if seen is scan or (
                 seen is not None and seen.texts == scan.texts and now_s - at_s < SEEN_AGAIN_S
             ):
                 continue
-            self._seen[lane] = (scan, now_s)
-            self._open(self._exits[lane], now_s)
+            if self._open(self._exits[lane], now_s):
+                self._seen[lane] = (scan, now_s)
 
-    def _open(self, section: LaneSection, now_s: float) -> None:
-        log.error("the gate stands still: the exit opens without a record", lane=section.name)
+    def _open(self, section: LaneSection, now_s: float) -> bool:
+        """Whether the board took it; what it did not take is tried again at the next look."""
         id_ = f"meanwhile-{os.urandom(8).hex()}"
-        self._submit(section.board, opening(section, id_, issued_s=now_s))
+        if not self._submit(section.board, opening(section, id_, issued_s=now_s)):
+            if section.name not in self._refused:
+                log.error("the gate stands still, and the exit could not be opened", lane=section.name)
+            self._refused.add(section.name)
+            return False
+        self._refused.discard(section.name)
+        log.error("the gate stands still: the exit opens without a record", lane=section.name)
         with self._lock:
             self._opened += 1
+        return True

@@ -20,7 +20,7 @@ class Stuck:
     def __init__(self, folder: Path) -> None:
         lanes = config(folder).lane
         self.clock, self.told = HandClock(), list[BoardCommand]()
-        self.inputs, self.fails = Inputs(["entry"]), False
+        self.inputs, self.fails, self.takes = Inputs(["entry"]), False, True
         self._systemd = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self._systemd.bind(str(folder / "notify"))
         systemd = Systemd(self.clock.monotonic_s, str(folder / "notify"))
@@ -31,8 +31,9 @@ class Stuck:
         assert board == "relays"
         if self.fails:
             raise RuntimeError("an error of ours")
-        self.told.append(command)
-        return True
+        if self.takes:
+            self.told.append(command)
+        return self.takes
 
     def scan(self, lane: str, text: str = "GP1:X") -> ScanSeen:
         seen = ScanSeen(lane=lane, texts=(text,), at_s=self.clock.monotonic_s())
@@ -150,3 +151,32 @@ def test_a_start_that_takes_long_is_not_ended_by_systemd_and_one_without_end_is(
     starting.meanwhile.came_round(None)
     starting.passes(STANDS_STILL_S + 0.1)
     assert starting.heard()[-1] == b"WATCHDOG=1"
+
+
+def test_d9_an_opening_that_the_board_refused_is_tried_again_and_counted_when_it_is_taken(
+    stuck: Stuck,
+) -> None:
+    stuck.takes = False
+    stuck.scan("exit")
+    stuck.passes(STANDS_STILL_S + 0.1)
+    assert (stuck.told, stuck.meanwhile.opened()) == ([], 0)
+    stuck.takes = True
+    stuck.passes(0.3)
+    stuck.passes(0.3)
+    assert (len(stuck.told), stuck.meanwhile.opened()) == (1, 1)
+
+
+def test_i9_a_scan_of_an_exit_that_waits_long_opens_it_though_the_deciding_thread_comes_round(
+    stuck: Stuck,
+) -> None:
+    stuck.scan("entry")
+    stuck.scan("exit")
+    stuck.meanwhile.came_round(None)  # and takes others first
+    for _ in range(10):
+        stuck.passes(0.3)
+        stuck.meanwhile.came_round(None)
+    (told,) = stuck.told
+    assert isinstance(told, Pulse)
+    assert told.channel == stuck.exit_channel
+    assert stuck.heard() == []  # who comes round speaks for itself
+    assert stuck.meanwhile.opened() == 1
