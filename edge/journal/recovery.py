@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import apsw
 
-from edge.journal.errors import JournalError, is_damage
+from edge.journal.errors import JournalError, JournalFullError, is_damage
 from edge.journal.marks import Mark, MarkFile
 from edge.journal.opening import demand_not_newer, demand_sqlite, open_file
 from edge.journal.reserve import LOW_BYTES, Reserve, free_bytes
@@ -82,7 +82,10 @@ def open_or_recover(
             marks.write(mark)
         return _recover(path, marks, mark, doubt=doubted)
     except apsw.Error as error:
-        raise JournalError(f"{path} cannot be opened: {error}") from error
+        words = f"{path} cannot be opened: {error}"
+        if isinstance(error, apsw.FullError) or free_bytes(path.parent) < LOW_BYTES:
+            raise JournalFullError(f"{words}. The disk is full: delete what fills it") from error
+        raise JournalError(words) from error
     except OSError as error:
         raise JournalError(f"{path} cannot be opened ({error.strerror}): check its owner and disk") from error
 

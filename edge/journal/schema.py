@@ -10,6 +10,8 @@ from typing import Final
 import apsw
 
 from edge.journal.errors import JournalNewerError
+from edge.journal.limits import PAGE_BYTES
+from edge.journal.reserve import free_bytes
 
 _FIRST_TABLES: Final = """
 create table meta (key text primary key, value text not null) without rowid;
@@ -42,8 +44,9 @@ create index stay_due on stay (due_ms) where state = 'inside';
 create index pass_state_end on pass_state (pass_end_ms);
 """
 # A row at the end of a table with SQLite's own row numbers costs two pages, in a key order of ours up to six. A file
-# that holds many rows keeps its order: writing them anew would take time and room that a gate may not have.
+# that holds many rows, or has no room beside it, keeps its order: a gate may not have what writing them anew takes.
 REWRITTEN_ROWS_MAX: Final = 20_000
+REWRITING_TAKES: Final = 3  # times the file: its rows anew, their index, and both in the write-ahead file
 _ROWS_AT_THE_END: Final = """
 create table event_at_end (
   epoch text not null, seq integer not null, at_ms integer not null, kind text not null, body text not null
@@ -86,14 +89,41 @@ def demand_known(db: apsw.Connection, path: Path) -> None:
 
 
 def migrate(db: apsw.Connection) -> int:
-    """Bring the tables up to this version; returns the version that they had."""
+    """Bring the tables up to this version; returns the version that they had.
+
+    Raises:
+        apsw.Error: Nothing of the step that failed is in the file.
+    """
     before = version_of(db)
     for number, step in enumerate(STEPS[before:], start=before + 1):
-        with db:
-            if (
-                step is not _ROWS_AT_THE_END
-                or db.execute("select count(*) from event").get <= REWRITTEN_ROWS_MAX
-            ):
-                db.execute(step)
-            db.execute(f"pragma user_version = {number}")
+        known = f"pragma user_version = {number}"
+        if step is not _ROWS_AT_THE_END:
+            _apply(db, f"{step};{known}")
+        elif not _may_rewrite(db):
+            _apply(db, known)
+        else:
+            try:
+                _apply(db, f"{step};{known}")
+            except apsw.FullError:
+                _apply(db, known)
     return before
+
+
+def _may_rewrite(db: apsw.Connection) -> bool:
+    """Whether time and room are there for writing every row anew."""
+    if db.execute("select count(*) from event").get > REWRITTEN_ROWS_MAX:
+        return False
+    wanted = REWRITING_TAKES * PAGE_BYTES * int(db.execute("pragma page_count").get)
+    return free_bytes(Path(db.filename).parent) >= wanted
+
+
+def _apply(db: apsw.Connection, script: str) -> None:
+    """Run it as one transaction; SQLite itself has rolled back what met a full disk."""
+    db.execute("begin immediate")
+    try:
+        db.execute(script)
+        db.execute("commit")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("rollback")
+        raise

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -9,15 +10,17 @@ from typing import Any
 import apsw
 import pytest
 
-from edge.journal import Journal, JournalNewerError, demand_usable
+from edge.journal import Journal, JournalFullError, JournalNewerError, demand_usable
 from edge.journal.identity import Box, this_box
 from edge.journal.salvage import Doubt
 from edge.journal.schema import SCHEMA_VERSION, STEPS
 from edge.standing import Standings
 from sync.messages import Kind, LaneData
+from tests.faults_tools import needs
 from tests.faults_tools.crash_states import put, states
 from tests.faults_tools.lives import chain_faults
 from tests.faults_tools.recording import recorded
+from tests.faults_tools.small_disk import SmallDisk, small_disk
 from tests.gate_world import config
 from tests.ticking import HandClock
 
@@ -124,6 +127,64 @@ def test_k6_a_file_of_a_later_version_is_refused_in_words_and_not_changed(
     db.close()
     demand_usable(tmp_path)
     Journal(tmp_path, clock).close()
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    needs.root_mounts()
+    with small_disk(tmp_path / "disk", 12 << 20) as made:
+        yield made
+
+
+def third(folder: Path, clock: HandClock, rows: int) -> int:
+    """A journal with many rows as version 3 left it; returns its size."""
+    journal = Journal(folder / "newer", clock)
+    journal.read("pragma synchronous = off")
+    for _ in range(rows):
+        journal.append(Kind.FORCED, LaneData(lane="entry"))
+    journal.close()
+    (folder / "gate").mkdir()
+    old = apsw.Connection(str(folder / "gate" / "journal.db"))
+    for step in STEPS[:3]:
+        old.execute(step)
+    old.execute("attach ? as newer", (str(journal.path),))
+    for table in ("event", "meta"):
+        old.execute(f"insert into main.{table} select * from newer.{table}")
+    old.execute("detach newer; pragma user_version = 3; pragma journal_mode = wal")
+    old.close()
+    shutil.rmtree(folder / "newer")
+    return (folder / "gate" / "journal.db").stat().st_size
+
+
+@pytest.mark.parametrize("of_its_size", [0.2, 1.5, 4.0])
+def test_d1_k5_an_upgrade_on_a_disk_without_room_leaves_the_rows_as_they_lie_and_serves(
+    disk: SmallDisk, clock: HandClock, of_its_size: float
+) -> None:
+    size = third(disk.folder, clock, 3000)
+    disk.leave(int(size * of_its_size))
+    journal = Journal(disk.folder / "gate", clock)
+    assert journal.set_aside is None
+    assert journal.read("pragma user_version") == [(SCHEMA_VERSION,)]
+    (sql,) = journal.read("select sql from sqlite_schema where name in ('event', 'event_key') limit 1")[0]
+    assert ("without rowid" in sql) == (of_its_size < 3)
+    assert chain_faults(rows_of(journal)) == []
+    journal.append(Kind.FORCED, LaneData(lane="exit"))
+    assert journal.last_seq() == 3001
+    journal.close()
+
+
+def test_d1_an_upgrade_that_meets_a_full_disk_says_so(disk: SmallDisk, clock: HandClock) -> None:
+    third(disk.folder, clock, 100)
+    path = disk.folder / "gate" / "journal.db"
+    before = path.read_bytes()
+    disk.leave(0)
+    with pytest.raises(JournalFullError, match="disk is full"):
+        Journal(disk.folder / "gate", clock)
+    disk.free()
+    assert path.read_bytes() == before
+    journal = Journal(disk.folder / "gate", clock)
+    assert journal.last_seq() == 100
+    journal.close()
 
 
 def test_every_version_has_a_step_and_the_first_is_that_of_the_kept_file(tmp_path: Path) -> None:
