@@ -75,11 +75,11 @@ def to_shed(stored: Iterable[Stored], disk: Disk, quotas: Quotas) -> Sequence[St
         if held[one.kind] > quotas.of[one.kind]:
             held[one.kind] -= one.size
             gone.append(one)
-    free = disk.free + sum(one.size for one in gone)
+    free, chosen = disk.free + sum(one.size for one in gone), set(gone)
     for one in oldest_first:
         if free >= quotas.free:
             break
-        if one not in gone:
+        if one not in chosen:
             free += one.size
             gone.append(one)
     return gone

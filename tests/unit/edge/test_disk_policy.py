@@ -58,3 +58,22 @@ def test_the_alarm_stands_from_80_per_cent_until_there_is_clearly_more_room() ->
     assert not is_tight(
         Disk(free=50_000 * MB, size=500_000 * MB), quotas, before=False
     )  # 90 %, and years to go
+
+
+class Compared(Stored):
+    """A file that counts how often it is compared with another."""
+
+    compared = 0
+
+    def __eq__(self, other: object) -> bool:
+        Compared.compared += 1
+        return self is other
+
+    def __hash__(self) -> int:
+        return hash(self.path)
+
+
+def test_d3_a_folder_of_many_files_costs_each_of_them_one_look() -> None:
+    files = [Compared(path=f"copy/{n}", kind=Class.COPY, size=1, at_s=n) for n in range(1000)]
+    assert len(to_shed(files, FULL, QUOTAS)) == len(files)
+    assert Compared.compared < 10 * len(files)
