@@ -36,6 +36,7 @@ from passes.words import Pair
 from shell.control import ControlError, NoAnswerError, NotAllowedError
 from shell.files import write_whole
 from shell.settings import SettingsError
+from sync.messages import Kind
 
 journal_app = typer.Typer(
     no_args_is_help=True,
@@ -62,7 +63,7 @@ _TITLES: Final = (
     "通行码 pass",
     "人员 person",
 )
-KindOption = Annotated[str | None, typer.Option(help="Only this kind, such as decision or passage.")]
+KindOption = Annotated[Kind | None, typer.Option(help="Only this kind, such as decision or passage.")]
 SinceOption = Annotated[
     datetime | None, typer.Option(help="Only from then on: 2026-11-01, or with a time, in the gate's zone.")
 ]
@@ -185,6 +186,8 @@ def salvage_file(
         raise failure(f"{file} is no file", Exit.USAGE)
     if out.exists():
         raise failure(f"{out} 已存在 is there already", Exit.UNSAFE)
+    if not out.resolve().parent.is_dir():
+        raise failure(f"{out.resolve().parent} 不存在 is no folder: make it first", Exit.USAGE)
     try:
         with still(file) as copy, tempfile.TemporaryDirectory(dir=out.resolve().parent) as name:
             target = Path(name) / "saved.db"
@@ -215,7 +218,7 @@ def _journal(config: Path, file: Path | None) -> Iterator[tuple[JournalCopy, Zon
         if file is not None:
             if not file.is_file():
                 raise failure(f"{file} is no file", Exit.USAGE)
-            with still(file) as copy, closing(JournalCopy(copy)) as journal:
+            with still(file) as copy, closing(JournalCopy(copy, of=file)) as journal:
                 yield journal, ZoneInfo("UTC")
             return
         gate = load_config(config).gate

@@ -32,11 +32,11 @@ def journal_of(folder: Path) -> Iterator[JournalCopy]:
     try:
         copy = Path(str(ask(folder / SOCKET, {"do": "journal_backup"}, within_s=COPIED_WITHIN_S)["path"]))
     except NotRunningError:
-        with still(folder / FILE) as path, closing(JournalCopy(path)) as journal:
+        with still(folder / FILE) as path, closing(JournalCopy(path, of=folder / FILE)) as journal:
             yield journal
         return
     try:
-        with closing(JournalCopy(copy)) as journal:
+        with closing(JournalCopy(copy, of=folder / FILE)) as journal:
             yield journal
     finally:
         for suffix in ("", "-wal", "-shm"):

@@ -15,7 +15,7 @@ from edge.journal.schema import demand_known
 BREAKS_MAX: Final = 100  # of one epoch; more help nobody
 _ROWS: Final = (
     "select epoch, seq, body from event where (?1 is null or kind = ?1) and (?2 is null or at_ms >= ?2)"
-    " order by at_ms desc, epoch = (select value from meta where key = 'epoch') desc, seq desc limit ?3"
+    " order by at_ms desc, epoch = (select value from meta where key = 'epoch') desc, seq desc"
 )
 
 
@@ -67,24 +67,38 @@ class EpochReport:
 class JournalCopy:
     """A journal file that nobody writes to.
 
+    Args:
+        path: The file.
+        of: What it is a copy of, for messages; None: it is meant itself.
+
     Raises:
         JournalError: It is no journal, or a later version's.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, *, of: Path | None = None) -> None:
+        self._path = named = of or path
         try:
             self._db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
             self._db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-            demand_known(self._db, path)
+            demand_known(self._db, named)
             self._meta = dict(self._query("select key, value from meta"))
         except apsw.Error as error:
-            raise JournalError(f"{path} cannot be read as a journal: {error}") from error
+            raise JournalError(f"{named} cannot be read as a journal: {error}") from error
 
     def rows(self, *, kind: str | None, since_ms: int | None, limit: int | None) -> list[Found]:
-        """The newest rows, oldest first."""
-        found = self._query(_ROWS, (kind, since_ms, -1 if limit is None else limit))
-        return [Found(epoch, seq, read_row(body, seq)) for epoch, seq, body in reversed(list(found))]
+        """The newest rows, oldest first; of an event that was carried into another epoch its newest row alone."""
+        found: list[Found] = []
+        ids: set[object] = set()
+        for epoch, seq, body in self._query(_ROWS, (kind, since_ms)):
+            row = read_row(body, seq)
+            if row is not None and row.get("id") in ids:
+                continue
+            if row is not None:
+                ids.add(row.get("id"))
+            found.append(Found(epoch, seq, row))
+            if len(found) == limit:
+                break
+        return found[::-1]
 
     def damage(self) -> str:
         """What SQLite says of the file itself; empty for nothing."""

@@ -163,6 +163,30 @@ def test_an_export_is_written_once_and_replaced_only_by_force(folder: Path) -> N
     assert [json.loads(line)["seq"] for line in lines] == list(range(1, 41))
 
 
+def test_an_event_that_was_carried_into_another_epoch_is_exported_once(folder: Path) -> None:
+    journal = Journal(folder / "data", HandClock())
+    journal.new_epoch(centre_upto=50)  # carries 28 rows
+    epoch = journal.epoch()
+    journal.close()
+    assert command(folder, "export", "--out", "rows.jsonl").returncode == 0
+    rows = [json.loads(line) for line in (folder / "rows.jsonl").read_text("utf-8").splitlines()]
+    assert len({row["id"] for row in rows}) == len(rows) == 40
+    assert [row["seq"] for row in rows if row["epoch"] == epoch] == list(range(1, 29))
+    shown = json.loads(command(folder, "show", "--json", "--limit", "30").stdout)
+    assert [row["id"] for row in shown] == [row["id"] for row in rows[-30:]]
+
+
+def test_a_kind_that_there_is_not_and_a_folder_that_there_is_not_are_wrong_usage(folder: Path) -> None:
+    for word in ("show", "export"):
+        refused = command(folder, word, "--kind", "nonsense")
+        assert refused.returncode == 2
+        assert "decision" in refused.stderr
+    refused = command(folder, "salvage", "data/journal.db", "--out", "nowhere/saved.db")
+    assert refused.returncode == 2
+    assert "nowhere" in refused.stderr
+    assert "journal.db" not in refused.stderr
+
+
 def test_a_broken_file_is_saved_into_a_new_one_also_while_the_gate_runs(
     folder: Path, running: Journal
 ) -> None:
@@ -200,7 +224,8 @@ def test_what_is_no_journal_is_refused_in_words(folder: Path) -> None:
     for words in (["verify"], ["show"]):
         refused = command(folder, *words, "--file", "letter.txt")
         assert refused.returncode == 1
-        assert "letter" in refused.stderr or "journal" in refused.stderr
+        assert "letter.txt cannot be read" in refused.stderr
+        assert "postern-journal-" not in refused.stderr  # the copy that was looked at is gone by now
     nothing = command(folder, "salvage", "letter.txt", "--out", "saved.db")
     assert nothing.returncode == 1
     assert not (folder / "saved.db").exists()
