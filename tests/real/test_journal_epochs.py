@@ -10,6 +10,7 @@ import pytest
 
 from edge.journal import Journal, JournalFullError
 from edge.journal.epochs import CARRY_ROWS
+from edge.journal.limits import Limits
 from edge.journal.rows import Composed, renumbered
 from sync.messages import Kind, LaneData
 from tests.faults_tools import needs
@@ -50,9 +51,9 @@ def disk(tmp_path: Path) -> Iterator[SmallDisk]:
         yield made
 
 
-def filled(folder: Path, clock: HandClock) -> Journal:
+def filled(folder: Path, clock: HandClock, *, limits: Limits | None = None) -> Journal:
     """A journal without a receipt."""
-    journal = Journal(folder, clock)
+    journal = Journal(folder, clock, limits=limits)
     journal.read("pragma synchronous = off")
     for _ in range(ROWS):
         journal.append(Kind.FORCED, LaneData(lane="entry"))
@@ -66,7 +67,8 @@ def rows_of(journal: Journal) -> list[dict[str, Any]]:
 def test_deletion_of_old_rows_takes_none_of_an_epoch_that_is_being_begun(
     tmp_path: Path, clock: HandClock, between: Callable[[Callable[[], object]], None]
 ) -> None:
-    journal = filled(tmp_path, clock)
+    journal = filled(tmp_path, clock, limits=Limits(prune_rows=10 * ROWS))
+    journal.new_epoch(centre_upto=ROWS + 9)  # so that there are rows of an earlier epoch, too
     ids = [row["id"] for row in rows_of(journal)]
     clock.advance(8 * 86_400)
     pruned: list[int] = []
@@ -78,7 +80,7 @@ def test_deletion_of_old_rows_takes_none_of_an_epoch_that_is_being_begun(
     gone = 0
     while some := journal.prune():  # now the earlier epoch goes
         gone += some
-    assert gone == ROWS
+    assert gone == 2 * ROWS
     assert journal.read(EPOCHS) == [(journal.epoch(),)]
     journal.close()
 
