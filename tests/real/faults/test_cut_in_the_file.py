@@ -141,11 +141,9 @@ def as_first_version(folder: Path) -> None:
     db = apsw.Connection(str(folder / "journal.db"))
     first = apsw.Connection(":memory:")
     first.execute(STEPS[0])
-    for (name,) in db.execute(
-        "select name from sqlite_schema where type = 'index' and sql is not null"
-    ).fetchall():
-        if not first.execute("select 1 from sqlite_schema where name = ?", (name,)).get:
-            db.execute(f"drop index {name}")
+    indices = "select name, sql from sqlite_schema where type = 'index' and sql is not null"
+    for name, _ in db.execute(indices).fetchall():
+        db.execute(f"drop index {name}")
     for (table,) in db.execute("select name from sqlite_schema where type = 'table'").fetchall():
         known = {row[1] for row in first.execute(f"pragma table_info({table})")}
         if not known:
@@ -153,6 +151,8 @@ def as_first_version(folder: Path) -> None:
             continue
         for column in {row[1] for row in db.execute(f"pragma table_info({table})")} - known:
             db.execute(f"alter table {table} drop column {column}")
+    for _, sql in first.execute(indices):
+        db.execute(sql)
     db.execute("pragma user_version = 1")
     db.execute("pragma journal_mode = delete")
     db.close()
