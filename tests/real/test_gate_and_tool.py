@@ -61,7 +61,7 @@ def walk(station: Running, inputs: Any, gate: Served) -> None:
     station.station.ask(lambda: inputs.inputs.set(1, active=True))
     until(lambda: 1 in seen(gate), what="somebody in the lane")
     station.station.ask(lambda: inputs.inputs.set(1, active=False))
-    until(lambda: gate.ask("watch")["now"]["lanes"][0]["state"] == "ready", what="the lane")
+    until(lambda: gate.ask("watch")["now"]["lanes"][0]["state"] == "locked", what="the lane")
 
 
 @contextmanager

@@ -116,6 +116,7 @@ def test_half_of_the_round_trip_is_taken_off_and_of_a_slow_answer_nothing_is_bel
         "import('/p/clock.js').then((clock) =>"
         " Math.max(...Array(9).fill().map(() => clock.nowMs() - Date.now())))"
     )
+    phone.page.wait_for_load_state("networkidle")  # the page asks once by itself
     before = phone.page.evaluate(offset)
     phone.page.evaluate(asked, round_trip_s * 1000)
     phone.pass_by(round_trip_s + 0.1)
