@@ -98,6 +98,9 @@ class Peers:
         except JournalError as error:
             self._missed = True
             log.error("what gates tell each other waits for the journal", error=str(error))
+        except Exception:  # the deciding thread goes on: exits open whatever gates tell each other
+            self._missed = True
+            log.exception("a message among gates could not be made or merged")
 
     def _merge(self) -> None:
         for _ in range(MERGED_IN_A_TURN):

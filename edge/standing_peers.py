@@ -10,10 +10,12 @@ from enum import Enum
 from typing import Any, Final, NamedTuple
 
 import apsw
+from pydantic import ValidationError
 
 from edge.journal import Journal
 from passes.vocabulary import Category, Colour
 from shell.clock import Clock
+from shell.logs import get_logger
 from sync.messages import Kind
 from sync.peers import PeerStay
 
@@ -28,6 +30,7 @@ _COLUMNS: Final = (
     " (select last_shown_at from pass_state where pass_state.pass_id = stay.pass_id)"
 )
 _ROWS_AT_ONCE: Final = 200
+log = get_logger("peers")
 
 
 class Step(Enum):
@@ -134,9 +137,10 @@ class PeerStays:
 
     def _those(self, where: str, values: Sequence[Any]) -> list[PeerStay]:
         rows = self._journal.read(f"select {_COLUMNS} from stay where {where}", tuple(values))  # noqa: S608  # no outside text
-        return [self._as_told(row) for row in rows]
+        return [told for row in rows if (told := self._as_told(row)) is not None]
 
-    def _as_told(self, row: tuple[Any, ...]) -> PeerStay:
+    def _as_told(self, row: tuple[Any, ...]) -> PeerStay | None:
+        """A row in the words of the wire; None for one that no other gate would read."""
         names = (
             "stay_id",
             "pass_id",
@@ -157,7 +161,11 @@ class PeerStays:
             "shown_at",
         )
         told = dict(zip(names, row, strict=True))
-        return PeerStay.model_validate(told | {"gate": told["gate"] or self._gate})
+        try:
+            return PeerStay.model_validate(told | {"gate": told["gate"] or self._gate})
+        except ValidationError as error:
+            log.error("a stay cannot be told to other gates", stay_id=told["stay_id"], error=error.title)
+            return None
 
 
 def _merge_one(db: apsw.Connection, stay: PeerStay, forgotten_ms: int) -> Step:

@@ -322,6 +322,18 @@ def test_a_settlement_at_one_gate_clears_the_same_stay_at_the_others(site: Site)
     assert [gate.standings.of(COURIER, now).is_red for gate in site.gates] == [False] * 3
 
 
+def test_i18_a_stay_that_cannot_be_told_keeps_no_other_back_and_ends_no_gate(site: Site) -> None:
+    here, there, _ = site.gates
+    odd, good = here.enter(COURIER), here.enter(claims(6, gates=0xFF))
+    here.journal.amend(lambda db: spoil(db, odd))
+    site.settle()
+    assert there.states() == {good: "inside"}
+
+
+def spoil(db: apsw.Connection, stay_id: str) -> None:
+    db.execute("update stay set lane = ? where stay_id = ?", ("no lane's name!", stay_id))
+
+
 def test_many_messages_wake_the_deciding_thread_once(site: Site) -> None:
     woken: list[None] = []
     there = site.gates[1]
